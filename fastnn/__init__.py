@@ -1,0 +1,51 @@
+"""fastnn: neural networks on the CPU, trained and run fast.
+
+    import fastnn as fn
+    net = fn.Sequential(fn.Dense(64, "relu"), fn.Dense(10, "softmax"), seed=0)
+    history = net.fit(X, y, epochs=20)
+    net.predict(X_new)
+"""
+
+from fastnn import (
+    activations,
+    callbacks,
+    datasets,
+    initializers,
+    losses,
+    metrics,
+    optimizers,
+    schedules,
+)
+from fastnn.callbacks import Checkpoint, EarlyStopping, ReduceOnPlateau
+from fastnn.config import __version__, show_config
+from fastnn.history import History
+from fastnn.layers import Dense, Dropout, Residual
+from fastnn.model import Sequential, load
+from fastnn.preprocessing import Standardizer, one_hot, train_test_split
+from fastnn.training import DivergenceWarning
+
+__all__ = [
+    "Checkpoint",
+    "Dense",
+    "DivergenceWarning",
+    "Dropout",
+    "EarlyStopping",
+    "History",
+    "ReduceOnPlateau",
+    "Residual",
+    "Sequential",
+    "Standardizer",
+    "__version__",
+    "activations",
+    "callbacks",
+    "datasets",
+    "initializers",
+    "load",
+    "losses",
+    "metrics",
+    "one_hot",
+    "optimizers",
+    "schedules",
+    "show_config",
+    "train_test_split",
+]

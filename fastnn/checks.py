@@ -1,0 +1,90 @@
+"""Every ValueError and TypeError about a parameter: its name, what was expected, what came.
+
+Checks run before any work. What they return is what was checked, so that a caller can write
+`self.rate = number("rate", rate, at_least=0, below=1)`. Checks of arrays stand in `data.py`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import numbers
+from collections.abc import Iterable
+from typing import Any
+
+
+def number(
+    name: str,
+    value: Any,
+    *,
+    at_least: float | None = None,
+    above: float | None = None,
+    at_most: float | None = None,
+    below: float | None = None,
+) -> float:
+    """A finite real number within bounds."""
+    bounds = [
+        (at_least, "at least", lambda v, b: v >= b),
+        (above, "above", lambda v, b: v > b),
+        (at_most, "at most", lambda v, b: v <= b),
+        (below, "below", lambda v, b: v < b),
+    ]
+    wanted = " and ".join(f"{words} {bound}" for bound, words, _ in bounds if bound is not None)
+    expected = f"a finite number {wanted}".strip()
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name}: expected {expected}; got {describe(value)}")
+    number = float(value)
+    inside = all(test(number, bound) for bound, _, test in bounds if bound is not None)
+    if not (math.isfinite(number) and inside):
+        raise ValueError(f"{name}: expected {expected}; got {value!r}")
+    return number
+
+
+def whole(name: str, value: Any, *, at_least: int = 0, at_most: int = 2**63 - 1) -> int:
+    """A whole number within bounds."""
+    limit = "" if at_most == 2**63 - 1 else f" and at most {at_most}"
+    expected = f"a whole number of at least {at_least}{limit}"
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{name}: expected {expected}; got {describe(value)}")
+    if not at_least <= int(value) <= at_most:
+        raise ValueError(f"{name}: expected {expected}; got {value!r}")
+    return int(value)
+
+
+def flag(name: str, value: Any) -> bool:
+    """True or False, and nothing that merely counts as one of them."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name}: expected True or False; got {describe(value)}")
+    return value
+
+
+def choice(name: str, value: Any, allowed: Iterable[str]) -> str:
+    """One of a closed list of names; the error suggests the nearest."""
+    names = sorted(allowed)
+    if not isinstance(value, str):
+        raise TypeError(f"{name}: expected one of {names}; got {describe(value)}")
+    if value not in names:
+        near = difflib.get_close_matches(value.lower(), names, n=1, cutoff=0.5)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"{name}: expected one of {names}; got {value!r}.{hint}")
+    return value
+
+
+def instance(name: str, value: Any, kind: type | tuple[type, ...], expected: str) -> Any:
+    """An object of a given class."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name}: expected {expected}; got {describe(value)}")
+    return value
+
+
+def function(name: str, value: Any, expected: str) -> Any:
+    """Something that can be called."""
+    if not callable(value):
+        raise TypeError(f"{name}: expected {expected}; got {describe(value)}")
+    return value
+
+
+def describe(value: Any) -> str:
+    """What came, short enough for a message."""
+    text = repr(value)
+    return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"

@@ -1,0 +1,201 @@
+"""The user's arrays into the arrays that the engines read; every error about an array is here.
+
+An array that already is what the engine reads (the network's dtype, C-contiguous) is used in place
+and never copied; anything else is converted once. No array of the user's is ever written to.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn import losses
+from fastnn.losses import Loss
+
+Array = NDArray[Any]
+
+ROW_SUM_TOLERANCE = 1e-3  # of rows of probabilities, which may have been rounded to float16
+
+
+def feature_names(X: Any) -> tuple[str, ...] | None:
+    """The column names of a frame, if all are strings."""
+    columns = getattr(X, "columns", None)
+    if columns is None or not all(isinstance(name, str) for name in columns):
+        return None
+    return tuple(columns)
+
+
+def numeric(name: str, values: Any) -> Array:
+    """An array of real numbers or booleans of any dtype, not yet converted."""
+    if hasattr(values, "toarray") or hasattr(values, "tocsr"):
+        raise TypeError(f"{name}: expected a dense array; got a sparse one: use {name}.toarray()")
+    try:
+        array = np.asarray(values)
+    except ValueError as error:  # rows of different lengths
+        raise ValueError(f"{name}: expected an array of numbers; got {error}") from None
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name}: expected real numbers; got an array of dtype {array.dtype}")
+    return array
+
+
+def converted(array: Array, dtype: np.dtype[Any]) -> Array:
+    """The same numbers, C-contiguous, in the network's dtype; the same array where it is so."""
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(array, dtype)
+
+
+def check_finite(name: str, array: Array) -> None:
+    """An error that counts what is not a finite number."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if math.isfinite(array.sum(dtype=np.float64)):  # one pass that allocates nothing
+            return
+    n_bad = int(array.size - np.count_nonzero(np.isfinite(array)))
+    if n_bad:
+        raise ValueError(
+            f"{name}: expected finite numbers in the range of {array.dtype}; got {n_bad} that are "
+            "NaN, infinite or too large (check_finite=False turns this check off)"
+        )
+
+
+def features(
+    X: Any,
+    dtype: np.dtype[Any],
+    *,
+    n_features: int | None = None,
+    names: tuple[str, ...] | None = None,
+    finite: bool = True,
+    name: str = "X",
+) -> Array:
+    """Rows of features, shape (n, n_features), as a network of the given width reads them."""
+    array = numeric(name, X)
+    if array.ndim != 2:
+        hint = ": use X.reshape(1, -1) for one row" if array.ndim == 1 else ""
+        raise ValueError(
+            f"{name}: expected 2 dimensions, (rows, features); got shape {array.shape}{hint}"
+        )
+    if 0 in array.shape:
+        raise ValueError(f"{name}: expected at least one row and feature; got shape {array.shape}")
+    if n_features is not None and array.shape[1] != n_features:
+        raise ValueError(
+            f"{name}: expected {n_features} features, as the network was built for; "
+            f"got {array.shape[1]}"
+        )
+    given = feature_names(X)
+    if names is not None and given is not None and given != names:
+        raise ValueError(f"{name}: expected the columns {list(names)}; got {list(given)}")
+    array = converted(array, dtype)
+    if finite:
+        check_finite(name, array)
+    return array
+
+
+def targets(
+    y: Any,
+    loss: Loss,
+    n_rows: int,
+    n_outputs: int,
+    dtype: np.dtype[Any],
+    *,
+    finite: bool = True,
+    name: str = "y",
+) -> Array:
+    """Targets, shape (n, n_targets), as the loss reads them: labels are one column of numbers."""
+    array = numeric(name, y)
+    if array.ndim not in (1, 2):
+        raise ValueError(f"{name}: expected 1 or 2 dimensions; got shape {array.shape}")
+    if len(array) != n_rows:
+        raise ValueError(f"{name}: expected {n_rows} rows, as many as X; got {len(array)}")
+    column = array.reshape(n_rows, -1)
+    if finite:
+        check_finite(name, column)
+    title = losses.name_of(loss)
+    if title == "cross_entropy":
+        _check_classes(column, n_outputs, name)
+    else:
+        _check_width(column, title, n_outputs, name)
+        _check_range(column, title, name)
+    return converted(column, dtype)
+
+
+def _check_width(column: Array, loss: str, n_outputs: int, name: str) -> None:
+    width = n_outputs
+    if loss == "gaussian_nll":
+        if n_outputs % 2:
+            raise ValueError(
+                "loss: expected an even number of outputs for gaussian_nll (means, then log "
+                f"variances); got {n_outputs}"
+            )
+        width //= 2
+    if column.shape[1] != width:
+        raise ValueError(
+            f"{name}: expected {width} columns for {n_outputs} outputs and {loss}; "
+            f"got {column.shape[1]}"
+        )
+
+
+def _check_range(column: Array, loss: str, name: str) -> None:
+    if loss == "poisson" and column.min() < 0:
+        raise ValueError(f"{name}: expected counts of at least 0; got {column.min()}")
+    if loss == "binary_cross_entropy" and (column.min() < 0 or column.max() > 1):
+        bad = column.min() if column.min() < 0 else column.max()
+        raise ValueError(f"{name}: expected labels 0 and 1, or probabilities; got {bad}")
+    if loss in ("hinge", "perceptron"):
+        found = np.unique(column)
+        if not (np.isin(found, (0, 1)).all() or np.isin(found, (-1, 1)).all()):
+            raise ValueError(
+                f"{name}: expected labels 0 and 1, or -1 and 1; got {found[:5].tolist()}"
+            )
+
+
+def _check_classes(column: Array, n_classes: int, name: str) -> None:
+    if n_classes < 2:
+        raise ValueError(
+            "loss: expected at least 2 outputs for cross_entropy; got 1: use "
+            "binary_cross_entropy for a single one"
+        )
+    if column.shape[1] == 1:
+        _check_labels(column, n_classes, name)
+        return
+    if column.shape[1] != n_classes:
+        raise ValueError(
+            f"{name}: expected labels, or rows of {n_classes} classes; got rows of "
+            f"{column.shape[1]}"
+        )
+    off = np.abs(column.sum(axis=1, dtype=np.float64) - 1).max()
+    if column.min() < 0 or not off <= ROW_SUM_TOLERANCE:
+        raise ValueError(
+            f"{name}: expected one-hot rows or rows of probabilities, which add up to 1; got "
+            f"rows that miss it by up to {off:.3g}, smallest number {column.min():.3g}"
+        )
+
+
+def _check_labels(column: Array, n_classes: int, name: str) -> None:
+    if column.dtype.kind == "f" and not (column == np.floor(column)).all():
+        bad = column[column != np.floor(column)][0]
+        raise ValueError(f"{name}: expected whole numbers as labels; got {bad}")
+    if column.min() < 0 or column.max() >= n_classes:
+        bad = column.min() if column.min() < 0 else column.max()
+        raise ValueError(
+            f"{name}: expected labels from 0 to {n_classes - 1} for {n_classes} outputs; got {bad}"
+        )
+
+
+def weights(
+    sample_weight: Any, n_rows: int, dtype: np.dtype[Any], name: str = "sample_weight"
+) -> Array | None:
+    """Weights of rows, shape (n,), or None."""
+    if sample_weight is None:
+        return None
+    array = numeric(name, sample_weight)
+    if array.shape != (n_rows,):
+        raise ValueError(f"{name}: expected shape ({n_rows},); got {array.shape}")
+    array = converted(array, dtype)
+    check_finite(name, array)
+    if array.min() < 0:
+        raise ValueError(f"{name}: expected weights of at least 0; got {array.min()}")
+    if not array.any():
+        raise ValueError(f"{name}: expected at least one weight above 0; got none")
+    return array

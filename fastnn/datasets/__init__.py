@@ -1,0 +1,111 @@
+"""Three small real tables to learn and test with, stored in the package.
+
+>>> X, y = load_digits()
+>>> X.shape, y.shape
+((1797, 64), (1797,))
+
+Sources, authors and licences: LICENSES.md in this folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+__all__ = ["Dataset", "load_breast_cancer", "load_concrete", "load_digits"]
+
+
+@dataclass(frozen=True, eq=False)  # arrays have no single truth value to compare by
+class Dataset:
+    """A table with its target; `X, y = dataset` unpacks the two arrays.
+
+    Attributes
+    ----------
+    X : (n, features) float64, C-contiguous.
+    y : (n,) int64 class numbers, or float64 numbers.
+    feature_names : the names of the columns of X.
+    target_names : the names of the classes, by number; or the name of the one number.
+    description : what a row, a feature and the target are, and whose work it is.
+    """
+
+    X: NDArray[np.float64] = field(repr=False)
+    y: NDArray[Any] = field(repr=False)
+    feature_names: tuple[str, ...]
+    target_names: tuple[str, ...]
+    description: str
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        """X, then y."""
+        yield self.X
+        yield self.y
+
+
+def _load(name: str, target_type: DTypeLike, description: str) -> Dataset:
+    path = files(__name__).joinpath(f"{name}.npz")
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as table:
+        return Dataset(
+            X=np.ascontiguousarray(table["X"], dtype=np.float64),
+            y=table["y"].astype(target_type),
+            feature_names=tuple(table["feature_names"].tolist()),
+            target_names=tuple(table["target_names"].tolist()),
+            description=description,
+        )
+
+
+def load_digits() -> Dataset:
+    """Handwritten digits: 1797 images of 8 x 8 pixels, 10 classes. New arrays at each call.
+
+    >>> digits = load_digits()
+    >>> digits.X[0].reshape(8, 8)[0].tolist(), digits.y[0].item()
+    ([0.0, 0.0, 5.0, 13.0, 9.0, 1.0, 0.0, 0.0], 0)
+    """
+    return _load(
+        "digits",
+        np.int64,
+        "Optical Recognition of Handwritten Digits, test part: 1797 digits written by 13 people. "
+        "A row is an image of 8 x 8 pixels, row by row from the top left; a pixel counts the "
+        "black dots, 0 to 16, of a block of 4 x 4. The target is the digit. "
+        "E. Alpaydin, C. Kaynak, 1998, UCI Machine Learning Repository, "
+        "https://doi.org/10.24432/C50P49, CC BY 4.0.",
+    )
+
+
+def load_breast_cancer() -> Dataset:
+    """Breast tumours: 569 rows, 30 features, malignant (0) or benign (1). New arrays at each call.
+
+    >>> cancer = load_breast_cancer()
+    >>> cancer.X.shape, cancer.target_names
+    ((569, 30), ('malignant', 'benign'))
+    """
+    return _load(
+        "breast_cancer",
+        np.int64,
+        "Breast Cancer Wisconsin (Diagnostic): 569 tumours, 212 malignant (class 0) and 357 "
+        "benign (class 1). A row describes the cell nuclei in an image of a fine needle aspirate: "
+        "mean, standard error and worst value (mean of the three largest) of ten measures. "
+        "W. Wolberg, O. Mangasarian, N. Street, W. Street, 1993, UCI Machine Learning Repository, "
+        "https://doi.org/10.24432/C5DW2B, CC BY 4.0. Not for diagnosis.",
+    )
+
+
+def load_concrete() -> Dataset:
+    """Concrete: 1030 mixtures, 8 features, compressive strength in MPa. New arrays at each call.
+
+    >>> concrete = load_concrete()
+    >>> concrete.X.shape, concrete.target_names, concrete.y[0].item()
+    ((1030, 8), ('compressive_strength',), 79.99)
+    """
+    return _load(
+        "concrete",
+        np.float64,
+        "Concrete Compressive Strength: 1030 tests of concrete in laboratories; 25 rows repeat "
+        "earlier ones. A row is a mixture, seven ingredients in kg per cubic metre, and its age "
+        "in days, 1 to 365. The target is the compressive strength in MPa. "
+        "I-C. Yeh, 1998, UCI Machine Learning Repository, https://doi.org/10.24432/C5PK67, "
+        "CC BY 4.0.",
+    )

@@ -1,0 +1,577 @@
+"""`Sequential`: layers, their weights, and the calls that train and use them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn import checks, data, files, initializers, losses, native, random, reference, scoring
+from fastnn import callbacks as callbacks_module
+from fastnn import optimizers as optimizers_module
+from fastnn.activations import resolve as resolve_activation
+from fastnn.callbacks import Callback
+from fastnn.history import History
+from fastnn.job import Job, Trainer
+from fastnn.layers import Layer, check_layers, dense_layers, output_activation
+from fastnn.losses import Loss
+from fastnn.optimizers import Optimizer
+from fastnn.plan import Plan, compile_plan, table
+from fastnn.training import OptimizerState, run_epochs
+
+Array = NDArray[Any]
+
+ENGINES = ("native", "reference")
+SHUFFLES = {True: "epoch", False: "never", "epoch": "epoch", "once": "once", "never": "never"}
+
+
+class Sequential:
+    """A feed-forward network: layers one after another.
+
+    Parameters
+    ----------
+    *layers : Dense, Dropout or Residual
+    seed : int, optional
+        Decides initial weights, shuffles and dropout masks. Drawn from the operating system where
+        None, and kept in `seed` either way.
+    dtype : "float32" (default) or "float64"
+        Of parameters and all arithmetic.
+
+    Examples
+    --------
+    >>> import fastnn as fn
+    >>> X, y = fn.datasets.load_breast_cancer()
+    >>> X = fn.Standardizer().fit_transform(X)
+    >>> net = fn.Sequential(fn.Dense(16, "relu"), fn.Dense(1, "sigmoid"), seed=0)
+    >>> history = net.fit(X, y, epochs=20)
+    >>> net.evaluate(X, y)["accuracy"] > 0.97
+    True
+    >>> net.predict(X[:2]).shape
+    (2, 1)
+    """
+
+    def __init__(
+        self, *layers: Layer, seed: int | None = None, dtype: Any = "float32"
+    ) -> None:
+        if not layers:
+            raise ValueError("layers: expected at least one layer; got none")
+        self.layers = check_layers("layers", layers)
+        self.seed = random.new_seed() if seed is None else checks.whole("seed", seed)
+        self.dtype = _dtype(dtype)
+        self.history: History | None = None
+        self.n_features_in: int | None = None
+        self.feature_names_in: tuple[str, ...] | None = None
+        self.n_epochs = 0
+        """Passes begun since the weights were drawn."""
+        self.n_steps = 0
+        """Minibatches trained on since the weights were drawn."""
+        self._parameters: Array | None = None
+        self._state: OptimizerState | None = None
+        self._plans: dict[Loss | None, Plan] = {}
+
+    # ---- building and looking inside ----
+
+    def build(self, n_features: int) -> Sequential:
+        """Draw the initial weights for inputs of this many features; returns the network.
+
+        Raises
+        ------
+        ValueError
+            If the layers do not fit together, or the network was built for another width.
+        """
+        n_features = checks.whole("n_features", n_features, at_least=1)
+        if self.n_features_in is not None and self.n_features_in != n_features:
+            raise ValueError(
+                f"n_features: expected {self.n_features_in}, as the network was built for; got "
+                f"{n_features} (reset() makes it forget)"
+            )
+        if self.n_features_in is None:
+            plan = compile_plan(self.layers, n_features, self.dtype)
+            self._parameters = native.aligned(plan.n_params, self.dtype)
+            self.n_features_in = n_features
+            self._plans[None] = plan
+            self._draw()
+        return self
+
+    def _draw(self) -> None:
+        for index, (layer, w, b) in enumerate(
+            zip(dense_layers(self.layers), self.weights, self.biases, strict=True)
+        ):
+            init = layer.weight_init
+            if init == "auto":
+                init = initializers.automatic(resolve_activation(layer.activation))
+            elif isinstance(init, str):
+                init = initializers.BY_NAME[init]
+            key = random.key(self.seed, random.Purpose.WEIGHTS, index)
+            w[:] = initializers.draw(init, w.shape, key)
+            if b is not None and not isinstance(layer.bias_init, str):
+                b[:] = layer.bias_init
+
+    def reset(self, seed: int | None = None) -> Sequential:
+        """Forget all training, the number of features included; with `seed`, draw other weights
+        next time. Returns the network."""
+        self.__init__(  # type: ignore[misc]
+            *self.layers, seed=self.seed if seed is None else seed, dtype=self.dtype
+        )
+        return self
+
+    @property
+    def parameters(self) -> Array:
+        """All weights and biases as one flat array, which the network computes with: changing it
+        changes the network."""
+        return self._built()
+
+    @property
+    def weights(self) -> list[Array]:
+        """One (n_in, n_out) array for each Dense layer; views into `parameters`."""
+        return self._views()[0]
+
+    @property
+    def biases(self) -> list[Array | None]:
+        """One (n_out,) array for each Dense layer, None without bias; views into `parameters`."""
+        return self._views()[1]
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of weights and biases."""
+        return len(self._built())
+
+    def _views(self, flat: Array | None = None) -> tuple[list[Array], list[Array | None]]:
+        parameters = self._built() if flat is None else flat
+        assert self.n_features_in is not None
+        return reference.split(self.layers, self.n_features_in, parameters)
+
+    def _built(self) -> Array:
+        if self._parameters is None:
+            raise ValueError(
+                "network: expected one that was built; got one without weights: call fit, or "
+                "build(n_features)"
+            )
+        return self._parameters
+
+    def _plan(self, loss: Loss | None = None) -> Plan:
+        """The plan for predicting or, with a loss, for evaluating."""
+        self._built()
+        assert self.n_features_in is not None
+        if loss not in self._plans:
+            self._plans[loss] = compile_plan(self.layers, self.n_features_in, self.dtype, loss=loss)
+        return self._plans[loss]
+
+    def summary(self) -> None:
+        """Print a table of the layers with shapes and parameter counts."""
+        print(table(self._plan(), self.n_features_in or 0))
+
+    def __repr__(self) -> str:
+        inner = ", ".join(map(repr, self.layers))
+        return f"Sequential({inner}, seed={self.seed}, dtype={self.dtype.name!r})"
+
+    # ---- training ----
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        loss: str | Loss = "auto",
+        optimizer: str | Optimizer = "adam",
+        epochs: int = 10,
+        batch_size: int | str = 32,
+        validation_data: tuple[Any, ...] | None = None,
+        sample_weight: Any = None,
+        shuffle: bool | str = True,
+        callbacks: Iterable[Callback] = (),
+        verbose: int = 0,
+        engine: str = "native",
+        n_threads: int | None = None,
+        check_finite: bool = True,
+    ) -> History:
+        """Train from the current weights with a fresh optimizer.
+
+        Parameters
+        ----------
+        X : array-like, shape (n, n_features)
+            Of the network's dtype and C-contiguous it is used in place, otherwise converted once.
+        y : array-like, shape (n,) or (n, n_targets)
+            What the loss expects; see `fastnn.losses`.
+        loss : str or Loss, default "auto"
+            "auto" takes cross_entropy after softmax, binary_cross_entropy after sigmoid, poisson
+            after exp, perceptron after step, and squared_error after any other activation.
+        optimizer : str or Optimizer, default "adam"
+        epochs : int, default 10
+            Passes over the data; 0 only builds the network and checks everything.
+        batch_size : int or "full", default 32
+            Rows per step, from 1 (online) on; more than n means all.
+        validation_data : (X, y) or (X, y, sample_weight), optional
+            Evaluated after each epoch.
+        sample_weight : array-like, shape (n,), optional
+            At least 0. A batch whose weights sum to 0 makes no step.
+        shuffle : True or "epoch" (default), "once", False or "never"
+        callbacks : iterable of callbacks, see `fastnn.callbacks`
+        verbose : int, default 0
+            1 shows a progress bar on a terminal.
+        engine : "native" (default) or "reference"
+            The reference is the readable NumPy twin, with the same numbers.
+        n_threads : int, optional
+            By default as many as pay, within FASTNN_NUM_THREADS, OMP_NUM_THREADS and the
+            processors that the process may use. The result does not depend on it.
+        check_finite : bool, default True
+            Look for NaN and infinity in X and y first.
+
+        Returns
+        -------
+        History
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter or an array is not as described; the network is then unchanged.
+        KeyboardInterrupt
+            On Ctrl-C, within about 0.1 s; the network is as after its last whole step.
+
+        Warns
+        -----
+        DivergenceWarning
+            If the loss became infinite or NaN; the network has its last finite weights.
+
+        Examples
+        --------
+        >>> import fastnn as fn
+        >>> net = fn.Sequential(fn.Dense(1), seed=0)
+        >>> history = net.fit([[0.0], [1.0]], [1.0, 3.0], optimizer=fn.optimizers.SGD(0.1),
+        ...                   epochs=500, batch_size="full")
+        >>> net.predict([[2.0]]).round(2)
+        array([[5.]], dtype=float32)
+        """
+        epochs = checks.whole("epochs", epochs)
+        checks.whole("verbose", verbose)
+        resolved = optimizers_module.resolve(optimizer)
+        recorded_loss = self._loss(loss)
+        plan, arrays = self._prepare(X, y, recorded_loss, sample_weight, check_finite)
+        rows = len(arrays[0])
+        size = _batch_size(batch_size, rows)
+        order = _shuffle(shuffle)
+        checks.choice("engine", engine, ENGINES)
+        validate, extra = self._validation(validation_data, recorded_loss, plan, check_finite,
+                                           n_threads)  # fmt: skip
+        running = callbacks_module.start(callbacks, ["loss", "learning_rate", "seconds", *extra])
+        self._adopt(plan, X)
+        steps = epochs * -(-rows // size)
+        state = self._fresh_state(recorded_loss, resolved, horizon=max(1, steps))
+        job = self._job(state, arrays, size, order)
+        trainer = self._trainer(job, state, engine, n_threads)
+        self._state = state
+        return run_epochs(self, job, trainer, state, epochs, validate, running, verbose)
+
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        loss: str | Loss | None = None,
+        optimizer: str | Optimizer | None = None,
+        batch_size: int | str = 32,
+        sample_weight: Any = None,
+        shuffle: bool | str = True,
+        engine: str = "native",
+        n_threads: int | None = None,
+        check_finite: bool = True,
+    ) -> Sequential:
+        """One pass over the data that continues where the last call left the optimizer and its
+        schedule; returns the network.
+
+        `loss` and `optimizer` default to those of the last `fit` or `partial_fit` ("auto" and
+        "adam" before any); naming another starts it afresh. Other parameters and errors are as
+        for `fit`. A schedule must name its `n_steps`, unless a `fit` has set it.
+
+        Examples
+        --------
+        >>> import fastnn as fn
+        >>> net = fn.Sequential(fn.Dense(1), seed=0)
+        >>> for _ in range(300):
+        ...     net = net.partial_fit([[0.0], [1.0]], [1.0, 3.0], optimizer=fn.optimizers.SGD(0.1))
+        >>> net.predict([[2.0]]).round(1)
+        array([[5.]], dtype=float32)
+        """
+        old = self._state
+        new_loss = old.loss if loss is None and old else self._loss(loss or "auto")
+        new_optimizer = (
+            old.optimizer if optimizer is None and old else
+            optimizers_module.resolve(optimizer or "adam")
+        )  # fmt: skip
+        plan, arrays = self._prepare(X, y, new_loss, sample_weight, check_finite)
+        size = _batch_size(batch_size, len(arrays[0]))
+        order = _shuffle(shuffle)
+        checks.choice("engine", engine, ENGINES)
+        continues = old is not None and (old.loss, old.optimizer) == (new_loss, new_optimizer)
+        horizon = old.horizon if continues and old else None
+        optimizers_module.check_horizon(new_optimizer, horizon)
+        self._adopt(plan, X)
+        state = old if continues and old else self._fresh_state(new_loss, new_optimizer, None)
+        job = self._job(state, arrays, size, order)
+        trainer = self._trainer(job, state, engine, n_threads)
+        self._state = state
+        run_epochs(self, job, trainer, state, 1, dict, [], verbose=0)
+        return self
+
+    def loss_and_gradients(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        loss: str | Loss = "auto",
+        sample_weight: Any = None,
+        training: bool = False,
+        engine: str = "native",
+        n_threads: int | None = None,
+        check_finite: bool = True,
+    ) -> tuple[float, dict[str, list[Array | None]]]:
+        """The loss of all rows as one batch, penalties included, and its gradient.
+
+        With `training`, dropout is active, with the mask that the next step will use.
+
+        Returns
+        -------
+        (value, {"weights": [...], "biases": [...]})
+            Arrays of the shapes of `weights` and `biases`.
+
+        Examples
+        --------
+        >>> import fastnn as fn
+        >>> net = fn.Sequential(fn.Dense(1, weight_init="zeros"), dtype="float64").build(1)
+        >>> value, gradients = net.loss_and_gradients([[1.0], [2.0]], [1.0, 1.0])
+        >>> value, gradients["weights"], gradients["biases"]
+        (1.0, [array([[-3.]])], [array([-2.])])
+        """
+        self._built()
+        checks.flag("training", training)
+        checks.choice("engine", engine, ENGINES)
+        resolved = self._loss(loss)
+        _, arrays = self._prepare(X, y, resolved, sample_weight, check_finite)
+        state = self._fresh_state(resolved, optimizers_module.SGD(), None)
+        job = self._job(state, arrays, len(arrays[0]), "never")
+        if engine == "reference":
+            rows = np.arange(len(job.X))
+            value, gradients = reference.loss_and_gradients(job, self._built(), rows, 0, training)
+        else:
+            value, flat = native.loss_and_gradients(job, self._built(), training, n_threads)
+            gradients = self._views(flat)
+        return value, {"weights": list(gradients[0]), "biases": gradients[1]}
+
+    def forget_optimizer(self) -> None:
+        """Let the next `partial_fit` begin with a fresh optimizer."""
+        self._state = None
+
+    # ---- using the network ----
+
+    def predict(
+        self, X: Any, *, n_threads: int | None = None, check_finite: bool = True
+    ) -> Array:
+        """Outputs for each row of X, shape (n, n_outputs), in the network's dtype: probabilities
+        after softmax or sigmoid.
+
+        Raises
+        ------
+        ValueError
+            If the network has no weights yet, or X is not what it was built for.
+        """
+        plan = self._plan()
+        return native.predict(plan, self._built(), self._features(X, check_finite), n_threads)
+
+    def evaluate(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        loss: str | Loss | None = None,
+        sample_weight: Any = None,
+        n_threads: int | None = None,
+        check_finite: bool = True,
+    ) -> dict[str, float]:
+        """The loss, penalties included, and the metric that goes with it: {"loss": ...,
+        "accuracy": ...} for classes, {"loss": ..., "r2": ...} for numbers.
+
+        `loss` defaults to the one last trained with, or to "auto".
+        """
+        self._built()
+        resolved = self._state.loss if loss is None and self._state else self._loss(loss or "auto")
+        plan, arrays = self._prepare(X, y, resolved, sample_weight, check_finite)
+        return self._scores(resolved, *arrays, n_threads)
+
+    def _scores(
+        self, loss: Loss, X: Array, y: Array, weights: Array | None, n_threads: int | None
+    ) -> dict[str, float]:
+        plan = self._plan(loss)
+        row_losses, predictions = native.evaluate(plan, self._built(), X, y, n_threads)
+        penalty = reference.penalty(self.layers, [w.astype(np.float64) for w in self.weights])
+        activation = output_activation(self.layers)
+        return scoring.scores(loss, activation, row_losses, predictions, y, weights, penalty)
+
+    # ---- files ----
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the network, and where its training stands, to a safetensors file: whole, or not
+        at all. `fastnn.load(path)` reads it."""
+        assert self._built() is not None and self.n_features_in is not None
+        state = self._state
+        files.write(path, files.Snapshot(
+            self.layers, self.n_features_in, self.feature_names_in, self.seed, self.n_epochs,
+            self.n_steps, self._built(), state and files.Training(**vars(state)),
+        ))  # fmt: skip
+
+    # ---- what the calls share ----
+
+    def _loss(self, loss: str | Loss) -> Loss:
+        activation = output_activation(self.layers)
+        if isinstance(loss, str) and loss == "auto":
+            loss = scoring.automatic_loss(activation)
+        resolved = losses.resolve(loss)
+        losses.check_head(resolved, activation.name)
+        return resolved
+
+    def _features(self, X: Any, finite: bool, name: str = "X") -> Array:
+        checks.flag("check_finite", finite)
+        return data.features(
+            X, self.dtype, n_features=self.n_features_in, names=self.feature_names_in,
+            finite=finite, name=name,
+        )  # fmt: skip
+
+    def _prepare(
+        self, X: Any, y: Any, loss: Loss, sample_weight: Any, finite: bool, suffix: str = ""
+    ) -> tuple[Plan, tuple[Array, Array, Array | None]]:
+        """Check and convert arrays; the plan is that of a network built for them."""
+        features = self._features(X, finite, f"X{suffix}")
+        plan = self._plans.get(None)
+        if plan is None:
+            plan = compile_plan(self.layers, features.shape[1], self.dtype)
+        rows = len(features)
+        targets = data.targets(
+            y, loss, rows, plan.n_outputs, self.dtype, finite=finite, name=f"y{suffix}"
+        )
+        weights = data.weights(sample_weight, rows, self.dtype, f"sample_weight{suffix}")
+        return plan, (features, targets, weights)
+
+    def _validation(
+        self,
+        validation_data: tuple[Any, ...] | None,
+        loss: Loss,
+        plan: Plan,
+        finite: bool,
+        n_threads: int | None,
+    ) -> tuple[Callable[[], dict[str, float]], list[str]]:
+        """What to run after each epoch, and the names that it records."""
+        if validation_data is None:
+            return dict, []
+        expected = "(X, y) or (X, y, sample_weight)"
+        checks.instance("validation_data", validation_data, (tuple, list), expected)
+        if len(validation_data) not in (2, 3):
+            raise ValueError(
+                f"validation_data: expected {expected}; got {len(validation_data)} items"
+            )
+        X, y, *weight = validation_data
+        _, arrays = self._prepare(
+            X, y, loss, weight[0] if weight else None, finite, " of validation_data"
+        )
+        width = int(plan.settings["n_features"][0])
+        if arrays[0].shape[1] != width:
+            raise ValueError(
+                f"X of validation_data: expected {width} features, as X; got {arrays[0].shape[1]}"
+            )
+
+        def validate() -> dict[str, float]:
+            scores = self._scores(loss, *arrays, n_threads)
+            return {f"val_{name}": value for name, value in scores.items()}
+
+        metric = scoring.metric_name(loss)
+        return validate, ["val_loss", *([f"val_{metric}"] if metric else [])]
+
+    def _adopt(self, plan: Plan, X: Any) -> None:
+        """Build for X if that has not been done; keep its column names."""
+        if self._parameters is None:
+            self.build(int(plan.settings["n_features"][0]))
+        if self.feature_names_in is None:
+            self.feature_names_in = data.feature_names(X)
+
+    def _fresh_state(
+        self, loss: Loss, optimizer: Optimizer, horizon: int | None
+    ) -> OptimizerState:
+        slots = np.zeros((optimizer.n_slots, self.n_parameters), self.dtype)
+        return OptimizerState(loss, optimizer, slots, 0, horizon)
+
+    def _job(
+        self,
+        state: OptimizerState,
+        arrays: tuple[Array, Array, Array | None],
+        batch_size: int,
+        shuffle: str,
+    ) -> Job:
+        X, y, weights = arrays
+        return Job(
+            self.layers, state.loss, state.optimizer, X, y, weights, batch_size, shuffle,
+            self.seed, self.n_epochs, self.n_steps,
+        )  # fmt: skip
+
+    def _trainer(
+        self, job: Job, state: OptimizerState, engine: str, n_threads: int | None
+    ) -> Trainer:
+        if engine == "reference":
+            return reference.Trainer(job, self._built(), state.slots)
+        return native.Trainer(job, self._built(), state.slots.reshape(-1), n_threads)
+
+
+def _dtype(value: Any) -> np.dtype[Any]:
+    try:
+        dtype = np.dtype(value)
+    except TypeError:
+        dtype = np.dtype(object)
+    if dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise ValueError(f"dtype: expected 'float32' or 'float64'; got {value!r}")
+    return dtype
+
+
+def _batch_size(value: int | str, rows: int) -> int:
+    if isinstance(value, str):
+        checks.choice("batch_size", value, ("full",))
+        return rows
+    return min(checks.whole("batch_size", value, at_least=1), rows)
+
+
+def _shuffle(value: bool | str) -> str:
+    if not isinstance(value, bool):
+        checks.choice("shuffle", value, ("epoch", "once", "never"))
+    return SHUFFLES[value]
+
+
+def load(path: str | os.PathLike[str]) -> Sequential:
+    """Read a network that `Sequential.save` wrote. Reading a file runs no code from it.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, or of another format or version.
+    OSError
+        If it cannot be read.
+
+    Examples
+    --------
+    >>> import fastnn as fn, tempfile, os
+    >>> net = fn.Sequential(fn.Dense(2), seed=1).build(3)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "net.safetensors")
+    ...     net.save(path)
+    ...     same = fn.load(path)
+    >>> bool((same.parameters == net.parameters).all())
+    True
+    """
+    snapshot = files.read(path)
+    network = Sequential(*snapshot.layers, seed=snapshot.seed, dtype=snapshot.parameters.dtype)
+    network.build(snapshot.n_features_in)
+    network.parameters[:] = snapshot.parameters
+    network.feature_names_in = snapshot.feature_names_in
+    network.n_epochs, network.n_steps = snapshot.n_epochs, snapshot.n_steps
+    if snapshot.training is not None:
+        stored = vars(snapshot.training)
+        network._state = OptimizerState(**stored | {"slots": stored["slots"].copy()})
+    return network

@@ -1,0 +1,135 @@
+"""The compiled engine behind the same calls as the reference: buffers, threads and positions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn import threads
+from fastnn.job import Job
+from fastnn.plan import CACHE_LINE, Plan, compile_plan
+from fastnn_ext import engine
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+
+# The engine looks at its clock whenever about this much arithmetic is done: some microseconds.
+CLOCK_FLOPS = 1e6
+
+
+def aligned(size: int, dtype: np.dtype[Any]) -> Array:
+    """Zeros that begin on a cache line."""
+    raw = np.zeros(size * dtype.itemsize + CACHE_LINE, np.uint8)
+    start = -raw.ctypes.data % CACHE_LINE
+    return raw[start : start + size * dtype.itemsize].view(dtype)
+
+
+@dataclass
+class _Buffers:
+    """Workspace of one run."""
+
+    work: Array
+    order: NDArray[np.intp]
+    row_losses: Floats
+    row_sums: Floats
+
+
+def _buffers(plan: Plan, n: int, batch_size: int) -> _Buffers:
+    return _Buffers(
+        aligned(plan.work_size, plan.dtype),
+        np.arange(n, dtype=np.intp),
+        np.zeros(batch_size),
+        np.zeros(2 * int(plan.settings["n_rows"][0])),
+    )
+
+
+def _plan_of(job: Job) -> Plan:
+    return compile_plan(
+        job.layers, job.X.shape[1], job.X.dtype, seed=job.seed, loss=job.loss,
+        optimizer=job.optimizer, n_targets=job.y.shape[1], batch_size=job.batch_size,
+    )  # fmt: skip
+
+
+class Trainer:
+    """A training run on the compiled engine; `params` and `slots` are changed in place."""
+
+    def __init__(self, job: Job, params: Array, slots: Array, n_threads: int | None) -> None:
+        self.job = job
+        self.plan = _plan_of(job)
+        self.params = params
+        self.slots = slots
+        self.buffers = _buffers(self.plan, len(job.X), job.batch_size)
+        rows = min(job.batch_size, self.plan.block_rows)
+        self.flops_per_step = self.plan.flops_per_row * job.batch_size
+        self.n_threads = threads.choose(n_threads, self.plan.flops_per_row * rows, rows)
+        if job.shuffle == "once":
+            engine.shuffled(self.buffers.order, job.seed, job.first_epoch)
+
+    def run(
+        self,
+        first_step: int,
+        rates: Floats,
+        optimizer_step: int,
+        seconds: float,
+        *,
+        updates: bool = True,
+        drops: bool = True,
+    ) -> tuple[Floats, Floats]:
+        """See `job.Trainer`. Without `updates`, gradients stay in the workspace."""
+        job, plan, buffers = self.job, self.plan, self.buffers
+        losses, totals = np.empty(len(rates)), np.empty(len(rates))
+        done = engine.train(
+            plan.layers, plan.buffers, plan.settings,
+            self.params, self.slots, buffers.work, job.X, job.y, job.sample_weight,
+            buffers.order, buffers.row_losses, buffers.row_sums, rates, losses, totals,
+            job.batch_size, job.shuffle == "epoch", first_step, job.first_epoch,
+            job.first_step + first_step, optimizer_step, updates, drops, seconds,
+            max(1, int(CLOCK_FLOPS / self.flops_per_step)), self.n_threads,
+        )  # fmt: skip
+        return losses[:done], totals[:done]
+
+
+def loss_and_gradients(
+    job: Job, params: Array, training: bool, n_threads: int | None
+) -> tuple[float, Array]:
+    """The objective of the whole job as one batch, and its gradient, flat; dropout is active in
+    training only."""
+    slots = np.zeros(0, params.dtype)
+    trainer = Trainer(job, params, slots, n_threads)
+    losses, _ = trainer.run(0, np.zeros(1), 0, np.inf, updates=False, drops=training)
+    start = int(trainer.plan.settings["gradients"][0])
+    return float(losses[0]), trainer.buffers.work[start : start + len(params)].copy()
+
+
+def predict(plan: Plan, params: Array, X: Array, n_threads: int | None) -> Array:
+    """Predictions, shape (n, n_outputs)."""
+    return _predict(plan, params, X, None, None, n_threads)
+
+
+def evaluate(
+    plan: Plan, params: Array, X: Array, y: Array, n_threads: int | None
+) -> tuple[Floats, Array]:
+    """The loss of each row, shape (n,), and predictions, shape (n, n_outputs)."""
+    row_losses = np.empty(len(X))
+    return row_losses, _predict(plan, params, X, y, row_losses, n_threads)
+
+
+def _predict(
+    plan: Plan,
+    params: Array,
+    X: Array,
+    y: Array | None,
+    row_losses: Floats | None,
+    n_threads: int | None,
+) -> Array:
+    out = np.empty((len(X), plan.n_outputs), plan.dtype)
+    rows = min(plan.block_rows, len(X))
+    n_threads = threads.choose(n_threads, plan.flops_per_row / 3 * len(X), rows)
+    work = aligned(plan.work_size, plan.dtype)
+    engine.predict(
+        plan.layers, plan.buffers, plan.settings, params, work, X, y, out, row_losses, n_threads
+    )
+    return out

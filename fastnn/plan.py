@@ -1,0 +1,325 @@
+"""Layers into a plan: one fold that fixes every size and offset before anything is allocated.
+
+The fold carries what the next layer needs to know (the buffer that holds its input, the next free
+parameter) and appends a row for each layer. Residual is unrolled: its inner layers, then an ADD row
+that names the buffer to add. `check_tiling` then proves that the rows use the parameters without
+gap or overlap.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn import activations, losses, optimizers
+from fastnn.layers import Dense, Dropout, Layer, Residual, output_activation
+from fastnn.losses import Loss
+from fastnn.optimizers import SGD, Optimizer
+from fastnn_ext.codes import BUFFER, LAYER, SETTINGS, Activation, Kind
+
+NONE = -1
+
+# Activations whose slope is computed from the input; for them the forward pass keeps it.
+SLOPE_FROM_INPUT = (Activation.SILU, Activation.GELU, Activation.MISH)
+
+CACHE_LINE = 64  # bytes; rows of buffers begin on one
+
+# A batch goes through the network in blocks of at most this many rows, this much workspace and
+# this much arithmetic: what fits the outer caches, and is done in some hundredths of a second, after
+# which an interrupt is seen. The numbers depend on the network alone, as the results must.
+BLOCK_ROWS = 4096
+BLOCK_BYTES = 32 * 2**20
+BLOCK_FLOPS = 2e9
+FEWEST_BLOCK_ROWS = 32
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that the engine knows of a network, and where its numbers lie."""
+
+    layers: NDArray[Any]
+    buffers: NDArray[Any]
+    settings: NDArray[Any]
+    dtype: np.dtype[Any]
+    n_slots: int
+
+    @property
+    def n_params(self) -> int:
+        """Number of weights and biases."""
+        return int(self.settings["n_params"][0])
+
+    @property
+    def n_outputs(self) -> int:
+        """Columns of a prediction."""
+        return int(self.settings["n_outputs"][0])
+
+    @property
+    def block_rows(self) -> int:
+        """Rows that go through the network at a time."""
+        return int(self.settings["block_rows"][0])
+
+    @cached_property
+    def work_size(self) -> int:
+        """Numbers in the workspace."""
+        return int(self.settings["gradients"][0]) + self.n_params
+
+    @cached_property
+    def flops_per_row(self) -> float:
+        """Arithmetic of a training step per row: three products of each weight matrix, less the
+        input gradient where none is needed."""
+        dense = self.layers[self.layers["kind"] == Kind.DENSE]
+        sizes = dense["n_in"] * dense["n_out"]
+        return float(np.sum(sizes * np.where(dense["transposed"] == NONE, 4, 6)))
+
+    def __str__(self) -> str:
+        rows = [
+            f"{Kind(row['kind']).name:8}{row['n_in']:>7} -> {row['n_out']:<7}"
+            f"{Activation(row['activation']).name.lower():13}weights at {row['weights']:<10}"
+            f"buffer {row['input']} -> {row['output']}"
+            for row in self.layers
+        ]
+        total = (
+            f"{self.n_params} parameters, {self.work_size} numbers of workspace, "
+            f"blocks of {self.block_rows} rows, {self.dtype}"
+        )
+        return "\n".join([*rows, total])
+
+
+@dataclass
+class _Fold:
+    """What one pass over the layers carries along."""
+
+    n_params: int = 0
+    n_rows: int = 0
+    n_dropouts: int = 0
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    widths: list[int] = field(default_factory=list)
+
+    def new_buffer(self, width: int) -> int:
+        self.widths.append(width)
+        return len(self.widths) - 1
+
+    def add_row(self, **fields: Any) -> int:
+        source = fields["input"]
+        fields.setdefault("n_out", self.widths[source])
+        output = self.new_buffer(fields["n_out"])
+        defaults = {
+            "n_in": self.widths[source], "output": output, "saved": output, "skip": NONE,
+            "weights": NONE, "bias": NONE, "transposed": NONE,
+        }  # fmt: skip
+        self.rows.append(defaults | fields)
+        return output
+
+
+def _dense(fold: _Fold, layer: Dense, source: int) -> int:
+    n_in, n_out = fold.widths[source], layer.units
+    activation = activations.resolve(layer.activation)
+    saved = {}
+    if activation.code in SLOPE_FROM_INPUT:
+        saved = {"saved": fold.new_buffer(n_out)}
+    weights = fold.n_params
+    fold.n_params += n_in * n_out
+    bias = fold.n_params if layer.use_bias else NONE
+    fold.n_params += n_out * layer.use_bias
+    first_row = fold.n_rows
+    fold.n_rows += n_in + layer.use_bias
+    return fold.add_row(
+        kind=Kind.DENSE, input=source, n_out=n_out, activation=activation.code,
+        parameter=activation.parameter or 0.0, weights=weights, bias=bias, first_row=first_row,
+        l1=layer.l1, l2=layer.l2, **saved,
+    )  # fmt: skip
+
+
+def _fold_layers(fold: _Fold, layers: tuple[Layer, ...], source: int, path: str = "") -> int:
+    """Append the layers' rows; returns the buffer that holds the last one's output."""
+    for position, layer in enumerate(layers):
+        name = f"{path}layer {position}"
+        if isinstance(layer, Dense):
+            softmax = activations.resolve(layer.activation).name == "softmax"
+            if softmax and (path or position + 1 < len(layers)):
+                raise ValueError(f"{name}: expected softmax on the last layer only; got it here")
+            source = _dense(fold, layer, source)
+        elif isinstance(layer, Dropout):
+            source = fold.add_row(
+                kind=Kind.DROPOUT, input=source, rate=layer.rate, stream=fold.n_dropouts
+            )
+            fold.n_dropouts += 1
+        else:
+            source = _fold_residual(fold, layer, source, name)
+    return source
+
+
+def _fold_residual(fold: _Fold, layer: Residual, source: int, name: str) -> int:
+    inner = _fold_layers(fold, layer.layers, source, f"{name}, ")
+    if fold.widths[inner] != fold.widths[source]:
+        raise ValueError(
+            f"{name}: expected Residual to end in as many units as come in, "
+            f"{fold.widths[source]}; got {fold.widths[inner]}"
+        )
+    return fold.add_row(kind=Kind.ADD, input=inner, skip=source)
+
+
+def _gradient_buffers(fold: _Fold) -> set[int]:
+    """Buffers whose gradient is needed: those that some parameter lies before."""
+    needed: set[int] = set()
+    for row in fold.rows:
+        if row["kind"] == Kind.DENSE or {row["input"], row["skip"]} & needed:
+            needed.add(row["output"])
+    return needed
+
+
+def _mark_sums(fold: _Fold) -> None:
+    """Where a buffer feeds two layers, the backward pass sets its gradient and then adds to it."""
+    begun: set[int] = set()
+    for row in reversed(fold.rows):
+        row["adds_to_input"] = int(row["input"] in begun)
+        begun.add(row["input"])
+        row["adds_to_skip"] = int(row["skip"] in begun)
+        begun.add(row["skip"])
+
+
+def compile_plan(
+    layers: tuple[Layer, ...],
+    n_features: int,
+    dtype: np.dtype[Any],
+    *,
+    seed: int = 0,
+    loss: Loss | None = None,
+    optimizer: Optimizer | None = None,
+    n_targets: int = 1,
+    batch_size: int = BLOCK_ROWS,
+) -> Plan:
+    """The plan of a network; without a loss, one that can only predict.
+
+    Raises
+    ------
+    ValueError
+        If the layers do not fit together, the loss does not fit the last activation, or the sizes
+        exceed what the machine can address.
+    """
+    if not any(isinstance(layer, Dense) for layer in _flat(layers)):
+        raise ValueError("layers: expected at least one Dense layer; got none")
+    fold = _Fold()
+    outputs = _fold_layers(fold, layers, fold.new_buffer(n_features))
+    link = _split_link(fold, layers, loss)
+    _mark_sums(fold)
+    needed = _gradient_buffers(fold)
+    line = CACHE_LINE // dtype.itemsize
+    strides = [-(-width // line) * line for width in fold.widths]
+    # Python's integers do not overflow: sizes are known to be addressable before any is stored.
+    per_row = sum(strides) + sum(strides[index] for index in needed)
+    transposed = [r for r in fold.rows if r["kind"] == Kind.DENSE and r["input"] in needed]
+    fixed = 4 * fold.n_params + sum(r["n_in"] * r["n_out"] for r in transposed)
+    _check_addressable(fold, (FEWEST_BLOCK_ROWS * per_row + fixed) * dtype.itemsize)
+    block = _block_rows(per_row * dtype.itemsize, 6 * fold.n_params, batch_size)
+
+    buffers = np.zeros(len(strides), BUFFER)
+    position = 0
+    for index, (width, stride) in enumerate(zip(fold.widths, strides, strict=True)):
+        gradient = position + block * stride if index in needed else NONE
+        buffers[index] = (width, stride, position, gradient)
+        position += block * stride * (2 if index in needed else 1)
+    for row in transposed:
+        row["transposed"] = position
+        position += -(-row["n_in"] * row["n_out"] // line) * line
+
+    rows = np.zeros(len(fold.rows), LAYER)
+    for index, row in enumerate(fold.rows):
+        for name, value in row.items():
+            rows[name][index] = value
+    check_tiling(rows, fold.n_params)
+    settings = _settings(loss, optimizer)
+    for name, value in {
+        "n_features": n_features, "n_outputs": fold.widths[outputs], "n_targets": n_targets,
+        "n_params": fold.n_params, "n_rows": fold.n_rows, "gradients": position,
+        "block_rows": block, "link": link, "seed": seed,
+    }.items():  # fmt: skip
+        settings[name] = value
+    return Plan(rows, buffers, settings, dtype, optimizer.n_slots if optimizer else 0)
+
+
+def _flat(layers: tuple[Layer, ...]) -> list[Layer]:
+    inner = [_flat(x.layers) if isinstance(x, Residual) else [x] for x in layers]
+    return [layer for part in inner for layer in part]
+
+
+def _split_link(fold: _Fold, layers: tuple[Layer, ...], loss: Loss | None) -> int:
+    """The activation that turns raw outputs into predictions. It leaves the last layer's row where
+    the loss is computed from raw outputs, and always where it is softmax, which needs a row whole."""
+    activation = output_activation(layers)
+    raw = activation.name == "softmax"
+    if loss is not None:
+        raw = losses.check_head(loss, activation.name) == "raw"
+    if not raw:
+        return int(Activation.LINEAR)
+    row = fold.rows[-1]
+    if row["kind"] == Kind.DENSE:
+        row["activation"] = Activation.LINEAR
+    return int(activation.code)
+
+
+def _block_rows(bytes_per_row: int, flops_per_row: int, batch_size: int) -> int:
+    fitting = min(BLOCK_BYTES // bytes_per_row, int(BLOCK_FLOPS // flops_per_row), BLOCK_ROWS)
+    return min(max(fitting, FEWEST_BLOCK_ROWS), batch_size)
+
+
+def _check_addressable(fold: _Fold, n_bytes: int) -> None:
+    if n_bytes > sys.maxsize // 2:
+        widest = max(fold.widths)
+        raise ValueError(
+            f"layers: expected a network that fits into memory; got {fold.n_params} parameters "
+            f"(widest layer {widest}), whose buffers take {n_bytes} bytes"
+        )
+
+
+def _settings(loss: Loss | None, optimizer: Optimizer | None) -> NDArray[Any]:
+    """The numbers of loss and optimizer: dataclass fields that bear the name of a setting."""
+    settings = np.zeros(1, SETTINGS)
+    optimizer = SGD() if optimizer is None else optimizer
+    settings["optimizer"] = optimizers.code_of(optimizer)
+    for name, value in vars(optimizer).items():
+        if name != "learning_rate":
+            settings[name] = value or 0
+    if loss is not None:
+        settings["loss"] = losses.code_of(loss)
+        settings["loss_parameter"] = losses.parameter_of(loss)
+    return settings
+
+
+def check_tiling(rows: NDArray[Any], n_params: int) -> None:
+    """Each layer's parameters begin where the last one's end, and all are used."""
+    position = 0
+    for index, row in enumerate(rows[rows["kind"] == Kind.DENSE]):
+        if row["weights"] != position:
+            raise AssertionError(f"Dense layer {index}: weights at {row['weights']}, not {position}")
+        position += int(row["n_in"] * row["n_out"])
+        if row["bias"] != NONE:
+            if row["bias"] != position:
+                raise AssertionError(f"Dense layer {index}: bias at {row['bias']}, not {position}")
+            position += int(row["n_out"])
+    if position != n_params:
+        raise AssertionError(f"{n_params} parameters, of which the layers use {position}")
+
+
+def table(plan: Plan, n_features: int) -> str:
+    """A table of the layers, as `Sequential.summary` prints it."""
+    lines = [f"{'layer':<10}{'activation':<14}{'output shape':<16}{'parameters':>12}", "-" * 52]
+    lines.append(f"{'input':<10}{'':<14}{f'(n, {n_features})':<16}{0:>12,}")
+    for index, row in enumerate(plan.layers):
+        dense = row["kind"] == Kind.DENSE
+        name = "Residual +" if row["kind"] == Kind.ADD else Kind(row["kind"]).name.title()
+        last = index + 1 == len(plan.layers)
+        split_off = last and plan.settings["link"][0] != Activation.LINEAR
+        code = plan.settings["link"][0] if split_off else row["activation"]
+        kind = Activation(code).name.lower() if dense else ""
+        count = row["n_in"] * row["n_out"] + (row["n_out"] if row["bias"] != NONE else 0)
+        shape = f"(n, {row['n_out']})"
+        lines.append(f"{name:<10}{kind:<14}{shape:<16}{count if dense else 0:>12,}")
+    size = plan.n_params * plan.dtype.itemsize
+    lines += ["-" * 52, f"{plan.n_params:,} parameters, {size:,} bytes of {plan.dtype}"]
+    return "\n".join(lines)

@@ -1,0 +1,249 @@
+"""Preparing data: one-hot rows, a split into training and test rows, standardized columns."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from fastnn import checks
+
+Integers = NDArray[np.int64]
+
+
+def check_array(name: str, value: Any) -> NDArray[Any]:
+    """What numpy makes of a value, with the parameter's name in the error about ragged rows."""
+    try:
+        return np.asarray(value)
+    except ValueError:
+        got = checks.describe(value)
+        raise ValueError(f"{name}: expected rows of equal length; got {got}") from None
+
+
+def check_numbers(name: str, value: Any, *, ndims: tuple[int, ...] = (1, 2)) -> NDArray[Any]:
+    """An array of finite real numbers with at least one row and one column."""
+    array = check_array(name, value)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name}: expected an array of real numbers; got dtype {array.dtype}")
+    if array.ndim not in ndims or array.size == 0:
+        shapes = " or ".join({1: "(n,)", 2: "(n, m)"}[ndim] for ndim in ndims)
+        raise ValueError(f"{name}: expected shape {shapes}, not empty; got shape {array.shape}")
+    finite = np.isfinite(array)
+    if not finite.all():
+        raise ValueError(f"{name}: expected finite numbers; got {array[~finite][0]}")
+    return array
+
+
+def check_labels(name: str, value: Any, n_classes: int | None = None) -> Integers:
+    """Class numbers (n,) as int64; whole floats and booleans count as what they equal."""
+    array = check_numbers(name, value, ndims=(1,))
+    limit = 2**31 if n_classes is None else n_classes
+    wrong = (array != np.rint(array)) | (array < 0) | (array >= limit)
+    if wrong.any():
+        bound = "of at least 0" if n_classes is None else f"from 0 to {n_classes - 1}"
+        raise ValueError(f"{name}: expected whole numbers {bound}; got {array[wrong][0]}")
+    return array.astype(np.int64)
+
+
+def check_n_rows(arrays: Sequence[Any]) -> int:
+    """The number of rows that all arrays have."""
+    if not arrays:
+        raise ValueError("arrays: expected at least one array; got none")
+    counts = []
+    for array in arrays:
+        shape = (len(array),) if isinstance(array, list | tuple) else getattr(array, "shape", ())
+        if not shape:
+            got = checks.describe(array)
+            raise TypeError(f"arrays: expected arrays, lists or pandas objects; got {got}")
+        counts.append(int(shape[0]))
+    if len(set(counts)) > 1:
+        raise ValueError(f"arrays: expected the same number of rows in each; got {counts}")
+    return counts[0]
+
+
+def check_test_size(test_size: float, n: int) -> int:
+    """The number of test rows; a share is rounded up, and either side keeps at least one row."""
+    if n < 2:
+        raise ValueError(f"arrays: expected at least 2 rows to split; got {n}")
+    if isinstance(test_size, numbers.Integral):
+        return checks.whole("test_size", test_size, at_least=1, at_most=n - 1)
+    n_test = math.ceil(checks.number("test_size", test_size, above=0, below=1) * n)
+    if n_test == n:
+        raise ValueError(f"test_size: expected room for a training row of {n}; got {test_size}")
+    return n_test
+
+
+def check_strata(stratify: Any, n: int, n_test: int) -> Integers:
+    """The class of each row as a number; each class has to have a chance on either side."""
+    strata = check_array("stratify", stratify)
+    if strata.shape != (n,):
+        raise ValueError(f"stratify: expected one label per row, ({n},); got shape {strata.shape}")
+    try:
+        _, codes, counts = np.unique(strata, return_inverse=True, return_counts=True)
+    except TypeError:
+        got = checks.describe(stratify)
+        raise TypeError(f"stratify: expected labels of one kind; got {got}") from None
+    if counts.min() < 2:
+        raise ValueError("stratify: expected at least 2 rows of each class; got a class with 1")
+    smaller = min(n_test, n - n_test)
+    if smaller < len(counts):
+        expected = f"at least {len(counts)} rows on either side, one per class"
+        raise ValueError(f"test_size: expected {expected}; got {smaller}")
+    return codes.astype(np.int64)
+
+
+def check_seed(seed: Any) -> np.random.Generator:
+    """The generator that a seed stands for."""
+    if seed is None or isinstance(seed, np.random.Generator):
+        return np.random.default_rng(seed)
+    return np.random.default_rng(checks.whole("seed", seed))
+
+
+def one_hot(
+    labels: ArrayLike, n_classes: int | None = None, dtype: DTypeLike = np.float64
+) -> NDArray[Any]:
+    """Rows (n, n_classes) of `dtype` that are 1 in the column of their class and 0 elsewhere.
+
+    Parameters
+    ----------
+    labels : (n,) whole numbers from 0.
+    n_classes : the number of columns; default: the largest label + 1.
+    dtype : any real number type; default: float64.
+
+    Raises
+    ------
+    ValueError, TypeError : labels that are no class numbers, a type that holds no numbers.
+
+    >>> one_hot([0, 2], dtype="int64")
+    array([[1, 0, 0],
+           [0, 0, 1]])
+    """
+    if n_classes is not None:
+        n_classes = checks.whole("n_classes", n_classes, at_least=1)
+    columns = check_labels("labels", labels, n_classes)
+    if np.dtype(dtype).kind not in "biuf":
+        raise TypeError(f"dtype: expected a real number type; got {np.dtype(dtype)}")
+    rows = np.zeros((len(columns), n_classes or int(columns.max()) + 1), dtype)
+    rows[np.arange(len(columns)), columns] = 1
+    return rows
+
+
+def _test_counts(counts: Integers, n_test: int, rng: np.random.Generator) -> Integers:
+    """Test rows per class, proportional up to whole rows: the method of largest remainders
+    (A. Hamilton, 1792). Equal remainders are drawn for, so that no class number is favoured."""
+    whole, remainder = np.divmod(counts * n_test, counts.sum())
+    order = rng.permutation(len(counts))
+    order = order[np.argsort(-remainder[order], kind="stable")]
+    whole[order[: n_test - whole.sum()]] += 1
+    return whole
+
+
+def _take(array: Any, rows: Integers) -> Any:
+    if isinstance(array, list | tuple):
+        return [array[i] for i in rows]
+    return array.iloc[rows] if hasattr(array, "iloc") else array[rows]
+
+
+def train_test_split(
+    *arrays: Any,
+    test_size: float = 0.25,
+    seed: int | np.random.Generator | None = None,
+    stratify: Any = None,
+) -> list[Any]:
+    """Split rows at random into training rows and test rows, the same rows of every array.
+
+    Parameters
+    ----------
+    *arrays : arrays (n, ...), lists, tuples or pandas objects of n rows.
+    test_size : a share between 0 and 1, rounded up to whole rows, or a number of rows (an int).
+    seed : the same whole number gives the same split; default: another split at each call.
+    stratify : (n,) labels whose shares are the same on both sides, up to whole rows
+        (J. Neyman, Journal of the Royal Statistical Society 97, 1934).
+
+    Returns
+    -------
+    list : a_train, a_test, b_train, b_test, ...: shuffled copies; lists for lists and tuples.
+
+    Raises
+    ------
+    ValueError, TypeError : unequal numbers of rows, a size that leaves a side empty, a class with
+        one row, more classes than rows on a side.
+
+    >>> [len(rows) for rows in train_test_split(np.arange(8), list("abcdefgh"), seed=0)]
+    [6, 2, 6, 2]
+    """
+    n = check_n_rows(arrays)
+    n_test = check_test_size(test_size, n)
+    rng = check_seed(seed)
+    strata = np.zeros(n, np.int64) if stratify is None else check_strata(stratify, n, n_test)
+    shuffled = rng.permutation(n)
+    codes, counts = strata[shuffled], np.bincount(strata)
+    rank = np.empty(n, np.int64)  # of a row among those of its class, in shuffled order
+    rank[np.argsort(codes, kind="stable")] = np.concatenate([np.arange(c) for c in counts])
+    in_test = rank < _test_counts(counts, n_test, rng)[codes]
+    sides = (shuffled[~in_test], shuffled[in_test])
+    return [_take(array, rows) for array in arrays for rows in sides]
+
+
+class Standardizer:
+    """Columns shifted to mean 0 and scaled to standard deviation 1: (X - mean_) / scale_.
+
+    Networks train faster on such inputs: Y. LeCun and others, "Efficient BackProp", 1998,
+    section 4.3. A column that is constant in `fit` gets scale 1. Also for targets (n,).
+
+    Attributes
+    ----------
+    mean_, scale_ : (features,) float64; scale_ is the population's formula, divided by n.
+
+    >>> standardizer = Standardizer()
+    >>> Z = standardizer.fit_transform([[1.0, 5.0], [3.0, 5.0]])
+    >>> Z.tolist(), standardizer.inverse(Z).tolist()
+    ([[-1.0, 0.0], [1.0, 0.0]], [[1.0, 5.0], [3.0, 5.0]])
+    """
+
+    mean_: NDArray[np.float64]
+    scale_: NDArray[np.float64]
+
+    def fit(self, X: ArrayLike) -> Self:
+        """Learn mean and scale of each column of X, (n, features) or (n,), not empty, finite."""
+        values = check_numbers("X", X).astype(np.float64)
+        # Relative to the first row, so that rounding cannot give a constant column a spread.
+        shifted = values - values[0]
+        scale = shifted.std(axis=0)
+        self.mean_ = np.asarray(values[0] + shifted.mean(axis=0))
+        self.scale_ = np.where(scale > 0, scale, 1.0)
+        return self
+
+    def transform(self, X: ArrayLike) -> NDArray[Any]:
+        """Standardized copy of X; float32 stays float32, everything else becomes float64.
+        ValueError before `fit`, or if X has other columns than in `fit`."""
+        values = self._check(X)
+        return ((values - self.mean_) / self.scale_).astype(_float_type(values), copy=False)
+
+    def inverse_transform(self, X: ArrayLike) -> NDArray[Any]:
+        """What `transform` made X from; types and errors as there. Also called `inverse`."""
+        values = self._check(X)
+        return (values * self.scale_ + self.mean_).astype(_float_type(values), copy=False)
+
+    inverse = inverse_transform
+
+    def fit_transform(self, X: ArrayLike) -> NDArray[Any]:
+        """`fit`, then `transform`, on the same X."""
+        return self.fit(X).transform(X)
+
+    def _check(self, X: ArrayLike) -> NDArray[Any]:
+        if not hasattr(self, "mean_"):
+            raise ValueError("Standardizer: expected a call of fit first; got none")
+        values = check_numbers("X", X)
+        if values.shape[1:] != self.mean_.shape:
+            expected = ", ".join(map(str, ("n", *self.mean_.shape)))
+            raise ValueError(f"X: expected shape ({expected}) as in fit; got {values.shape}")
+        return values
+
+
+def _float_type(values: NDArray[Any]) -> type[np.floating[Any]]:
+    return np.float32 if values.dtype == np.float32 else np.float64

@@ -1,0 +1,76 @@
+"""Counter-based random numbers: draw i of a stream is a function of the stream's key and of i.
+
+There is no state to save or share: initial weights, shuffles and dropout masks are the same for
+every number of threads, for the native engine (`fastnn_ext/random.pxd`, the compiled twin) and for
+the reference, and after a file was loaded. A draw is the SplitMix64 generator evaluated at an
+index: G. Steele, D. Lea, C. Flood, "Fast splittable pseudorandom number generators",
+OOPSLA 2014, figure 16. A key is the same mixing, folded over what the stream is for.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn_ext.codes import Purpose
+
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+def new_seed() -> int:
+    """A seed from the operating system, for those who name none."""
+    return secrets.randbits(63)
+
+
+def _mix(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+def key(seed: int, purpose: Purpose, *indices: int) -> NDArray[np.uint64]:
+    """The key of one stream, as an array of one element."""
+    mixed = _mix(np.array([seed], dtype=np.uint64) + GOLDEN)  # so that seed 1 is not purpose 1
+    for part in (int(purpose), *indices):
+        mixed = _mix(mixed + np.uint64(part) + GOLDEN)
+    return mixed
+
+
+def draws(key: NDArray[np.uint64], n: int, start: int = 0) -> NDArray[np.uint64]:
+    """Draws `start` to `start + n` of a stream: 64 random bits each."""
+    index = np.arange(start + 1, start + n + 1, dtype=np.uint64)
+    return _mix(key + index * GOLDEN)
+
+
+def uniform(key: NDArray[np.uint64], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Numbers in [0, 1) with 53 random bits."""
+    bits = draws(key, int(np.prod(shape)))
+    return (np.right_shift(bits, np.uint64(11)) * 2.0**-53).reshape(shape)
+
+
+def normal(key: NDArray[np.uint64], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Standard normal numbers, by G. Box and M. Muller (1958): one from two uniform draws."""
+    n = int(np.prod(shape))
+    u = uniform(key, (2 * n,))
+    radius = np.sqrt(-2 * np.log1p(-u[:n]))
+    return (radius * np.cos(2 * np.pi * u[n:])).reshape(shape)
+
+
+def permutation(key: NDArray[np.uint64], n: int) -> NDArray[np.int64]:
+    """A random order of 0..n-1: the shuffle of R. Fisher and F. Yates (1938), as R. Durstenfeld
+    (1964) states it. The bias of the remainder is below n / 2**64."""
+    last = np.arange(n - 1, 0, -1)
+    partners = draws(key, len(last)) % (last + 1).astype(np.uint64)
+    order: list[Any] = list(range(n))
+    for i, j in zip(last.tolist(), partners.tolist(), strict=True):
+        order[i], order[j] = order[j], order[i]
+    return np.array(order, dtype=np.int64)
+
+
+def kept(key: NDArray[np.uint64], first: int, n: int, rate: float) -> NDArray[np.bool_]:
+    """Which of n units from number `first` on dropout keeps: each with probability 1 - rate."""
+    high_half = np.right_shift(draws(key, n, first), np.uint64(32))
+    return high_half >= np.uint64(rate * 2.0**32)

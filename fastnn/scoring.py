@@ -1,0 +1,82 @@
+"""From predictions to the numbers that `evaluate` returns and History records."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn import losses, metrics
+from fastnn.activations import Activation
+from fastnn.losses import Loss
+
+Array = NDArray[Any]
+
+# The metric that goes with a loss; losses that fit no single number of each row have none.
+METRIC_OF = {
+    "squared_error": "r2",
+    "absolute_error": "r2",
+    "huber": "r2",
+    "log_cosh": "r2",
+    "binary_cross_entropy": "accuracy",
+    "cross_entropy": "accuracy",
+    "hinge": "accuracy",
+    "perceptron": "accuracy",
+}
+
+
+def metric_name(loss: Loss) -> str | None:
+    """The metric of a loss, None where it has none."""
+    return METRIC_OF.get(losses.name_of(loss))
+
+
+def automatic_loss(activation: Activation) -> str:
+    """The loss that `loss="auto"` stands for: the likelihood that the last activation suggests."""
+    fitting = {
+        "softmax": "cross_entropy",
+        "sigmoid": "binary_cross_entropy",
+        "exp": "poisson",
+        "step": "perceptron",
+    }
+    return fitting.get(activation.name, "squared_error")
+
+
+def decisions(predictions: Array, activation: Activation) -> Array:
+    """Labels: the largest of several classes, or each output against its border."""
+    if activation.name == "softmax":
+        return predictions.argmax(axis=1)
+    border = 0.0 if activation.name == "linear" else 0.5
+    return (predictions > border).astype(np.int64)
+
+
+def _accuracy(
+    predictions: Array, y: Array, loss: Loss, activation: Activation, weights: Array | None
+) -> float:
+    if losses.name_of(loss) == "cross_entropy":
+        labels = y[:, 0] if y.shape[1] == 1 else y.argmax(axis=1)
+        return metrics.accuracy(labels.astype(np.int64), predictions.argmax(axis=1), weights)
+    truth, decided = (y > 0.5).astype(np.int64), decisions(predictions, activation)
+    if truth.shape[1] == 1:
+        truth, decided = truth[:, 0], decided[:, 0]
+    return metrics.accuracy(truth, decided, weights)
+
+
+def scores(
+    loss: Loss,
+    activation: Activation,
+    row_losses: Array,
+    predictions: Array,
+    y: Array,
+    weights: Array | None,
+    penalty: float,
+) -> dict[str, float]:
+    """{"loss": objective, and the loss's metric if it has one}."""
+    result = {"loss": float(np.average(row_losses, weights=weights)) + penalty}
+    metric = metric_name(loss)
+    if metric == "accuracy":
+        result[metric] = _accuracy(predictions, y, loss, activation, weights)
+    elif metric == "r2":  # which one row cannot have
+        result[metric] = metrics.r2(y, predictions, weights) if len(y) > 1 else math.nan
+    return result

@@ -1,0 +1,60 @@
+"""How many threads a call uses: what was asked for, within what there is, as long as it pays."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+
+from fastnn import checks
+from fastnn_ext import engine
+
+# Two threads meet twice a step. Below this much arithmetic for each of them, that and the cold
+# caches cost more than the second thread saves.
+FLOPS_PER_THREAD = 2e5
+
+_forked = False
+
+
+def _after_fork() -> None:
+    """The threads of the parent's OpenMP do not exist in a child; entering a parallel region there
+    waits for them for ever. One thread never enters one."""
+    global _forked  # noqa: PLW0603
+    _forked = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _cgroup_quota() -> int | None:
+    """Processors that a container may use, rounded up."""
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+    except (OSError, ValueError):
+        return None
+    return None if quota == "max" else max(1, -(-int(quota) // int(period)))
+
+
+def limit() -> int:
+    """The most threads that a call uses when none is named: FASTNN_NUM_THREADS, otherwise what
+    OpenMP (OMP_NUM_THREADS, threadpoolctl), the process's affinity and its container allow."""
+    named = os.environ.get("FASTNN_NUM_THREADS")
+    if named:
+        if not named.isdigit() or int(named) < 1:
+            raise ValueError(f"FASTNN_NUM_THREADS: expected a whole number above 0; got {named!r}")
+        return int(named)
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(n for n in (engine.max_threads(), affinity, _cgroup_quota()) if n is not None)
+
+
+def choose(n_threads: int | None, flops: float, rows: int) -> int:
+    """Threads for work of this much arithmetic on this many rows between two meetings."""
+    asked = checks.whole("n_threads", n_threads, at_least=1) if n_threads is not None else None
+    if _forked or not engine.has_openmp():
+        if asked is not None and asked > 1:
+            why = "after a fork" if _forked else "in a build without OpenMP"
+            warnings.warn(f"n_threads: one thread is used {why}", RuntimeWarning, stacklevel=4)
+        return 1
+    wanted = asked if asked is not None else min(limit(), max(1, int(flops / FLOPS_PER_THREAD)))
+    return max(1, min(wanted, rows))

@@ -1,0 +1,237 @@
+"""Activations: each formula with its slope beside it, and the loops that apply them.
+
+Decisions
+  a. Scalar formulas without a branch; the compiler turns the loops into vectors. The choice of
+     the formula stands outside the loop: inside, it costs ten times the work itself.
+  b. A slope takes the output y, which the forward pass kept anyway. Only silu, gelu and mish
+     need the input z; for them the plan keeps it (`SLOPE_FROM_INPUT` in fastnn/plan.py).
+  c. Comparisons are written so that a NaN passes through (relu(NaN) is NaN): a diverged network
+     must show in its loss.
+  d. Numbers that are not whole are cast to `real`: a bare 0.5 would compute in double.
+"""
+
+from fastnn_ext.codes cimport Activation
+from fastnn_ext.real cimport abs_, erf_, exp_, expm1_, larger, log1p_, real, tanh_
+
+
+cdef inline real step(real z) noexcept nogil:
+    return <real> 1 if z > 0 else (<real> 0 if z <= 0 else z)
+
+
+cdef inline real sigmoid(real z) noexcept nogil:
+    return 1 / (1 + exp_(-z))
+
+
+cdef inline real sigmoid_slope(real y) noexcept nogil:
+    return y * (1 - y)
+
+
+cdef inline real tanh_slope(real y) noexcept nogil:
+    return 1 - y * y
+
+
+cdef inline real relu(real z) noexcept nogil:
+    return larger(z, 0)
+
+
+cdef inline real relu_slope(real y) noexcept nogil:
+    return <real> 1 if y > 0 else <real> 0
+
+
+cdef inline real leaky_relu(real z, real slope) noexcept nogil:
+    return z if z > 0 else slope * z
+
+
+cdef inline real leaky_relu_slope(real y, real slope) noexcept nogil:
+    return <real> 1 if y > 0 else slope
+
+
+cdef inline real elu(real z, real alpha) noexcept nogil:
+    return z if z > 0 else alpha * expm1_(z)
+
+
+cdef inline real elu_slope(real y, real alpha) noexcept nogil:
+    return <real> 1 if y > 0 else y + alpha
+
+
+# The fixed point of G. Klambauer and others, NeurIPS 2017, equation 14.
+cdef inline real selu(real z) noexcept nogil:
+    return <real> 1.0507009873554805 * elu(z, <real> 1.6732632423543772)
+
+
+cdef inline real selu_slope(real y) noexcept nogil:
+    return <real> 1.0507009873554805 if y > 0 else y + <real> 1.7580993408473766
+
+
+cdef inline real softplus(real z) noexcept nogil:
+    return larger(z, 0) + log1p_(exp_(-abs_(z)))
+
+
+cdef inline real softplus_slope(real y) noexcept nogil:
+    return -expm1_(-y)
+
+
+cdef inline real softsign(real z) noexcept nogil:
+    return z / (1 + abs_(z))
+
+
+cdef inline real softsign_slope(real y) noexcept nogil:
+    return (1 - abs_(y)) * (1 - abs_(y))
+
+
+cdef inline real silu(real z) noexcept nogil:
+    return z * sigmoid(z)
+
+
+cdef inline real silu_slope(real z) noexcept nogil:
+    cdef real s = sigmoid(z)
+    return s * (1 + z * (1 - s))
+
+
+# P(N <= z) of a standard normal N.
+cdef inline real normal_cdf(real z) noexcept nogil:
+    return <real> 0.5 * (1 + erf_(z * <real> 0.7071067811865476))
+
+
+cdef inline real gelu(real z) noexcept nogil:
+    return z * normal_cdf(z)
+
+
+cdef inline real gelu_slope(real z) noexcept nogil:
+    return normal_cdf(z) + z * <real> 0.3989422804014327 * exp_(<real> -0.5 * z * z)
+
+
+# tanh(softplus(z)) = n / (n + 2) with n = e**z * (e**z + 2); above 20 it is 1 in both precisions.
+cdef inline real mish_gate(real z) noexcept nogil:
+    cdef real e = exp_(<real> 20 if z > 20 else z)
+    cdef real n = e * (e + 2)
+    return n / (n + 2)
+
+
+cdef inline real mish(real z) noexcept nogil:
+    return z * mish_gate(z)
+
+
+cdef inline real mish_slope(real z) noexcept nogil:
+    cdef real gate = mish_gate(z)
+    return gate + z * (1 - gate * gate) * sigmoid(z)
+
+
+cdef inline real hard_sigmoid(real z) noexcept nogil:
+    cdef real y = larger(z / 6 + <real> 0.5, 0)
+    return <real> 1 if y > 1 else y
+
+
+cdef inline real hard_sigmoid_slope(real y) noexcept nogil:
+    return <real> (1.0 / 6) if (y > 0) & (y < 1) else <real> 0
+
+
+cdef inline void softmax(real* y, Py_ssize_t n) noexcept nogil:
+    """One row: exp(y - max) / sum, in place."""
+    cdef real top = y[0]
+    cdef real total = 0
+    cdef Py_ssize_t i
+    for i in range(1, n):
+        top = y[i] if y[i] > top else top
+    for i in range(n):
+        y[i] = exp_(y[i] - top)
+    for i in range(n):
+        total += y[i]
+    for i in range(n):
+        y[i] /= total
+
+
+cdef inline void activate(Py_ssize_t code, real a, real* y, Py_ssize_t n) noexcept nogil:
+    """y = activation(y); `a` is the activation's parameter."""
+    cdef Py_ssize_t i
+    if code == Activation.STEP:
+        for i in range(n):
+            y[i] = step(y[i])
+    elif code == Activation.SIGMOID:
+        for i in range(n):
+            y[i] = sigmoid(y[i])
+    elif code == Activation.TANH:
+        for i in range(n):
+            y[i] = tanh_(y[i])
+    elif code == Activation.RELU:
+        for i in range(n):
+            y[i] = relu(y[i])
+    elif code == Activation.LEAKY_RELU:
+        for i in range(n):
+            y[i] = leaky_relu(y[i], a)
+    elif code == Activation.ELU:
+        for i in range(n):
+            y[i] = elu(y[i], a)
+    elif code == Activation.SELU:
+        for i in range(n):
+            y[i] = selu(y[i])
+    elif code == Activation.SOFTPLUS:
+        for i in range(n):
+            y[i] = softplus(y[i])
+    elif code == Activation.SOFTSIGN:
+        for i in range(n):
+            y[i] = softsign(y[i])
+    elif code == Activation.SILU:
+        for i in range(n):
+            y[i] = silu(y[i])
+    elif code == Activation.GELU:
+        for i in range(n):
+            y[i] = gelu(y[i])
+    elif code == Activation.MISH:
+        for i in range(n):
+            y[i] = mish(y[i])
+    elif code == Activation.HARD_SIGMOID:
+        for i in range(n):
+            y[i] = hard_sigmoid(y[i])
+    elif code == Activation.EXP:
+        for i in range(n):
+            y[i] = exp_(y[i])
+
+
+cdef inline void scale_by_slope(
+    Py_ssize_t code, real a, real* dy, const real* s, Py_ssize_t n
+) noexcept nogil:
+    """dy *= slope; s holds what the slope is computed from (decision b)."""
+    cdef Py_ssize_t i
+    if code == Activation.SIGMOID:
+        for i in range(n):
+            dy[i] *= sigmoid_slope(s[i])
+    elif code == Activation.TANH:
+        for i in range(n):
+            dy[i] *= tanh_slope(s[i])
+    elif code == Activation.RELU:
+        for i in range(n):
+            dy[i] *= relu_slope(s[i])
+    elif code == Activation.LEAKY_RELU:
+        for i in range(n):
+            dy[i] *= leaky_relu_slope(s[i], a)
+    elif code == Activation.ELU:
+        for i in range(n):
+            dy[i] *= elu_slope(s[i], a)
+    elif code == Activation.SELU:
+        for i in range(n):
+            dy[i] *= selu_slope(s[i])
+    elif code == Activation.SOFTPLUS:
+        for i in range(n):
+            dy[i] *= softplus_slope(s[i])
+    elif code == Activation.SOFTSIGN:
+        for i in range(n):
+            dy[i] *= softsign_slope(s[i])
+    elif code == Activation.SILU:
+        for i in range(n):
+            dy[i] *= silu_slope(s[i])
+    elif code == Activation.GELU:
+        for i in range(n):
+            dy[i] *= gelu_slope(s[i])
+    elif code == Activation.MISH:
+        for i in range(n):
+            dy[i] *= mish_slope(s[i])
+    elif code == Activation.HARD_SIGMOID:
+        for i in range(n):
+            dy[i] *= hard_sigmoid_slope(s[i])
+    elif code == Activation.EXP:
+        for i in range(n):
+            dy[i] *= s[i]
+    elif code == Activation.STEP:
+        for i in range(n):
+            dy[i] = 0

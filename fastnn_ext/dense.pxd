@@ -1,0 +1,103 @@
+"""Dense layers: one product kernel in three roles, and the loops around it.
+
+Decisions
+  a. Forward (y = x W), weight gradient (dW = x' dy) and input gradient (dx = dy W') are the same
+     kernel with other strides of its first factor; its second factor is always read along rows.
+     For the input gradient that takes a transposed copy of W, kept up to date by the update.
+  b. Each element of a product is one chain of additions in the order of the depth, wherever the
+     rows are cut: so a result does not depend on the number of threads or on its neighbours.
+  c. Scalars go by value into a small function, which lets the compiler keep them in registers:
+     7.7 times faster than the same three loops through pointers.
+"""
+
+from libc.string cimport memcpy, memset
+
+from fastnn_ext.activations cimport activate
+from fastnn_ext.plan cimport Buffer, Layer, Plan
+from fastnn_ext.real cimport real
+
+
+cdef inline void add_scaled(real* y, real s, const real* x, Py_ssize_t n) noexcept nogil:
+    """y += s * x"""
+    cdef Py_ssize_t i
+    for i in range(n):
+        y[i] += s * x[i]
+
+
+cdef inline void multiply_add(
+    real* c, Py_ssize_t c_stride,
+    const real* a, Py_ssize_t a_row, Py_ssize_t a_depth,
+    const real* b, Py_ssize_t b_stride,
+    Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth
+) noexcept nogil:
+    """c[rows, lanes] += a[rows, depth] @ b[depth, lanes], a with any strides."""
+    cdef Py_ssize_t i, k
+    for i in range(rows):
+        for k in range(depth):
+            add_scaled(c + i * c_stride, a[i * a_row + k * a_depth], b + k * b_stride, lanes)
+
+
+cdef inline void transpose(real* t, const real* w, const Layer* layer,
+                           Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+    """Rows first..last of w (n_in, n_out) into the columns of t (n_out, n_in)."""
+    cdef Py_ssize_t i, j
+    for i in range(first, last):
+        for j in range(layer.n_out):
+            t[j * layer.n_in + i] = w[i * layer.n_out + j]
+
+
+cdef inline void dense_forward(
+    const Plan* plan, const Layer* layer, const real* params, real* work,
+    Py_ssize_t first, Py_ssize_t last
+) noexcept nogil:
+    """y = activation(x W + b) for rows first..last of the block."""
+    cdef const Buffer* x = &plan.buffers[layer.input]
+    cdef const Buffer* y = &plan.buffers[layer.output]
+    cdef const Buffer* saved = &plan.buffers[layer.saved]
+    cdef Py_ssize_t rows = last - first
+    cdef real* z = work + saved.values + first * saved.stride
+    cdef Py_ssize_t r
+    for r in range(rows):
+        memset(z + r * saved.stride, 0, saved.stride * sizeof(real))
+        if layer.bias >= 0:
+            memcpy(z + r * saved.stride, params + layer.bias, layer.n_out * sizeof(real))
+    multiply_add(z, saved.stride, work + x.values + first * x.stride, x.stride, 1,
+                 params + layer.weights, layer.n_out, rows, layer.n_out, layer.n_in)
+    if layer.saved != layer.output:
+        memcpy(work + y.values + first * y.stride, z, rows * y.stride * sizeof(real))
+    activate(layer.activation, <real> layer.parameter,
+             work + y.values + first * y.stride, rows * y.stride)
+
+
+cdef inline void dense_input_gradient(
+    const Plan* plan, const Layer* layer, real* work, Py_ssize_t first, Py_ssize_t last
+) noexcept nogil:
+    """dx = dy W' (or dx += dy W') for rows first..last of the block."""
+    cdef const Buffer* x = &plan.buffers[layer.input]
+    cdef const Buffer* y = &plan.buffers[layer.output]
+    cdef real* dx = work + x.gradient + first * x.stride
+    if not layer.adds_to_input:
+        memset(dx, 0, (last - first) * x.stride * sizeof(real))
+    multiply_add(dx, x.stride, work + y.gradient + first * y.stride, y.stride, 1,
+                 work + layer.transposed, layer.n_in, last - first, layer.n_in, layer.n_out)
+
+
+cdef inline void dense_weight_gradient(
+    const Plan* plan, const Layer* layer, real* work, real* g, Py_ssize_t n_rows,
+    Py_ssize_t first, Py_ssize_t last, bint begin
+) noexcept nogil:
+    """Rows first..last of dW = x' dy over the whole block; the row after the last weight is the
+    bias. `begin` starts the sum, otherwise the block's share is added. g is (n_in + 1, n_out)."""
+    cdef const Buffer* x = &plan.buffers[layer.input]
+    cdef const Buffer* y = &plan.buffers[layer.output]
+    cdef const real* dy = work + y.gradient
+    cdef Py_ssize_t last_weight = last if last < layer.n_in else layer.n_in
+    cdef Py_ssize_t r
+    if begin:
+        memset(g + first * layer.n_out, 0, (last - first) * layer.n_out * sizeof(real))
+    if first < last_weight:
+        multiply_add(g + first * layer.n_out, layer.n_out, work + x.values + first, 1, x.stride,
+                     dy, y.stride, last_weight - first, layer.n_out, n_rows)
+    if last > layer.n_in:
+        for r in range(n_rows):
+            add_scaled(g + layer.n_in * layer.n_out, <real> 1, dy + r * y.stride, layer.n_out)

@@ -1,0 +1,55 @@
+"""Signatures of the compiled engine; the text stands in engine.pyx."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_Array = NDArray[Any]
+_Floats = NDArray[np.float64]
+
+def train(
+    layers: _Array,
+    buffers: _Array,
+    settings: _Array,
+    params: _Array,
+    slots: _Array,
+    work: _Array,
+    X: _Array,
+    y: _Array,
+    sample_weight: _Array | None,
+    order: NDArray[np.intp],
+    row_losses: _Floats,
+    row_sums: _Floats,
+    rates: _Floats,
+    losses: _Floats,
+    totals: _Floats,
+    batch_size: int,
+    shuffle: bool,
+    first_step: int,
+    life_epoch: int,
+    life_step: int,
+    optimizer_step: int,
+    updates: bool,
+    drops: bool,
+    seconds: float,
+    clock_every: int,
+    n_threads: int,
+) -> int: ...
+def predict(
+    layers: _Array,
+    buffers: _Array,
+    settings: _Array,
+    params: _Array,
+    work: _Array,
+    X: _Array,
+    y: _Array | None,
+    out: _Array,
+    row_losses: _Floats | None,
+    n_threads: int,
+) -> None: ...
+def shuffled(order: NDArray[np.intp], seed: int, epoch: int) -> None: ...
+def activation(code: int, parameter: float, z: _Array) -> None: ...
+def slope(code: int, parameter: float, saved: _Array, dy: _Array) -> None: ...
+def max_threads() -> int: ...
+def has_openmp() -> bool: ...

@@ -1,0 +1,584 @@
+"""The training loop and prediction. Written once, compiled once per instruction-set level.
+
+Decisions
+  a. The loop is a plain function of its arguments: a plan, flat buffers, a position. It holds no
+     state, allocates nothing, knows no Python object and cannot fail; Python checks everything
+     before and looks at the losses after.
+  b. Two barriers per block, at any depth. First each thread carries its own rows through all
+     layers, forward and back. After a barrier each thread owns a share of the parameter rows: it
+     sums their gradients over all rows of the block, in order, and updates them while they are
+     warm. No gradient is summed across threads, so every number is the same for any of them.
+  c. A batch larger than `block_rows` goes through in blocks of fixed size, whose gradients are
+     added up in order: the workspace stays bounded and the numbers stay independent of threads.
+  d. Every thread computes a step's loss itself, in the same order, and all come to the same
+     decision: a loss that is not finite makes no update and ends the run.
+  e. A run returns after `seconds` at the latest plus one step: Python then handles signals
+     (Ctrl-C), and calls again. The clock is read every `clock_every` steps.
+"""
+
+from cython.parallel cimport parallel, threadid
+from libc.math cimport fabs, isfinite, sqrt
+from libc.stdint cimport uint64_t
+from libc.string cimport memcpy
+
+from fastnn_ext.activations cimport activate, scale_by_slope, softmax
+from fastnn_ext.codes cimport Activation, Kind, Purpose
+from fastnn_ext.dense cimport (
+    dense_forward,
+    dense_input_gradient,
+    dense_weight_gradient,
+    transpose,
+)
+from fastnn_ext.losses cimport row_loss
+from fastnn_ext.optimizers cimport update
+from fastnn_ext.plan cimport Buffer, Layer, Plan, Settings
+from fastnn_ext.random cimport draw, shuffle as shuffle_rows, stream, with_index
+from fastnn_ext.real cimport real
+
+cdef extern from "threads.h" nogil:
+    ctypedef struct fn_barrier:
+        int arrived
+        unsigned phase
+    int FN_OPENMP
+    void fn_wait(fn_barrier* barrier, int team)
+    double fn_seconds()
+    int fn_team_size()
+    int fn_max_threads()
+
+# The rows of one call. Their dtype is the call's `real`, which a struct cannot say.
+cdef struct Data:
+    const void* X                  # (n, n_features)
+    const void* y                  # (n, n_targets)
+    const void* sample_weight      # (n,) or NULL
+    Py_ssize_t n
+    Py_ssize_t batch_size
+    bint shuffles
+
+# Where a run stands, shared by its threads; thread 0 alone writes, between two barriers.
+cdef struct Run:
+    Py_ssize_t* order              # (n,): which row stands where in this epoch
+    double* row_losses             # (batch_size,)
+    double* row_sums               # (2, n_rows): of squared gradients, of penalties
+    const double* rates            # (n_steps,)
+    double* losses                 # (n_steps,)
+    double* totals                 # (n_steps,): sum of each batch's sample weights
+    Py_ssize_t n_steps
+    Py_ssize_t first_step          # of this fit
+    Py_ssize_t life_epoch          # that the fit began with: shuffles never repeat
+    Py_ssize_t life_step           # the same for dropout
+    Py_ssize_t optimizer_step
+    Py_ssize_t clock_every
+    double deadline
+    Py_ssize_t done
+    bint stops
+    bint updates                   # false: gradients are wanted, not training
+    bint drops                     # dropout is active
+    fn_barrier barrier
+
+
+# ---- one block of rows, forward and back -------------------------------------------------------
+
+cdef inline uint64_t dropout_key(const Plan* plan, const Layer* layer, Py_ssize_t step) noexcept nogil:
+    return with_index(stream(plan.s.seed, Purpose.DROPOUT_MASK, layer.stream), step)
+
+
+cdef inline void dropout(
+    const Plan* plan, const Layer* layer, const real* x, real* y, Py_ssize_t stride,
+    Py_ssize_t rows, Py_ssize_t batch_row, Py_ssize_t step, bint adds
+) noexcept nogil:
+    """y (+)= x / (1 - rate) where a unit is kept, 0 elsewhere: forward for outputs, backward for
+    gradients. A unit's number in the mask is its place in the batch."""
+    cdef uint64_t key = dropout_key(plan, layer, step)
+    cdef uint64_t threshold = <uint64_t> (layer.rate * 4294967296.0)
+    cdef real scale = <real> (1 / (1 - layer.rate))
+    cdef uint64_t unit
+    cdef Py_ssize_t r, i
+    for r in range(rows):
+        unit = <uint64_t> (batch_row + r) * layer.n_out
+        for i in range(layer.n_out):
+            y[r * stride + i] = (y[r * stride + i] if adds else <real> 0) + (
+                x[r * stride + i] * scale if (draw(key, unit + i) >> 32) >= threshold else <real> 0)
+
+
+cdef inline void add_or_set(real* y, const real* x, Py_ssize_t n, bint adds) noexcept nogil:
+    cdef Py_ssize_t i
+    if adds:
+        for i in range(n):
+            y[i] += x[i]
+    else:
+        memcpy(y, x, n * sizeof(real))
+
+
+cdef void forward(
+    const Plan* plan, const real* params, real* work,
+    Py_ssize_t first, Py_ssize_t last, Py_ssize_t batch_row, Py_ssize_t step, bint drops
+) noexcept nogil:
+    """Rows first..last of the block through all layers; the first of them is row `batch_row` of
+    its batch."""
+    cdef const Layer* layer
+    cdef const Buffer* x
+    cdef const Buffer* y
+    cdef const Buffer* skip
+    cdef Py_ssize_t l, n
+    for l in range(plan.n_layers):
+        layer = &plan.layers[l]
+        x = &plan.buffers[layer.input]
+        y = &plan.buffers[layer.output]
+        n = (last - first) * y.stride
+        if layer.kind == Kind.DENSE:
+            dense_forward(plan, layer, params, work, first, last)
+        elif layer.kind == Kind.DROPOUT and drops:
+            dropout(plan, layer, work + x.values + first * x.stride,
+                    work + y.values + first * y.stride, y.stride,
+                    last - first, batch_row, step, False)
+        else:
+            memcpy(work + y.values + first * y.stride, work + x.values + first * x.stride,
+                   n * sizeof(real))
+            if layer.kind == Kind.ADD:
+                skip = &plan.buffers[layer.skip]
+                add_or_set(work + y.values + first * y.stride,
+                           work + skip.values + first * skip.stride, n, True)
+
+
+cdef void backward(
+    const Plan* plan, real* work, Py_ssize_t first, Py_ssize_t last,
+    Py_ssize_t batch_row, Py_ssize_t step, bint drops
+) noexcept nogil:
+    """The gradients of all buffers for rows first..last, from that of the last one."""
+    cdef const Layer* layer
+    cdef const Buffer* x
+    cdef const Buffer* y
+    cdef const Buffer* skip
+    cdef const Buffer* saved
+    cdef real* dy
+    cdef Py_ssize_t l, n
+    for l in range(plan.n_layers - 1, -1, -1):
+        layer = &plan.layers[l]
+        x = &plan.buffers[layer.input]
+        y = &plan.buffers[layer.output]
+        dy = work + y.gradient + first * y.stride
+        n = (last - first) * y.stride
+        if y.gradient < 0:
+            continue
+        if layer.kind == Kind.DENSE:
+            saved = &plan.buffers[layer.saved]
+            scale_by_slope(layer.activation, <real> layer.parameter, dy,
+                           work + saved.values + first * saved.stride, n)
+            if x.gradient >= 0:
+                dense_input_gradient(plan, layer, work, first, last)
+            continue
+        if x.gradient >= 0:
+            if layer.kind == Kind.DROPOUT and drops:
+                dropout(plan, layer, dy, work + x.gradient + first * x.stride, y.stride,
+                        last - first, batch_row, step, layer.adds_to_input)
+            else:
+                add_or_set(work + x.gradient + first * x.stride, dy, n, layer.adds_to_input)
+        if layer.kind == Kind.ADD:
+            skip = &plan.buffers[layer.skip]
+            if skip.gradient >= 0:
+                add_or_set(work + skip.gradient + first * skip.stride, dy, n, layer.adds_to_skip)
+
+
+cdef inline void gather(
+    const Plan* plan, const real* X, const Py_ssize_t* order, real* work,
+    Py_ssize_t first, Py_ssize_t last
+) noexcept nogil:
+    """Rows order[first..last] of X into the input buffer."""
+    cdef const Buffer* x = &plan.buffers[0]
+    cdef Py_ssize_t r
+    for r in range(first, last):
+        memcpy(work + x.values + r * x.stride, X + order[r] * x.width, x.width * sizeof(real))
+
+
+cdef inline void losses_of_rows(
+    const Plan* plan, const Data* data, const Py_ssize_t* order, real* work, double* row_losses,
+    double total, Py_ssize_t first, Py_ssize_t last, real* tag
+) noexcept nogil:
+    """Weighted losses of the block's rows first..last, and the gradient of their outputs."""
+    cdef const Buffer* outputs = &plan.buffers[plan.layers[plan.n_layers - 1].output]
+    cdef const real* weights = <const real*> data.sample_weight
+    cdef const real* y = <const real*> data.y
+    cdef double weight
+    cdef Py_ssize_t r
+    for r in range(first, last):
+        weight = 1 if weights == NULL else weights[order[r]]
+        row_losses[r] = weight * row_loss(
+            plan.s.loss, plan.s.link, <real> plan.s.loss_parameter,
+            work + outputs.values + r * outputs.stride, outputs.width,
+            y + order[r] * plan.s.n_targets, plan.s.n_targets, <real> (weight / total),
+            work + outputs.gradient + r * outputs.stride)
+
+
+# ---- parameters: gradient, penalty, clipping, update -------------------------------------------
+
+cdef inline Py_ssize_t own_row(
+    const Plan* plan, const Layer* layer, int thread, int team
+) noexcept nogil:
+    """The first parameter row of this layer whose start lies in the thread's share of the flat
+    buffer; that of thread + 1 ends the share."""
+    cdef Py_ssize_t start = plan.s.n_params // team * thread + plan.s.n_params % team * thread // team
+    cdef Py_ssize_t row = (start - layer.weights + layer.n_out - 1) // layer.n_out
+    cdef Py_ssize_t n_rows = layer.n_in + (layer.bias >= 0)
+    if start <= layer.weights:
+        return 0
+    return row if row < n_rows else n_rows
+
+
+cdef inline void finish_gradient(
+    const Plan* plan, const Layer* layer, const real* w, real* g, double* sums, bint is_weight
+) noexcept nogil:
+    """One parameter row: penalties of the old weights, their slopes, clipping by value, and the
+    two sums that need all rows."""
+    cdef real l1 = <real> layer.l1
+    cdef real l2 = <real> layer.l2
+    cdef real limit = <real> plan.s.clip_value
+    cdef double penalty = 0
+    cdef double squares = 0
+    cdef Py_ssize_t j
+    if is_weight and (layer.l1 > 0 or layer.l2 > 0):
+        for j in range(layer.n_out):
+            penalty += layer.l1 * fabs(w[j]) + layer.l2 / 2 * w[j] * w[j]
+            g[j] += l2 * w[j] + (l1 if w[j] > 0 else (-l1 if w[j] < 0 else <real> 0))
+    if limit > 0:
+        for j in range(layer.n_out):
+            g[j] = limit if g[j] > limit else (-limit if g[j] < -limit else g[j])
+    if plan.s.clip_norm > 0:
+        for j in range(layer.n_out):
+            squares += <double> g[j] * g[j]
+    sums[0] = squares
+    sums[plan.s.n_rows] = penalty
+
+
+cdef void gradients_of_share(
+    const Plan* plan, const real* params, real* work, double* row_sums, Py_ssize_t n_rows,
+    bint begins, bint ends, int thread, int team
+) noexcept nogil:
+    """The block's part of the gradients of the thread's own parameter rows."""
+    cdef const Layer* layer
+    cdef real* g
+    cdef Py_ssize_t l, k, first, last
+    for l in range(plan.n_layers):
+        layer = &plan.layers[l]
+        if layer.kind != Kind.DENSE:
+            continue
+        first = own_row(plan, layer, thread, team)
+        last = own_row(plan, layer, thread + 1, team)
+        if first >= last:
+            continue
+        g = work + plan.s.gradients + layer.weights
+        dense_weight_gradient(plan, layer, work, g, n_rows, first, last, begins)
+        if ends:
+            for k in range(first, last):
+                finish_gradient(plan, layer, params + layer.weights + k * layer.n_out,
+                                g + k * layer.n_out, row_sums + layer.first_row + k,
+                                k < layer.n_in)
+
+
+cdef void update_share(
+    const Plan* plan, real* params, real* slots, real* work, double rate, double t,
+    double clip, int thread, int team
+) noexcept nogil:
+    """The optimizer on the thread's own parameter rows, their gradients scaled by `clip`."""
+    cdef const Layer* layer
+    cdef real* g
+    cdef Py_ssize_t l, i, first, last, weights_end, start
+    for l in range(plan.n_layers):
+        layer = &plan.layers[l]
+        if layer.kind != Kind.DENSE:
+            continue
+        first = own_row(plan, layer, thread, team)
+        last = own_row(plan, layer, thread + 1, team)
+        weights_end = last if last < layer.n_in else layer.n_in
+        if first >= last:
+            continue
+        start = layer.weights + first * layer.n_out
+        g = work + plan.s.gradients + start
+        if clip != 1:
+            for i in range((last - first) * layer.n_out):
+                g[i] *= <real> clip
+        if first < weights_end:
+            update(&plan.s, params + start, g, slots + start,
+                   (weights_end - first) * layer.n_out, rate, t, True)
+            if layer.transposed >= 0:
+                transpose(work + layer.transposed, params + layer.weights, layer,
+                          first, weights_end)
+        if last > layer.n_in:
+            update(&plan.s, params + layer.bias, work + plan.s.gradients + layer.bias,
+                   slots + layer.bias, layer.n_out, rate, t, False)
+
+
+# ---- one step, one run -------------------------------------------------------------------------
+
+cdef inline double ordered_sum(const double* values, Py_ssize_t n) noexcept nogil:
+    cdef double total = 0
+    cdef Py_ssize_t i
+    for i in range(n):
+        total += values[i]
+    return total
+
+
+cdef inline double batch_total(
+    const Data* data, const Py_ssize_t* order, Py_ssize_t rows, real* tag
+) noexcept nogil:
+    """The sum of the batch's sample weights."""
+    cdef const real* weights = <const real*> data.sample_weight
+    cdef double total = 0
+    cdef Py_ssize_t r
+    if weights == NULL:
+        return rows
+    for r in range(rows):
+        total += weights[order[r]]
+    return total
+
+
+cdef void step(
+    const Plan* plan, const Data* data, real* params, real* slots, real* work, Run* run,
+    Py_ssize_t s, int thread, int team
+) noexcept nogil:
+    """One minibatch: decision b, block by block."""
+    cdef Py_ssize_t n_batches = (data.n + data.batch_size - 1) // data.batch_size
+    cdef Py_ssize_t start = (run.first_step + s) % n_batches * data.batch_size
+    cdef Py_ssize_t rows = data.n - start if data.n - start < data.batch_size else data.batch_size
+    cdef const Py_ssize_t* order = run.order + start
+    cdef double total = batch_total(data, order, rows, work)
+    cdef Py_ssize_t life_step = run.life_step + s
+    cdef Py_ssize_t block, size, first, last
+    cdef double loss = 0
+    cdef double clip = 1
+    cdef double length
+    if total > 0:
+        for block in range(0, (rows + plan.s.block_rows - 1) // plan.s.block_rows):
+            block *= plan.s.block_rows
+            size = rows - block if rows - block < plan.s.block_rows else plan.s.block_rows
+            first = size * thread // team
+            last = size * (thread + 1) // team
+            gather(plan, <const real*> data.X, order + block, work, first, last)
+            forward(plan, params, work, first, last, block + first, life_step, run.drops)
+            losses_of_rows(plan, data, order + block, work, run.row_losses + block, total,
+                           first, last, work)
+            backward(plan, work, first, last, block + first, life_step, run.drops)
+            fn_wait(&run.barrier, team)
+            gradients_of_share(plan, params, work, run.row_sums, size, block == 0,
+                               block + size == rows, thread, team)
+            if block + size < rows:
+                fn_wait(&run.barrier, team)
+        loss = ordered_sum(run.row_losses, rows) / total
+        if plan.s.clip_norm > 0:
+            fn_wait(&run.barrier, team)
+            length = sqrt(ordered_sum(run.row_sums, plan.s.n_rows))
+            clip = plan.s.clip_norm / length if length > plan.s.clip_norm else 1
+        if run.updates and isfinite(loss):
+            update_share(plan, params, slots, work, run.rates[s],
+                         <double> (run.optimizer_step + s + 1), clip, thread, team)
+    if thread == 0:
+        run.done = s + 1
+        run.stops = not isfinite(loss) or (
+            (s + 1) % run.clock_every == 0 and fn_seconds() > run.deadline)
+    fn_wait(&run.barrier, team)
+    if thread == 0:  # the penalties are whole only now, and stay so until the next barrier
+        run.totals[s] = total
+        run.losses[s] = loss + (ordered_sum(run.row_sums + plan.s.n_rows, plan.s.n_rows)
+                                if total > 0 else 0)
+
+
+cdef void run_steps(
+    const Plan* plan, const Data* data, real* params, real* slots, real* work, Run* run,
+    int thread, int team
+) noexcept nogil:
+    """What each thread of a team does."""
+    cdef Py_ssize_t n_batches = (data.n + data.batch_size - 1) // data.batch_size
+    cdef Py_ssize_t s, epoch
+    for s in range(run.n_steps):
+        if data.shuffles and (run.first_step + s) % n_batches == 0:
+            epoch = run.life_epoch + (run.first_step + s) // n_batches
+            if thread == 0:
+                shuffle_rows(run.order, data.n, stream(plan.s.seed, Purpose.SHUFFLE, epoch))
+            fn_wait(&run.barrier, team)
+        step(plan, data, params, slots, work, run, s, thread, team)
+        if run.stops:
+            break
+
+
+cdef void start_team(
+    const Plan* plan, const Data* data, real* params, real* slots, real* work, Run* run,
+    int n_threads
+) noexcept nogil:
+    """One thread never enters OpenMP: that costs more than a small step, and in a child process
+    after fork it would hang."""
+    if n_threads == 1:
+        run_steps(plan, data, params, slots, work, run, 0, 1)
+    else:
+        with parallel(num_threads=n_threads):
+            run_steps(plan, data, params, slots, work, run, threadid(), fn_team_size())
+
+
+cdef void refresh_transposed(const Plan* plan, const real* params, real* work) noexcept nogil:
+    cdef const Layer* layer
+    cdef Py_ssize_t l
+    for l in range(plan.n_layers):
+        layer = &plan.layers[l]
+        if layer.kind == Kind.DENSE and layer.transposed >= 0:
+            transpose(work + layer.transposed, params + layer.weights, layer, 0, layer.n_in)
+
+
+# ---- prediction --------------------------------------------------------------------------------
+
+cdef inline void apply_link(const Plan* plan, real* row) noexcept nogil:
+    """Raw outputs of one row into predictions."""
+    if plan.s.link == Activation.SOFTMAX:
+        softmax(row, plan.s.n_outputs)
+    else:
+        activate(plan.s.link, <real> 0, row, plan.s.n_outputs)
+
+
+cdef void predict_rows(
+    const Plan* plan, const Data* data, const real* params, real* work, real* out,
+    double* row_losses, int thread, int team
+) noexcept nogil:
+    """The thread's share of all rows, through its own slice of the workspace. Row losses are
+    wanted where `row_losses` is not NULL."""
+    cdef const Buffer* x = &plan.buffers[0]
+    cdef const Buffer* y = &plan.buffers[plan.layers[plan.n_layers - 1].output]
+    cdef Py_ssize_t slice_first = plan.s.block_rows * thread // team
+    cdef Py_ssize_t slice_rows = plan.s.block_rows * (thread + 1) // team - slice_first
+    cdef Py_ssize_t last = data.n // team * (thread + 1) + data.n % team * (thread + 1) // team
+    cdef Py_ssize_t row = data.n // team * thread + data.n % team * thread // team
+    cdef Py_ssize_t n, r
+    cdef real* outputs
+    while row < last:
+        n = last - row if last - row < slice_rows else slice_rows
+        for r in range(n):
+            memcpy(work + x.values + (slice_first + r) * x.stride,
+                   <const real*> data.X + (row + r) * x.width, x.width * sizeof(real))
+        forward(plan, params, work, slice_first, slice_first + n, 0, 0, False)
+        for r in range(n):
+            outputs = work + y.values + (slice_first + r) * y.stride
+            if row_losses != NULL:
+                row_losses[row + r] = row_loss(
+                    plan.s.loss, plan.s.link, <real> plan.s.loss_parameter, outputs, y.width,
+                    <const real*> data.y + (row + r) * plan.s.n_targets, plan.s.n_targets,
+                    <real> 1, work + y.gradient + (slice_first + r) * y.stride)
+            apply_link(plan, outputs)
+            memcpy(out + (row + r) * y.width, outputs, y.width * sizeof(real))
+        row += n
+
+
+# ---- what Python calls -------------------------------------------------------------------------
+
+cdef inline Plan as_plan(
+    const Layer[::1] layers, const Buffer[::1] buffers, const Settings[::1] settings
+):
+    cdef Plan plan
+    plan.layers = &layers[0]
+    plan.n_layers = layers.shape[0]
+    plan.buffers = &buffers[0]
+    plan.s = settings[0]
+    return plan
+
+
+def train(
+    const Layer[::1] layers, const Buffer[::1] buffers, const Settings[::1] settings,
+    real[::1] params, real[::1] slots, real[::1] work,
+    const real[:, ::1] X, const real[:, ::1] y, const real[::1] sample_weight,
+    Py_ssize_t[::1] order, double[::1] row_losses, double[::1] row_sums,
+    const double[::1] rates, double[::1] losses, double[::1] totals,
+    Py_ssize_t batch_size, bint shuffle, Py_ssize_t first_step, Py_ssize_t life_epoch,
+    Py_ssize_t life_step, Py_ssize_t optimizer_step, bint updates, bint drops,
+    double seconds, Py_ssize_t clock_every, int n_threads
+):
+    """Make up to len(rates) steps from step `first_step` of a fit on; returns how many were made.
+
+    Changes params, slots, work, order, row_losses and row_sums, and fills losses and totals.
+    Fewer steps are made when `seconds` have passed or when a loss is not finite (then the last
+    loss written is that one). With `updates` false, gradients are left in `work` and no
+    parameter changes.
+    """
+    cdef Plan plan = as_plan(layers, buffers, settings)
+    cdef Data data
+    cdef Run run
+    # SGD without momentum keeps nothing: then no slot is ever touched.
+    cdef real* first_slot = &slots[0] if slots.shape[0] > 0 else &work[0]
+    data.X = &X[0, 0]
+    data.y = &y[0, 0]
+    data.sample_weight = NULL
+    if sample_weight is not None:
+        data.sample_weight = &sample_weight[0]
+    data.n = X.shape[0]
+    data.batch_size = batch_size
+    data.shuffles = shuffle
+    run.order = &order[0]
+    run.row_losses = &row_losses[0]
+    run.row_sums = &row_sums[0]
+    run.rates = &rates[0]
+    run.losses = &losses[0]
+    run.totals = &totals[0]
+    run.n_steps = rates.shape[0]
+    run.first_step = first_step
+    run.life_epoch = life_epoch
+    run.life_step = life_step
+    run.optimizer_step = optimizer_step
+    run.clock_every = clock_every
+    run.deadline = fn_seconds() + seconds
+    run.done = 0
+    run.stops = False
+    run.updates = updates
+    run.drops = drops
+    run.barrier.arrived = 0
+    run.barrier.phase = 0
+    with nogil:
+        refresh_transposed(&plan, &params[0], &work[0])
+        start_team(&plan, &data, &params[0], first_slot, &work[0], &run, n_threads)
+    return run.done
+
+
+def predict(
+    const Layer[::1] layers, const Buffer[::1] buffers, const Settings[::1] settings,
+    const real[::1] params, real[::1] work, const real[:, ::1] X, const real[:, ::1] y,
+    real[:, ::1] out, double[::1] row_losses, int n_threads
+):
+    """Fill `out` (n, n_outputs) with predictions and, where given with y, `row_losses` (n,) with
+    the loss of each row. n_threads is at most the plan's block_rows."""
+    cdef Plan plan = as_plan(layers, buffers, settings)
+    cdef Data data
+    cdef double* losses = NULL if row_losses is None else &row_losses[0]
+    data.X = &X[0, 0]
+    data.y = NULL
+    if y is not None:
+        data.y = &y[0, 0]
+    data.sample_weight = NULL
+    data.n = X.shape[0]
+    data.batch_size = X.shape[0]
+    data.shuffles = False
+    with nogil:
+        if n_threads == 1:
+            predict_rows(&plan, &data, &params[0], &work[0], &out[0, 0], losses, 0, 1)
+        else:
+            with parallel(num_threads=n_threads):
+                predict_rows(&plan, &data, &params[0], &work[0], &out[0, 0], losses,
+                             threadid(), fn_team_size())
+
+
+def shuffled(Py_ssize_t[::1] order, Py_ssize_t seed, Py_ssize_t epoch):
+    """Fill `order` with the order that the rows have in this epoch of a network's life."""
+    with nogil:
+        shuffle_rows(&order[0], order.shape[0], stream(seed, Purpose.SHUFFLE, epoch))
+
+
+def activation(Py_ssize_t code, double parameter, real[::1] z):
+    """z = activation(z)."""
+    activate(code, <real> parameter, &z[0], z.shape[0])
+
+
+def slope(Py_ssize_t code, double parameter, const real[::1] saved, real[::1] dy):
+    """dy *= the slope that `saved` (outputs, or inputs for silu, gelu and mish) gives."""
+    scale_by_slope(code, <real> parameter, &dy[0], &saved[0], dy.shape[0])
+
+
+def max_threads():
+    """What OpenMP would use by default: follows OMP_NUM_THREADS and threadpoolctl."""
+    return fn_max_threads()
+
+
+def has_openmp():
+    """Whether this build can use more than one thread."""
+    return bool(FN_OPENMP)

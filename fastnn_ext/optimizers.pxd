@@ -1,0 +1,94 @@
+"""Optimizers: the update of a run of parameters, in place.
+
+Decisions
+  a. Each is a loop over the flat run [0, n) of one thread's share: no optimizer knows a layer.
+     Slot k of parameter i is slots[k * n_params + i].
+  b. Adam's bias corrections are folded into the rate and epsilon, which leaves one square root
+     and one division per parameter: rate' = rate * sqrt(1 - beta_2**t) / (1 - beta_1**t),
+     epsilon' = epsilon * sqrt(1 - beta_2**t); the same numbers, reordered.
+"""
+
+from libc.math cimport pow, sqrt
+
+from fastnn_ext.codes cimport Optimizer
+from fastnn_ext.plan cimport Settings
+from fastnn_ext.real cimport real, sqrt_
+
+
+cdef inline void sgd(real* w, const real* g, Py_ssize_t n, real rate) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        w[i] -= rate * g[i]
+
+
+cdef inline void momentum(
+    real* w, const real* g, real* v, Py_ssize_t n, real rate, real mu
+) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        v[i] = mu * v[i] - rate * g[i]
+        w[i] += v[i]
+
+
+cdef inline void nesterov(
+    real* w, const real* g, real* v, Py_ssize_t n, real rate, real mu
+) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        v[i] = mu * v[i] - rate * g[i]
+        w[i] += mu * v[i] - rate * g[i]
+
+
+cdef inline void adagrad(
+    real* w, const real* g, real* s, Py_ssize_t n, real rate, real epsilon
+) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        s[i] += g[i] * g[i]
+        w[i] -= rate * g[i] / (sqrt_(s[i]) + epsilon)
+
+
+cdef inline void rmsprop(
+    real* w, const real* g, real* s, Py_ssize_t n, real rate, real rho, real epsilon
+) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        s[i] = rho * s[i] + (1 - rho) * g[i] * g[i]
+        w[i] -= rate * g[i] / (sqrt_(s[i]) + epsilon)
+
+
+cdef inline void adam(
+    real* w, const real* g, real* m, real* v, Py_ssize_t n,
+    real rate, real shrink, real beta_1, real beta_2, real epsilon
+) noexcept nogil:
+    """`shrink` is AdamW's decay of this step, 1 - rate * weight_decay; 1 for Adam."""
+    cdef Py_ssize_t i
+    for i in range(n):
+        m[i] = beta_1 * m[i] + (1 - beta_1) * g[i]
+        v[i] = beta_2 * v[i] + (1 - beta_2) * g[i] * g[i]
+        w[i] = shrink * w[i] - rate * m[i] / (sqrt_(v[i]) + epsilon)
+
+
+cdef inline void update(
+    const Settings* s, real* w, const real* g, real* slots, Py_ssize_t n,
+    double rate, double t, bint decays
+) noexcept nogil:
+    """Step number t (from 1) of a run of n parameters; `slots` points at their first slot."""
+    cdef real* second = slots + s.n_params
+    cdef double root, shrink
+    if s.optimizer == Optimizer.SGD:
+        if s.momentum == 0:
+            sgd(w, g, n, <real> rate)
+        elif s.nesterov:
+            nesterov(w, g, slots, n, <real> rate, <real> s.momentum)
+        else:
+            momentum(w, g, slots, n, <real> rate, <real> s.momentum)
+    elif s.optimizer == Optimizer.ADAGRAD:
+        adagrad(w, g, slots, n, <real> rate, <real> s.epsilon)
+    elif s.optimizer == Optimizer.RMSPROP:
+        rmsprop(w, g, slots, n, <real> rate, <real> s.rho, <real> s.epsilon)
+    elif s.optimizer == Optimizer.ADAM or s.optimizer == Optimizer.ADAMW:
+        root = sqrt(1 - pow(s.beta_2, t))
+        shrink = 1 - rate * s.weight_decay if decays else 1
+        adam(w, g, slots, second, n, <real> (rate * root / (1 - pow(s.beta_1, t))),
+             <real> shrink, <real> s.beta_1, <real> s.beta_2, <real> (s.epsilon * root))

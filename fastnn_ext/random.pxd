@@ -1,0 +1,42 @@
+"""Counter-based random numbers: the compiled twin of `fastnn/random.py`, where the method and its
+source are described. A draw is a function of a key and an index; there is no state."""
+
+from libc.stdint cimport uint64_t
+
+cdef extern from *:
+    """
+    #define FN_GOLDEN 0x9E3779B97F4A7C15ULL
+    static inline unsigned long long fn_mix(unsigned long long z) {
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
+        return z ^ (z >> 31);
+    }
+    """
+    uint64_t FN_GOLDEN
+    uint64_t fn_mix(uint64_t z) nogil
+
+
+cdef inline uint64_t with_index(uint64_t key, uint64_t index) noexcept nogil:
+    """The key of a stream, narrowed by one more index."""
+    return fn_mix(key + index + FN_GOLDEN)
+
+
+cdef inline uint64_t stream(uint64_t seed, uint64_t purpose, uint64_t index) noexcept nogil:
+    """The key of one stream."""
+    return with_index(with_index(with_index(seed, 0), purpose), index)
+
+
+cdef inline uint64_t draw(uint64_t key, uint64_t i) noexcept nogil:
+    """Draw i of a stream: 64 random bits."""
+    return fn_mix(key + (i + 1) * FN_GOLDEN)
+
+
+cdef inline void shuffle(Py_ssize_t* order, Py_ssize_t n, uint64_t key) noexcept nogil:
+    """A random order of 0..n-1: Fisher and Yates."""
+    cdef Py_ssize_t i, j, k
+    for i in range(n):
+        order[i] = i
+    for k in range(n - 1):
+        i = n - 1 - k
+        j = <Py_ssize_t> (draw(key, k) % <uint64_t> (i + 1))
+        order[i], order[j] = order[j], order[i]

@@ -1,0 +1,104 @@
+"""The extension modules and their flags; everything else stands in pyproject.toml.
+
+Switches (environment):
+  FASTNN_DEBUG=1          bounds checks in Cython, -O1 -g
+  FASTNN_OPENMP=on|off    off builds without OpenMP: every fit then runs on one thread
+Sanitizers come in through CFLAGS and LDFLAGS (see the Makefile).
+"""
+
+import hashlib
+import os
+import platform
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+DEBUG = os.environ.get("FASTNN_DEBUG", "0") == "1"
+OPENMP = os.environ.get("FASTNN_OPENMP", "on") != "off"
+
+# The engine is one source, compiled once per instruction-set level and picked at import.
+LEVELS = {
+    "v2": ["-march=x86-64-v2"],
+    "v3": ["-march=x86-64-v3"],
+    "v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
+}
+if platform.machine() not in ("x86_64", "AMD64"):
+    LEVELS = {"generic": []}
+
+# -fwrapv, which CPython's own flags carry, forbids the compiler to widen loop counters.
+COMMON = ["-std=gnu11", "-fno-wrapv", "-fvisibility=hidden", "-Wno-unused-function"]
+COMMON += ["-O1", "-g1"] if DEBUG else ["-O2", "-g0"]
+# Let loops become vectors; no flag here may change a result or hide a NaN.
+KERNEL = ["-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"]
+KERNEL += [] if DEBUG else ["-O3"]
+THREADS = ["-fopenmp"] if OPENMP else []
+
+DIRECTIVES = {
+    "language_level": 3,
+    "boundscheck": DEBUG,
+    "initializedcheck": DEBUG,
+    "nonecheck": DEBUG,
+    "wraparound": False,
+    "cdivision": True,
+    "embedsignature": True,
+    "freethreading_compatible": True,
+}
+
+# Flags and sources that a build was made with name its folder, so that no object file outlives
+# a change of flags, which setuptools would not notice.
+STAMP = repr((DEBUG, OPENMP, LEVELS, COMMON, KERNEL, DIRECTIVES,
+              [os.environ.get(name) for name in ("CC", "CFLAGS", "LDFLAGS")]))
+BUILD = Path("build") / hashlib.sha256(STAMP.encode()).hexdigest()[:12]
+HEADERS = sorted(str(path) for pattern in ("*.pxd", "*.h", "engine.pyx")
+                 for path in Path("fastnn_ext").glob(pattern))
+
+
+def engine(level: str, flags: list[str]) -> Extension:
+    """The engine under a name of its own: a one-line source that includes engine.pyx."""
+    source = BUILD / "levels" / f"engine_{level}.pyx"
+    source.parent.mkdir(parents=True, exist_ok=True)
+    if not source.exists():
+        source.write_text('include "fastnn_ext/engine.pyx"\n')
+    return Extension(f"fastnn_ext.engine_{level}", [str(source)], include_dirs=["fastnn_ext"],
+                     extra_compile_args=COMMON + KERNEL + flags + THREADS,
+                     extra_link_args=THREADS, depends=HEADERS)
+
+
+class BuildExt(build_ext):
+    """Objects go where their flags say, and modules compile side by side."""
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        self.build_temp = str(BUILD / "objects")
+        self.parallel = self.parallel or os.cpu_count()
+        self.force = self.force or not self._last_build_had_these_flags()
+
+    def _last_build_had_these_flags(self) -> bool:
+        stamp = Path("build/last")
+        same = stamp.exists() and stamp.read_text() == BUILD.name
+        stamp.parent.mkdir(exist_ok=True)
+        stamp.write_text(BUILD.name)
+        return same
+
+
+plain = [
+    Extension(f"fastnn_ext.{name}", [f"fastnn_ext/{name}.pyx"], include_dirs=["fastnn_ext"],
+              extra_compile_args=COMMON, depends=HEADERS)
+    for name in ("codes", "cpu")
+]
+# One module holds Cython's memoryview code for all the others: a third of the build time.
+shared = Extension("fastnn_ext._cyutility", ["fastnn_ext/_cyutility.c"],
+                   extra_compile_args=COMMON)
+
+setup(
+    cmdclass={"build_ext": BuildExt},
+    ext_modules=cythonize(
+        [shared, *plain, *(engine(level, flags) for level, flags in LEVELS.items())],
+        build_dir=str(BUILD / "cython"),
+        include_path=["."],
+        compiler_directives=DIRECTIVES,
+        shared_utility_qualified_name="fastnn_ext._cyutility",
+    ),
+)

@@ -1,0 +1,180 @@
+"""Whole-network gradients: every activation with every loss it may meet, against central
+differences and against the reference, in both dtypes."""
+
+import numpy as np
+import pytest
+
+import fastnn as fn
+from fastnn.activations import NAMES
+from fastnn.losses import CLASSES, HEADS
+
+N_ROWS, N_FEATURES = 7, 5
+
+PAIRS = [(hidden, loss, head) for loss in HEADS for head in HEADS[loss] for hidden in ("tanh",)]
+HIDDEN = [name for name in NAMES if name != "softmax"]
+# Kinks make differences across them meaningless; the reference covers these.
+SMOOTH = [
+    name for name in HIDDEN if name not in ("step", "relu", "leaky_relu", "selu", "hard_sigmoid")
+]
+KINKED_LOSSES = ("absolute_error", "quantile", "hinge", "perceptron")
+
+
+def outputs_of(loss):
+    return {"gaussian_nll": 4, "cross_entropy": 3}.get(loss, 2)
+
+
+def targets_of(loss, rng):
+    if loss == "cross_entropy":
+        return rng.integers(3, size=N_ROWS)
+    if loss in ("binary_cross_entropy", "hinge", "perceptron"):
+        return rng.integers(2, size=(N_ROWS, 2))
+    if loss == "poisson":
+        return rng.poisson(2.0, size=(N_ROWS, 2))
+    return rng.normal(size=(N_ROWS, 2))
+
+
+def network(hidden, loss, head, dtype="float64"):
+    """Non-square layers, dropout, nested skip connections, penalties, a layer without bias."""
+    return fn.Sequential(
+        fn.Dense(6, hidden, l1=0.01, l2=0.1),
+        fn.Dropout(0.3),
+        fn.Residual(fn.Dense(9, hidden, use_bias=False), fn.Residual(fn.Dropout(0.2)), fn.Dense(6)),
+        fn.Dense(outputs_of(loss), head, l2=0.05, bias_init=0.1),
+        seed=3,
+        dtype=dtype,
+    ).build(N_FEATURES)
+
+
+def case(hidden, loss, head, rng, dtype="float64"):
+    net = network(hidden, loss, head, dtype)
+    X = rng.normal(size=(N_ROWS, N_FEATURES))
+    weight = rng.uniform(0.2, 2, size=N_ROWS)
+    arguments = {"loss": loss, "sample_weight": weight, "training": True}
+    return net, (X, targets_of(loss, rng)), arguments
+
+
+def flat(gradients):
+    return np.concatenate([
+        part.ravel() for pair in zip(gradients["weights"], gradients["biases"], strict=True)
+        for part in pair if part is not None
+    ])  # fmt: skip
+
+
+def central_differences(net, data, arguments, step=1e-6):
+    result = np.empty(net.n_parameters)
+    for i in range(net.n_parameters):
+        value = net.parameters[i]
+        ends = []
+        for moved in (value + step, value - step):
+            net.parameters[i] = moved
+            ends.append(net.loss_and_gradients(*data, **arguments)[0])
+        net.parameters[i] = value
+        result[i] = (ends[0] - ends[1]) / (2 * step)
+    return result
+
+
+@pytest.mark.parametrize("hidden", SMOOTH)
+def test_activation_against_differences(hidden, rng):
+    net, data, arguments = case(hidden, "squared_error", "linear", rng)
+    _, gradients = net.loss_and_gradients(*data, **arguments)
+    np.testing.assert_allclose(
+        flat(gradients), central_differences(net, data, arguments), rtol=1e-7, atol=1e-7
+    )
+
+
+@pytest.mark.parametrize(("hidden", "loss", "head"), PAIRS)
+def test_loss_against_differences(hidden, loss, head, rng):
+    if head in ("relu", "leaky_relu", "hard_sigmoid", "selu"):
+        pytest.skip("differences across a kink mean nothing; the reference covers this pair")
+    net, data, arguments = case(hidden, loss, head, rng)
+    _, gradients = net.loss_and_gradients(*data, **arguments)
+    np.testing.assert_allclose(
+        flat(gradients), central_differences(net, data, arguments), rtol=1e-7, atol=1e-7
+    )
+
+
+@pytest.mark.parametrize("loss", HEADS)
+@pytest.mark.parametrize("hidden", HIDDEN)
+def test_against_reference(hidden, loss, rng):
+    for head in HEADS[loss]:
+        net, data, arguments = case(hidden, loss, head, rng)
+        value, gradients = net.loss_and_gradients(*data, **arguments)
+        wanted, reference = net.loss_and_gradients(*data, **arguments, engine="reference")
+        assert value == pytest.approx(wanted, rel=1e-12, abs=1e-12), head
+        np.testing.assert_allclose(flat(gradients), flat(reference), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("loss", HEADS)
+@pytest.mark.parametrize("hidden", HIDDEN)
+def test_float32_against_float64(hidden, loss, rng):
+    """Rounding grows with the longest chain of additions: a sum of k terms is off by at most
+    k * eps of the sum of their sizes (N. Higham, "Accuracy and stability", section 3.1). The
+    chains here are widths and rows, through five layers; 4 stands for the functions' own ulps."""
+    for head in HEADS[loss]:
+        state = rng.bit_generator.state
+        net32, data, arguments = case(hidden, loss, head, rng, "float32")
+        rng.bit_generator.state = state
+        net64 = network(hidden, loss, head)
+        net64.parameters[:] = net32.parameters
+        data = (data[0].astype(np.float32), data[1])
+        value, gradients = net32.loss_and_gradients(*data, **arguments)
+        wanted, exact = net64.loss_and_gradients(*data, **arguments)
+        chain = 4 * 5 * (max(9, N_FEATURES) + N_ROWS)
+        bound = chain * np.finfo(np.float32).eps
+        assert value == pytest.approx(wanted, rel=bound, abs=bound), head
+        scale = max(1.0, np.abs(flat(exact)).max())
+        assert np.abs(flat(gradients) - flat(exact)).max() <= bound * scale, head
+
+
+@pytest.mark.parametrize("options", [
+    fn.losses.Huber(0.3), fn.losses.Quantile(0.9), fn.losses.CrossEntropy(0.2),
+], ids=str)  # fmt: skip
+def test_parameters_of_losses(options, rng):
+    name = next(name for name, kind in CLASSES.items() if kind is type(options))
+    net, data, arguments = case("tanh", name, "linear", rng)
+    arguments["loss"] = options
+    value, gradients = net.loss_and_gradients(*data, **arguments)
+    wanted, reference = net.loss_and_gradients(*data, **arguments, engine="reference")
+    default, _ = net.loss_and_gradients(*data, **arguments | {"loss": name})
+    assert value == pytest.approx(wanted, rel=1e-12)
+    assert value != pytest.approx(default, rel=1e-3)
+    np.testing.assert_allclose(flat(gradients), flat(reference), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_one_hot_labels_and_probabilities_agree(smoothing, rng):
+    net, (X, labels), arguments = case("tanh", "cross_entropy", "softmax", rng)
+    arguments["loss"] = fn.losses.CrossEntropy(smoothing)
+    value, gradients = net.loss_and_gradients(X, labels, **arguments)
+    for rows in (fn.one_hot(labels, 3), fn.one_hot(labels, 3, dtype=np.float32)):
+        same, same_gradients = net.loss_and_gradients(X, rows, **arguments)
+        assert same == pytest.approx(value, rel=1e-14)
+        np.testing.assert_allclose(flat(same_gradients), flat(gradients), rtol=1e-12, atol=1e-14)
+
+
+def test_weights_are_repetitions(rng):
+    net, (X, y), _ = case("tanh", "squared_error", "linear", rng)
+    times = rng.integers(0, 4, size=N_ROWS)
+    weighted = net.loss_and_gradients(X, y, sample_weight=times)
+    repeated = net.loss_and_gradients(np.repeat(X, times, axis=0), np.repeat(y, times, axis=0))
+    assert weighted[0] == pytest.approx(repeated[0], rel=1e-13)
+    np.testing.assert_allclose(flat(weighted[1]), flat(repeated[1]), rtol=1e-11, atol=1e-13)
+
+
+def test_many_blocks_are_one_batch(rng):
+    """A batch of more rows than go through the network at a time."""
+    X, y = rng.normal(size=(10_000, 3)), rng.normal(size=10_000)
+    net = fn.Sequential(fn.Dropout(0.1), fn.Dense(4, "gelu"), fn.Dense(1), dtype="f8").build(3)
+    arguments = {"training": True, "sample_weight": rng.uniform(size=10_000)}
+    value, gradients = net.loss_and_gradients(X, y, **arguments)
+    wanted, reference = net.loss_and_gradients(X, y, **arguments, engine="reference")
+    assert value == pytest.approx(wanted, rel=1e-12)
+    np.testing.assert_allclose(flat(gradients), flat(reference), rtol=1e-10, atol=1e-12)
+
+
+def test_gradients_leave_the_network_alone(rng):
+    net, data, arguments = case("relu", "squared_error", "linear", rng)
+    before = net.parameters.copy()
+    net.loss_and_gradients(*data, **arguments)
+    assert (net.parameters == before).all()
+    assert net.n_steps == 0

@@ -1,0 +1,96 @@
+"""The compiled random numbers against their NumPy twin, and what they promise."""
+
+import numpy as np
+import pytest
+
+import fastnn as fn
+from fastnn import random
+from fastnn_ext import engine
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 10, 1000])
+@pytest.mark.parametrize("seed", [0, 7, 2**63 - 1])
+def test_engine_shuffles_as_numpy_twin(n, seed):
+    order = np.empty(n, np.intp)
+    for epoch in (0, 1, 5):
+        engine.shuffled(order, seed, epoch)
+        key = random.key(seed, random.Purpose.SHUFFLE, epoch)
+        assert (order == random.permutation(key, n)).all()
+
+
+def test_permutations_are_uniform():
+    """Each of the 24 orders of 4 rows about equally often."""
+    orders = [
+        tuple(random.permutation(random.key(seed, random.Purpose.SHUFFLE, 0), 4))
+        for seed in range(4800)
+    ]
+    counts = np.unique(orders, axis=0, return_counts=True)[1]
+    assert len(counts) == 24
+    assert ((counts - 200) ** 2 / 200).sum() < 49.7  # chi-squared, 23 degrees, 0.999
+
+
+def test_streams_differ():
+    keys = [
+        random.key(seed, purpose, index)[0]
+        for seed in range(10) for purpose in random.Purpose for index in range(10)
+    ]  # fmt: skip
+    assert len(set(keys)) == len(keys)
+
+
+def test_uniform_and_normal():
+    u = random.uniform(random.key(1, random.Purpose.WEIGHTS), (100_000,))
+    assert 0 <= u.min()
+    assert u.max() < 1
+    assert abs(u.mean() - 0.5) < 4 / np.sqrt(12 * len(u))
+    z = random.normal(random.key(2, random.Purpose.WEIGHTS), (100_000,))
+    assert abs(z.mean()) < 4 / np.sqrt(len(z))
+    assert abs(z.var() - 1) < 4 * np.sqrt(2 / len(z))
+
+
+def test_same_seed_same_weights_in_both_dtypes():
+    nets = [fn.Sequential(fn.Dense(7, "tanh"), seed=3, dtype=d).build(5) for d in ("f4", "f8")]
+    assert (nets[0].weights[0] == nets[1].weights[0].astype(np.float32)).all()
+    other = fn.Sequential(fn.Dense(7, "tanh"), seed=4).build(5)
+    assert (nets[0].weights[0] != other.weights[0]).all()
+
+
+def test_seed_from_the_system_is_kept():
+    first, second = fn.Sequential(fn.Dense(1)), fn.Sequential(fn.Dense(1))
+    assert first.seed != second.seed
+    again = fn.Sequential(fn.Dense(1), seed=first.seed).build(3)
+    assert (again.parameters == first.build(3).parameters).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "variance"),
+    [("glorot_uniform", 2 / 500), ("glorot_normal", 2 / 500), ("he_uniform", 2 / 300),
+     ("he_normal", 2 / 300), ("lecun_uniform", 1 / 300), ("lecun_normal", 1 / 300),
+     ("normal", 0.05**2), ("uniform", 0.1**2 / 12)],
+)  # fmt: skip
+def test_initializers_have_their_variance(name, variance):
+    net = fn.Sequential(fn.Dense(200, weight_init=name), seed=0, dtype="float64").build(300)
+    w = net.weights[0]
+    assert abs(w.mean()) < 5 * np.sqrt(variance / w.size)
+    assert abs(w.var() / variance - 1) < 0.03
+
+
+def test_orthogonal_constant_and_zeros():
+    tall = fn.Sequential(fn.Dense(4, weight_init="orthogonal"), seed=0, dtype="f8").build(9)
+    np.testing.assert_allclose(tall.weights[0].T @ tall.weights[0], np.eye(4), atol=1e-14)
+    wide = fn.Sequential(fn.Dense(9, weight_init="orthogonal"), seed=0, dtype="f8").build(4)
+    np.testing.assert_allclose(wide.weights[0] @ wide.weights[0].T, np.eye(4), atol=1e-14)
+    constant = fn.initializers.Constant(0.5)
+    net = fn.Sequential(
+        fn.Dense(2, weight_init=constant, bias_init=1.5), fn.Dense(1, weight_init="zeros")
+    ).build(3)
+    assert (net.weights[0] == 0.5).all()
+    assert (net.biases[0] == 1.5).all()
+    assert not net.weights[1].any()
+
+
+def test_auto_follows_the_activation():
+    automatic = fn.initializers.automatic
+    activation = fn.activations.Activation
+    assert automatic(activation("relu")).rule == "he"
+    assert automatic(activation("selu")).rule == "lecun"
+    assert automatic(activation("tanh")).rule == "glorot"

@@ -1,0 +1,228 @@
+"""Whole training runs, native against reference, in float64: every optimizer, schedule and
+regularizer over 200 steps. A wrong bias correction or a shuffled row shows here."""
+
+import numpy as np
+import pytest
+
+import fastnn as fn
+from fastnn import optimizers, schedules
+
+N = 50
+EPOCHS, BATCH = 29, 8  # 7 batches an epoch, the last one ragged: 203 steps
+
+ALL_OPTIMIZERS = [
+    optimizers.SGD(0.05),
+    optimizers.SGD(0.02, momentum=0.9),
+    optimizers.SGD(0.02, momentum=0.9, nesterov=True),
+    optimizers.Adagrad(0.05),
+    optimizers.RMSprop(0.005),
+    optimizers.Adam(0.01),
+    optimizers.AdamW(0.01, weight_decay=0.1),
+    optimizers.Adam(0.01, clip_norm=0.3),
+    optimizers.SGD(0.05, clip_value=0.02),
+    optimizers.SGD(0.05, momentum=0.5, clip_value=0.1, clip_norm=0.2),
+]
+ALL_SCHEDULES = [
+    schedules.Constant(0.02),
+    schedules.StepDecay(0.03, every=40),
+    schedules.ExponentialDecay(0.03, every=50),
+    schedules.InverseTimeDecay(0.03, decay=0.02),
+    schedules.LinearDecay(0.03, 0.001, n_steps=150),
+    schedules.LinearDecay(0.03),
+    schedules.CosineDecay(0.03),
+    schedules.Cyclic(0.001, 0.03, half_cycle=25),
+    schedules.Cyclic(0.001, 0.03, half_cycle=25, mode="triangular2"),
+    schedules.WarmRestarts(0.03, first_period=20),
+    schedules.OneCycle(0.05),
+    schedules.Warmup(schedules.CosineDecay(0.03), n_steps=20),
+]
+REGULARIZERS = {
+    "l1": {"l1": 0.01},
+    "l2": {"l2": 0.1},
+    "both": {"l1": 0.003, "l2": 0.02},
+}
+
+
+def data(rng):
+    X = rng.normal(size=(N, 3))
+    return X, np.sin(X[:, 0]) + X[:, 1] * X[:, 2]
+
+
+def network(dtype="float64", **dense):
+    return fn.Sequential(
+        fn.Dense(8, "tanh", **dense), fn.Residual(fn.Dense(8, "silu", **dense)), fn.Dense(1),
+        seed=1, dtype=dtype,
+    )  # fmt: skip
+
+
+def assert_same_training(make, X, y, **options):
+    """Parameters, losses and optimizer state equal to 1e-10, and the training did something."""
+    options = {"epochs": EPOCHS, "batch_size": BATCH} | options
+    nets = {engine: make() for engine in ("native", "reference")}
+    histories = {
+        engine: net.fit(X, y, engine=engine, **options) for engine, net in nets.items()
+    }
+    native, reference = nets["native"], nets["reference"]
+    np.testing.assert_allclose(native.parameters, reference.parameters, rtol=1e-10, atol=1e-12)
+    losses = [histories[engine]["loss"] for engine in ("native", "reference")]
+    np.testing.assert_allclose(*losses, rtol=1e-10)
+    assert native.n_steps == reference.n_steps
+    assert not np.allclose(native.parameters, make().build(X.shape[1]).parameters)
+    return native
+
+
+@pytest.mark.parametrize("optimizer", ALL_OPTIMIZERS, ids=str)
+def test_optimizer(optimizer, rng):
+    net = assert_same_training(network, *data(rng), optimizer=optimizer)
+    assert net.n_steps == 203
+
+
+def test_every_optimizer_is_here():
+    assert {type(one) for one in ALL_OPTIMIZERS} == set(optimizers.CLASSES.values())
+
+
+@pytest.mark.parametrize("schedule", ALL_SCHEDULES, ids=str)
+def test_schedule(schedule, rng):
+    assert_same_training(network, *data(rng), optimizer=optimizers.SGD(schedule, momentum=0.5))
+
+
+def test_every_schedule_is_here():
+    assert {type(one) for one in ALL_SCHEDULES} == set(schedules.CLASSES)
+
+
+@pytest.mark.parametrize("penalties", REGULARIZERS.values(), ids=REGULARIZERS)
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_penalty(penalties, optimizer, rng):
+    assert_same_training(lambda: network(**penalties), *data(rng), optimizer=optimizer)
+
+
+@pytest.mark.parametrize("shuffle", [True, "once", False])
+@pytest.mark.parametrize("batch_size", [1, 7, 50, "full"])
+def test_shuffle_and_batch_size(shuffle, batch_size, rng):
+    assert_same_training(network, *data(rng), shuffle=shuffle, batch_size=batch_size, epochs=4)
+
+
+def test_dropout_and_sample_weight(rng):
+    X, y = data(rng)
+    weight = rng.integers(0, 3, size=N).astype(float)
+    assert_same_training(
+        lambda: fn.Sequential(
+            fn.Dropout(0.1), fn.Dense(9, "elu"), fn.Residual(fn.Dropout(0.5), fn.Dense(9, "gelu")),
+            fn.Dense(1), seed=5, dtype="float64"),
+        X, y, sample_weight=weight, optimizer=optimizers.Adam(0.003),
+    )  # fmt: skip
+
+
+def test_batch_without_weight_makes_no_step(rng):
+    X, y = data(rng)
+    weight = np.ones(N)
+    weight[:BATCH] = 0
+    net = assert_same_training(network, X, y, sample_weight=weight, shuffle=False, epochs=2)
+    once = network().build(3)
+    alone = once.parameters.copy()
+    once.fit(X[:BATCH + 1], y[:BATCH + 1], sample_weight=[0.0] * BATCH + [1.0], batch_size=BATCH,
+             shuffle=False, epochs=1, optimizer="sgd")  # fmt: skip
+    just_last = network().build(3)
+    just_last.fit(X[BATCH:BATCH + 1], y[BATCH:BATCH + 1], epochs=1, optimizer="sgd")
+    assert (once.parameters == just_last.parameters).all()
+    assert (once.parameters != alone).any()
+    assert np.isfinite(net.history["loss"]).all()
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy", "hinge", "perceptron"])
+def test_classification(loss, rng):
+    X, y = data(rng)
+    outputs = 2 if loss == "cross_entropy" else 1
+    assert_same_training(
+        lambda: fn.Sequential(fn.Dense(6, "relu"), fn.Dense(outputs), seed=1, dtype="float64"),
+        X, y > 0, loss=loss,
+    )  # fmt: skip
+
+
+def test_float32_follows_float64(rng):
+    """Not equal, but the same course."""
+    X, y = data(rng)
+    nets = [network(dtype) for dtype in ("float32", "float64")]
+    losses = [net.fit(X, y, epochs=10, batch_size=BATCH)["loss"] for net in nets]
+    np.testing.assert_allclose(*losses, rtol=1e-4)
+
+
+def test_fit_continues_with_fresh_optimizer_and_new_shuffles(rng):
+    X, y = data(rng)
+    net = network()
+    net.fit(X, y, epochs=3)
+    first = net.parameters.copy()
+    net.fit(X, y, epochs=3)
+    again = network()
+    again.fit(X, y, epochs=3)
+    assert (again.parameters == first).all()
+    again.n_epochs = 0  # the same shuffles once more: not what the second fit above had
+    again.fit(X, y, epochs=3)
+    assert (again.parameters != net.parameters).any()
+
+
+def test_partial_fit_is_fit_in_pieces(rng):
+    """Optimizer, schedule, shuffles and dropout go on where they were."""
+    X, y = data(rng)
+    make = lambda: fn.Sequential(  # noqa: E731
+        fn.Dense(8, "tanh"), fn.Dropout(0.2), fn.Dense(1), seed=1
+    )
+    options = {"optimizer": optimizers.Adam(schedules.CosineDecay(0.01, n_steps=21))}
+    whole, pieces = make(), make()
+    whole.fit(X, y, epochs=3, batch_size=BATCH, **options)
+    for _ in range(3):
+        pieces.partial_fit(X, y, batch_size=BATCH, **options)
+    assert (whole.parameters == pieces.parameters).all()
+
+
+def test_partial_fit_after_fit_keeps_its_loss_and_optimizer(rng):
+    X, y = data(rng)
+    net, one = network(), network()
+    net.fit(X, y, epochs=2, loss="huber", optimizer=optimizers.Adam(0.01))
+    net.partial_fit(X, y)
+    one.fit(X, y, epochs=3, loss="huber", optimizer=optimizers.Adam(0.01))
+    assert (net.parameters == one.parameters).all()
+
+
+def test_reset_starts_over(rng):
+    X, y = data(rng)
+    net = network()
+    net.fit(X, y, epochs=2)
+    first = net.parameters.copy()
+    net.reset().fit(X, y, epochs=2)
+    assert (net.parameters == first).all()
+    net.reset(seed=9).fit(X[:, :2], y, epochs=2)
+    assert net.n_features_in == 2
+
+
+def test_weights_and_biases_are_views():
+    net = fn.Sequential(fn.Dense(4), fn.Dense(2, use_bias=False), seed=0).build(3)
+    assert [w.shape for w in net.weights] == [(3, 4), (4, 2)]
+    assert net.biases[1] is None
+    net.weights[0][:] = 0
+    net.biases[0][:] = [1, 2, 3, 4]
+    net.weights[1][:] = 1
+    assert (net.predict(np.ones((1, 3))) == [[10, 10]]).all()
+    assert net.n_parameters == 3 * 4 + 4 + 4 * 2
+
+
+def test_prediction_of_a_row_does_not_depend_on_the_others(rng, dtype):
+    X = rng.normal(size=(5000, 7))
+    net = fn.Sequential(fn.Dense(33, "gelu"), fn.Dense(5, "softmax"), seed=0, dtype=dtype).build(7)
+    together = net.predict(X, n_threads=2)
+    for row in (0, 1, 17, 4095, 4096, 4999):
+        assert (net.predict(X[row : row + 1]) == together[row]).all()
+
+
+def test_evaluate_is_loss_of_predict(rng, dtype):
+    X, y = data(rng)
+    net = fn.Sequential(fn.Dense(4, "tanh", l2=0.1), fn.Dense(1), seed=0, dtype=dtype).build(3)
+    weight = rng.uniform(size=N)
+    errors = (net.predict(X)[:, 0] - y) ** 2
+    wanted = np.average(errors, weights=weight) + 0.05 * (net.weights[0] ** 2).sum()
+    scores = net.evaluate(X, y, sample_weight=weight)
+    assert scores["loss"] == pytest.approx(wanted, rel=1e-5)
+    assert set(scores) == {"loss", "r2"}
+    assert net.loss_and_gradients(X, y, sample_weight=weight)[0] == pytest.approx(
+        scores["loss"], rel=1e-5
+    )
