@@ -87,15 +87,19 @@ cdef inline double quantile(
 cdef inline double poisson(
     const real* z, const real* t, Py_ssize_t n, Py_ssize_t link, real scale, real* dz
 ) noexcept nogil:
-    """rate - t * log(rate), with the rate exp(z) or softplus(z)."""
+    """rate - t * log(rate), with the rate exp(z) or softplus(z).
+
+    Below -80 softplus is exp to the last place; its logarithm then goes on as z, where the rate
+    itself would underflow."""
     cdef double value = 0
-    cdef real rate
+    cdef real rate, within
     cdef Py_ssize_t i
     for i in range(n):
         if link == Activation.SOFTPLUS:
-            rate = softplus(z[i])
-            value += rate - t[i] * log_(rate)
-            dz[i] = (1 - t[i] / rate) * sigmoid(z[i]) * scale / n
+            within = larger(z[i], -80)
+            rate = softplus(within)
+            value += rate - t[i] * (log_(rate) + (z[i] - within))
+            dz[i] = (1 - t[i] / rate) * sigmoid(within) * scale / n
         else:
             rate = exp_(z[i])
             value += rate - t[i] * z[i]

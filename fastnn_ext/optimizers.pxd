@@ -6,13 +6,15 @@ Decisions
   b. Adam's bias corrections are folded into the rate and epsilon, which leaves one square root
      and one division per parameter: rate' = rate * sqrt(1 - beta_2**t) / (1 - beta_1**t),
      epsilon' = epsilon * sqrt(1 - beta_2**t); the same numbers, reordered.
+  c. Where a sum holds two products, `fma_` says which one is fused (activations.pxd, decision e):
+     where a share begins depends on the number of threads, and no number may.
 """
 
 from libc.math cimport pow, sqrt
 
 from fastnn_ext.codes cimport Optimizer
 from fastnn_ext.plan cimport Settings
-from fastnn_ext.real cimport real, sqrt_
+from fastnn_ext.real cimport fma_, real, sqrt_
 
 
 cdef inline void sgd(real* w, const real* g, Py_ssize_t n, real rate) noexcept nogil:
@@ -26,7 +28,7 @@ cdef inline void momentum(
 ) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(n):
-        v[i] = mu * v[i] - rate * g[i]
+        v[i] = fma_(mu, v[i], -(rate * g[i]))
         w[i] += v[i]
 
 
@@ -35,8 +37,8 @@ cdef inline void nesterov(
 ) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(n):
-        v[i] = mu * v[i] - rate * g[i]
-        w[i] += mu * v[i] - rate * g[i]
+        v[i] = fma_(mu, v[i], -(rate * g[i]))
+        w[i] += fma_(mu, v[i], -(rate * g[i]))
 
 
 cdef inline void adagrad(
@@ -53,7 +55,7 @@ cdef inline void rmsprop(
 ) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(n):
-        s[i] = rho * s[i] + (1 - rho) * g[i] * g[i]
+        s[i] = fma_(rho, s[i], (1 - rho) * g[i] * g[i])
         w[i] -= rate * g[i] / (sqrt_(s[i]) + epsilon)
 
 
@@ -64,8 +66,8 @@ cdef inline void adam(
     """`shrink` is AdamW's decay of this step, 1 - rate * weight_decay; 1 for Adam."""
     cdef Py_ssize_t i
     for i in range(n):
-        m[i] = beta_1 * m[i] + (1 - beta_1) * g[i]
-        v[i] = beta_2 * v[i] + (1 - beta_2) * g[i] * g[i]
+        m[i] = fma_(beta_1, m[i], (1 - beta_1) * g[i])
+        v[i] = fma_(beta_2, v[i], (1 - beta_2) * g[i] * g[i])
         w[i] = shrink * w[i] - rate * m[i] / (sqrt_(v[i]) + epsilon)
 
 

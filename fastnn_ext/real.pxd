@@ -23,6 +23,8 @@ cdef extern from "simd.h" nogil:
     double fn_erf(double x)
     float fn_sqrtf(float x)
     double fn_sqrt(double x)
+    float fn_fmaf(float a, float b, float c)
+    double fn_fma(double a, double b, double c)
 
 
 cdef inline real exp_(real x) noexcept nogil:
@@ -74,6 +76,14 @@ cdef inline real sqrt_(real x) noexcept nogil:
         return fn_sqrtf(x)
     else:
         return fn_sqrt(x)
+
+
+cdef inline real fma_(real a, real b, real c) noexcept nogil:
+    """a * b + c, rounded once where the processor can."""
+    if real is float:
+        return fn_fmaf(a, b, c)
+    else:
+        return fn_fma(a, b, c)
 
 
 cdef inline real abs_(real x) noexcept nogil:

@@ -91,6 +91,14 @@
     -0x1.722fc69f2121bp-27, -0x1.9d83ee82f7966p-32, -0x1.d98497a9d641ap-39, \
     -0x1.02dcdcb227d11p-48)
 
+/* a b + c with a b not rounded, where the processor has that; a call would be no vector. */
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+#define FN_FMA(S) __builtin_fma##S
+#else
+#define FN_FMA(S) FN_TIMES_PLUS
+#define FN_TIMES_PLUS(a, b, c) ((a) * (b) + (c))
+#endif
+
 #define FN_BITS(real, uint, S) \
     FN_INLINE uint fn_bits##S(real x) { \
         union { real x; uint bits; } u = {.x = x}; \
@@ -100,7 +108,8 @@
         union { uint bits; real x; } u = {.bits = bits}; \
         return u.x; \
     } \
-    FN_INLINE real fn_sqrt##S(real x) { return __builtin_sqrt##S(x); }
+    FN_INLINE real fn_sqrt##S(real x) { return __builtin_sqrt##S(x); } \
+    FN_INLINE real fn_fma##S(real a, real b, real c) { return FN_FMA(S)(a, b, c); }
 FN_BITS(float, uint32_t, f)
 FN_BITS(double, uint64_t, )
 

@@ -550,6 +550,25 @@ def test_runs_in_parts_are_one_run():
     assert (whole.slots == parts.slots).all()
 
 
+def test_a_fresh_trainer_goes_on_within_an_epoch():
+    made = job(NETWORKS["dropout"])
+    whole, first = trainer(made), trainer(made)
+    whole.run(0, np.full(5, 0.1), 0, np.inf)
+    first.run(0, np.full(2, 0.1), 0, np.inf)
+    second = training.Trainer(made, first.params, first.slots)
+    second.run(2, np.full(3, 0.1), 2, np.inf)
+    assert (whole.params == second.params).all()
+
+
+def test_masks_are_counted_over_the_life_of_a_network():
+    rows, values = np.arange(7), []
+    for first_step, step in [(11, 0), (0, 11), (0, 0)]:
+        made = job(NETWORKS["dropout"], first_step=first_step)
+        flat = random_parameters(made)
+        values.append(training.loss_and_gradients(made, flat, rows, step, True)[0])
+    assert values[0] == values[1] != values[2]
+
+
 def test_training_fits():
     made = job((Dense(8, "tanh"), Dense(2)), optimizer=optimizers.Adam())
     run = trainer(made, np.float32)
