@@ -204,12 +204,18 @@ def start(callbacks: Iterable[Callback], recorded: list[str]) -> list[Running]:
     Raises
     ------
     TypeError
-        If one is neither a callback of this module nor a function.
+        If they are no list, or one is neither a callback of this module nor a function.
     ValueError
         If one monitors a name that this fit does not record.
     """
-    running = []
+    running: list[Running] = []
+    checks.instance("callbacks", callbacks, Iterable, "a list of callbacks")
     for callback in callbacks:
+        if isinstance(callback, type):
+            raise TypeError(
+                f"callbacks: expected a callback or a function of an Epoch; got the class "
+                f"{callback.__name__}: use {callback.__name__}()"
+            )
         monitor = getattr(callback, "monitor", None)
         if type(callback) not in _RUNNING:
             running.append(_RunningFunction(

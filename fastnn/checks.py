@@ -33,7 +33,10 @@ def number(
     expected = f"a finite number {wanted}".strip()
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name}: expected {expected}; got {describe(value)}")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number beyond all floats
+        number = math.inf
     inside = all(test(number, bound) for bound, _, test in bounds if bound is not None)
     if not (math.isfinite(number) and inside):
         raise ValueError(f"{name}: expected {expected}; got {value!r}")

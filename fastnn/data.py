@@ -42,9 +42,10 @@ def numeric(name: str, values: Any) -> Array:
 
 
 def converted(array: Array, dtype: np.dtype[Any]) -> Array:
-    """The same numbers, C-contiguous, in the network's dtype; the same array where it is so."""
+    """The same numbers, C-contiguous and aligned, in the network's dtype; the same array where it
+    is so."""
     with np.errstate(over="ignore"):
-        return np.ascontiguousarray(array, dtype)
+        return np.require(array, dtype, ("C", "A"))
 
 
 def check_finite(name: str, array: Array) -> None:
@@ -109,15 +110,16 @@ def targets(
     if len(array) != n_rows:
         raise ValueError(f"{name}: expected {n_rows} rows, as many as X; got {len(array)}")
     column = array.reshape(n_rows, -1)
+    result = converted(column, dtype)
     if finite:
-        check_finite(name, column)
+        check_finite(name, result)
     title = losses.name_of(loss)
     if title == "cross_entropy":
         _check_classes(column, n_outputs, name)
     else:
         _check_width(column, title, n_outputs, name)
         _check_range(column, title, name)
-    return converted(column, dtype)
+    return result
 
 
 def _check_width(column: Array, loss: str, n_outputs: int, name: str) -> None:

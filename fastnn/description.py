@@ -6,6 +6,7 @@ lists and builds objects through their own checks: a file can name nothing else,
 
 from __future__ import annotations
 
+import numbers
 from dataclasses import fields
 from typing import Any
 
@@ -40,9 +41,16 @@ def to_data(value: Any) -> Any:
     if isinstance(value, tuple):
         return [to_data(item) for item in value]
     if type(value) not in _NAMES:
-        return value.item() if hasattr(value, "item") else value  # NumPy's scalars
+        return _plain(value)
     named = {item.name: to_data(getattr(value, item.name)) for item in fields(value)}
     return {"type": _NAMES[type(value)]} | named
+
+
+def _plain(value: Any) -> Any:
+    """Python's own number for one of NumPy's, or a fraction; anything else as it is."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return value
+    return int(value) if isinstance(value, numbers.Integral) else float(value)
 
 
 def from_data(value: Any, expected: tuple[type, ...]) -> Any:

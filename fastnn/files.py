@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from fastnn import checks, losses, optimizers
 from fastnn.description import from_data, to_data
-from fastnn.layers import Dense, Dropout, Layer, Residual, check_layers
+from fastnn.layers import Dense, Dropout, Layer, Residual, check_layers, output_activation
 from fastnn.losses import Loss
 from fastnn.optimizers import Optimizer
 from fastnn.plan import compile_plan
@@ -33,6 +33,9 @@ VERSION = "1"
 
 # The header of a file is read into memory as JSON; ours takes some hundred bytes a layer.
 LARGEST_HEADER = 2**22
+
+# Schedules compute with steps as float64, which counts no further.
+LARGEST_COUNT = 2**53
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ def write(path: str | os.PathLike[str], snapshot: Snapshot) -> None:
     """Write a snapshot, whole or not at all."""
     from safetensors.numpy import save
 
+    checks.instance("path", path, (str, os.PathLike), "a path")
     training = snapshot.training
     config = {
         "layers": to_data(snapshot.layers),
@@ -189,23 +193,28 @@ def _snapshot(config: dict[str, Any], tensors: dict[str, Array]) -> Snapshot:
         n_features,
         _names(config["feature_names_in"], n_features),
         checks.whole("seed", config["seed"]),
-        checks.whole("n_epochs", config["n_epochs"]),
-        checks.whole("n_steps", config["n_steps"]),
+        checks.whole("n_epochs", config["n_epochs"], at_most=LARGEST_COUNT),
+        checks.whole("n_steps", config["n_steps"], at_most=LARGEST_COUNT),
         parameters,
-        None if training is None else _training(training, tensors, plan.n_params, dtype),
+        None if training is None else _training(training, tensors, layers, parameters),
     )
 
 
 def _training(
-    config: dict[str, Any], tensors: dict[str, Array], n_params: int, dtype: np.dtype[Any]
+    config: dict[str, Any],
+    tensors: dict[str, Array],
+    layers: tuple[Layer, ...],
+    parameters: Array,
 ) -> Training:
+    loss = from_data(config["loss"], tuple(losses.CLASSES.values()))
+    losses.check_head(loss, output_activation(layers).name)
     optimizer = from_data(config["optimizer"], tuple(optimizers.CLASSES.values()))
     horizon = config["horizon"]
     return Training(
-        from_data(config["loss"], tuple(losses.CLASSES.values())),
+        loss,
         optimizer,
-        _tensor(tensors, "slots", (optimizer.n_slots, n_params), dtype),
-        checks.whole("n_steps", config["n_steps"]),
+        _tensor(tensors, "slots", (optimizer.n_slots, len(parameters)), parameters.dtype),
+        checks.whole("n_steps", config["n_steps"], at_most=LARGEST_COUNT),
         None if horizon is None else checks.whole("horizon", horizon, at_least=1),
     )
 

@@ -51,7 +51,8 @@ class Dense:
     l2: float = 0.0
 
     def __post_init__(self) -> None:
-        checks.whole("units", self.units, at_least=1)
+        # Python's integers do not overflow where a plan multiplies them; NumPy's do.
+        object.__setattr__(self, "units", checks.whole("units", self.units, at_least=1))
         object.__setattr__(self, "activation", activations.resolve(self.activation))
         checks.flag("use_bias", self.use_bias)
         initializers.resolve("weight_init", self.weight_init)

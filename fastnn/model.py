@@ -89,12 +89,15 @@ class Sequential:
                 f"{n_features} (reset() makes it forget)"
             )
         if self.n_features_in is None:
-            plan = compile_plan(self.layers, n_features, self.dtype)
-            self._parameters = native.aligned(plan.n_params, self.dtype)
-            self.n_features_in = n_features
-            self._plans[None] = plan
+            self._allocate(n_features)
             self._draw()
         return self
+
+    def _allocate(self, n_features: int) -> None:
+        plan = compile_plan(self.layers, n_features, self.dtype)
+        self._parameters = native.aligned(plan.n_params, self.dtype)
+        self.n_features_in = n_features
+        self._plans[None] = plan
 
     def _draw(self) -> None:
         for index, (layer, w, b) in enumerate(
@@ -253,8 +256,8 @@ class Sequential:
         rows = len(arrays[0])
         size = _batch_size(batch_size, rows)
         order = _shuffle(shuffle)
-        checks.choice("engine", engine, ENGINES)
-        validate, extra = self._validation(validation_data, recorded_loss, plan, check_finite,
+        _check_engine(engine, n_threads)
+        validate, extra = self._validation(validation_data, X, recorded_loss, plan, check_finite,
                                            n_threads)  # fmt: skip
         running = callbacks_module.start(callbacks, ["loss", "learning_rate", "seconds", *extra])
         self._adopt(plan, X)
@@ -296,15 +299,14 @@ class Sequential:
         array([[5.]], dtype=float32)
         """
         old = self._state
-        new_loss = old.loss if loss is None and old else self._loss(loss or "auto")
-        new_optimizer = (
-            old.optimizer if optimizer is None and old else
-            optimizers_module.resolve(optimizer or "adam")
-        )  # fmt: skip
+        new_loss = self._last_loss() if loss is None else self._loss(loss)
+        if optimizer is None:
+            optimizer = old.optimizer if old else "adam"
+        new_optimizer = optimizers_module.resolve(optimizer)
         plan, arrays = self._prepare(X, y, new_loss, sample_weight, check_finite)
         size = _batch_size(batch_size, len(arrays[0]))
         order = _shuffle(shuffle)
-        checks.choice("engine", engine, ENGINES)
+        _check_engine(engine, n_threads)
         continues = old is not None and (old.loss, old.optimizer) == (new_loss, new_optimizer)
         horizon = old.horizon if continues and old else None
         optimizers_module.check_horizon(new_optimizer, horizon)
@@ -347,7 +349,7 @@ class Sequential:
         """
         self._built()
         checks.flag("training", training)
-        checks.choice("engine", engine, ENGINES)
+        _check_engine(engine, n_threads)
         resolved = self._loss(loss)
         _, arrays = self._prepare(X, y, resolved, sample_weight, check_finite)
         state = self._fresh_state(resolved, optimizers_module.SGD(), None)
@@ -396,7 +398,7 @@ class Sequential:
         `loss` defaults to the one last trained with, or to "auto".
         """
         self._built()
-        resolved = self._state.loss if loss is None and self._state else self._loss(loss or "auto")
+        resolved = self._last_loss() if loss is None else self._loss(loss)
         plan, arrays = self._prepare(X, y, resolved, sample_weight, check_finite)
         return self._scores(resolved, *arrays, n_threads)
 
@@ -431,31 +433,33 @@ class Sequential:
         losses.check_head(resolved, activation.name)
         return resolved
 
-    def _features(self, X: Any, finite: bool, name: str = "X") -> Array:
+    def _last_loss(self) -> Loss:
+        """The loss last trained with, otherwise that of "auto"."""
+        return self._state.loss if self._state else self._loss("auto")
+
+    def _features(self, X: Any, finite: bool) -> Array:
         checks.flag("check_finite", finite)
         return data.features(
             X, self.dtype, n_features=self.n_features_in, names=self.feature_names_in,
-            finite=finite, name=name,
+            finite=finite,
         )  # fmt: skip
 
     def _prepare(
-        self, X: Any, y: Any, loss: Loss, sample_weight: Any, finite: bool, suffix: str = ""
+        self, X: Any, y: Any, loss: Loss, sample_weight: Any, finite: bool
     ) -> tuple[Plan, tuple[Array, Array, Array | None]]:
         """Check and convert arrays; the plan is that of a network built for them."""
-        features = self._features(X, finite, f"X{suffix}")
+        features = self._features(X, finite)
         plan = self._plans.get(None)
         if plan is None:
             plan = compile_plan(self.layers, features.shape[1], self.dtype)
         rows = len(features)
-        targets = data.targets(
-            y, loss, rows, plan.n_outputs, self.dtype, finite=finite, name=f"y{suffix}"
-        )
-        weights = data.weights(sample_weight, rows, self.dtype, f"sample_weight{suffix}")
-        return plan, (features, targets, weights)
+        targets = data.targets(y, loss, rows, plan.n_outputs, self.dtype, finite=finite)
+        return plan, (features, targets, data.weights(sample_weight, rows, self.dtype))
 
     def _validation(
         self,
         validation_data: tuple[Any, ...] | None,
+        X_train: Any,
         loss: Loss,
         plan: Plan,
         finite: bool,
@@ -471,17 +475,25 @@ class Sequential:
                 f"validation_data: expected {expected}; got {len(validation_data)} items"
             )
         X, y, *weight = validation_data
-        _, arrays = self._prepare(
-            X, y, loss, weight[0] if weight else None, finite, " of validation_data"
+        names = self.feature_names_in or data.feature_names(X_train)
+        features = data.features(
+            X, self.dtype, names=names, finite=finite, name="X of validation_data"
         )
-        width = int(plan.settings["n_features"][0])
-        if arrays[0].shape[1] != width:
+        rows, width = features.shape
+        if width != plan.settings["n_features"][0]:
             raise ValueError(
-                f"X of validation_data: expected {width} features, as X; got {arrays[0].shape[1]}"
+                f"X of validation_data: expected {plan.settings['n_features'][0]} features, as X; "
+                f"got {width}"
             )
+        targets = data.targets(
+            y, loss, rows, plan.n_outputs, self.dtype, finite=finite, name="y of validation_data"
+        )
+        weights = data.weights(
+            weight[0] if weight else None, rows, self.dtype, "sample_weight of validation_data"
+        )
 
         def validate() -> dict[str, float]:
-            scores = self._scores(loss, *arrays, n_threads)
+            scores = self._scores(loss, features, targets, weights, n_threads)
             return {f"val_{name}": value for name, value in scores.items()}
 
         metric = scoring.metric_name(loss)
@@ -524,11 +536,17 @@ class Sequential:
 def _dtype(value: Any) -> np.dtype[Any]:
     try:
         dtype = np.dtype(value)
-    except TypeError:
+    except (TypeError, ValueError, SyntaxError):  # text that looks like fields is parsed
         dtype = np.dtype(object)
-    if dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
+    if value is None or dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise ValueError(f"dtype: expected 'float32' or 'float64'; got {value!r}")
     return dtype
+
+
+def _check_engine(engine: str, n_threads: int | None) -> None:
+    checks.choice("engine", engine, ENGINES)
+    if n_threads is not None:
+        checks.whole("n_threads", n_threads, at_least=1)
 
 
 def _batch_size(value: int | str, rows: int) -> int:
@@ -567,7 +585,7 @@ def load(path: str | os.PathLike[str]) -> Sequential:
     """
     snapshot = files.read(path)
     network = Sequential(*snapshot.layers, seed=snapshot.seed, dtype=snapshot.parameters.dtype)
-    network.build(snapshot.n_features_in)
+    network._allocate(snapshot.n_features_in)
     network.parameters[:] = snapshot.parameters
     network.feature_names_in = snapshot.feature_names_in
     network.n_epochs, network.n_steps = snapshot.n_epochs, snapshot.n_steps

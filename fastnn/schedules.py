@@ -204,13 +204,14 @@ def rates(schedule: float | Schedule, steps: Array, n_steps: int | None = None) 
     """
     if not isinstance(schedule, Schedule):
         return np.full(len(steps), float(schedule))
-    if isinstance(schedule, Warmup) and n_steps is not None:
-        n_steps = max(1, n_steps - schedule.n_steps)
-        return _rates(replace(schedule, after=_with_steps(schedule.after, n_steps)), steps)
     return _rates(_with_steps(schedule, n_steps), steps)
 
 
 def _with_steps(schedule: Schedule, n_steps: int | None) -> Schedule:
+    """The schedule with its number of steps, where it has none of its own."""
+    if isinstance(schedule, Warmup):
+        left = None if n_steps is None else max(1, n_steps - schedule.n_steps)
+        return replace(schedule, after=_with_steps(schedule.after, left))
     if isinstance(schedule, LinearDecay | CosineDecay | OneCycle) and schedule.n_steps is None:
         if n_steps is None:
             raise ValueError(

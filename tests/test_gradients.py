@@ -34,12 +34,18 @@ def targets_of(loss, rng):
 
 
 def network(hidden, loss, head, dtype="float64"):
-    """Non-square layers, dropout, nested skip connections, penalties, a layer without bias."""
+    """Non-square layers, dropout, nested skip connections, penalties, a layer without bias.
+    Weights are small enough that even exp of exp stays near 1."""
+    small = fn.initializers.Uniform(-0.3, 0.3)
     return fn.Sequential(
-        fn.Dense(6, hidden, l1=0.01, l2=0.1),
+        fn.Dense(6, hidden, weight_init=small, l1=0.01, l2=0.1),
         fn.Dropout(0.3),
-        fn.Residual(fn.Dense(9, hidden, use_bias=False), fn.Residual(fn.Dropout(0.2)), fn.Dense(6)),
-        fn.Dense(outputs_of(loss), head, l2=0.05, bias_init=0.1),
+        fn.Residual(
+            fn.Dense(9, hidden, weight_init=small, use_bias=False),
+            fn.Residual(fn.Dropout(0.2)),
+            fn.Dense(6, weight_init=small),
+        ),
+        fn.Dense(outputs_of(loss), head, weight_init=small, l2=0.05, bias_init=0.1),
         seed=3,
         dtype=dtype,
     ).build(N_FEATURES)

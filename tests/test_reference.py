@@ -468,11 +468,13 @@ def test_split_gives_views_and_join_goes_back():
 
 def test_dropout_share_and_expectation():
     key = random.key(1, codes.Purpose.DROPOUT_MASK, 0, 0)
-    mask = network.dropout_mask(0.3, key, (400, 500))
-    assert set(np.unique(mask)) == {0.0, 1 / 0.7}
-    assert (mask == 0).mean() == pytest.approx(0.3, abs=5 * np.sqrt(0.21 / mask.size))
-    assert mask.mean() == pytest.approx(1, abs=0.01)
-    assert mask[2, 7] == random.kept(key, 2 * 500 + 7, 1, 0.3)[0] / 0.7
+    kept = network.dropout_mask(0.3, key, (400, 500))
+    assert kept.mean() == pytest.approx(0.7, abs=5 * np.sqrt(0.21 / kept.size))
+    assert kept[2, 7] == random.kept(key, 2 * 500 + 7, 1, 0.3)[0]
+    y, backward = network.dropout(Dropout(0.3), key, np.ones((400, 500)))
+    assert (y == np.where(kept, 1 / 0.7, 0.0)).all()
+    assert y.mean() == pytest.approx(1, abs=0.01)
+    assert (backward(np.ones((400, 500)))[0] == y).all()
 
 
 def test_each_dropout_layer_and_step_has_a_mask_of_its_own():
@@ -480,7 +482,7 @@ def test_each_dropout_layer_and_step_has_a_mask_of_its_own():
     X = np.ones((4, 30))
     outputs, _ = network.forward(layers, [], [], X, network.dropout_keys(9, 4))
     masks = [
-        network.dropout_mask(0.5, random.key(9, codes.Purpose.DROPOUT_MASK, k, 4), X.shape)
+        2.0 * network.dropout_mask(0.5, random.key(9, codes.Purpose.DROPOUT_MASK, k, 4), X.shape)
         for k in range(3)
     ]
     np.testing.assert_allclose(outputs, (1 + masks[0]) * (2 + masks[1]) * masks[2])

@@ -47,21 +47,23 @@ def dense(layer: Dense, W: Array, b: Array | None, x: Array) -> tuple[Array, Bac
     return f(z, parameter), backward
 
 
-def dropout_mask(rate: float, key: Key, shape: tuple[int, int]) -> Array:
-    """0 with probability `rate`, otherwise 1 / (1 - rate), so that the mean is 1."""
+def dropout_mask(rate: float, key: Key, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Which units are kept: each with probability 1 - rate. Numbers run over the whole batch."""
     n_rows, width = shape
-    kept = random.kept(key, 0, n_rows * width, rate)
-    return kept.reshape(shape) / (1 - rate)
+    return random.kept(key, 0, n_rows * width, rate).reshape(shape)
 
 
 def dropout(layer: Dropout, key: Key | None, x: Array) -> tuple[Array, Backward]:
-    """y = x * mask while training, y = x otherwise (no key). Back: dx = dy * mask."""
-    mask = np.ones(x.shape) if key is None else dropout_mask(layer.rate, key, x.shape)
+    """y = x / (1 - rate) where a unit is kept, 0 elsewhere, so that the mean stays; y = x when not
+    training (no key). Back: dx is the same of dy."""
+    if key is None:
+        return x, lambda dy: (dy, [])
+    kept = dropout_mask(layer.rate, key, x.shape)
 
-    def backward(dy: Array) -> tuple[Array, list[Parameters]]:
-        return dy * mask, []
+    def scaled(values: Array) -> Array:
+        return np.where(kept, values / (1 - layer.rate), 0.0)
 
-    return x * mask, backward
+    return scaled(x), lambda dy: (scaled(dy), [])
 
 
 def residual(inner: tuple[Array, Backward], x: Array) -> tuple[Array, Backward]:
