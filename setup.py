@@ -30,8 +30,9 @@ if platform.machine() not in ("x86_64", "AMD64"):
 # -fwrapv, which CPython's own flags carry, forbids the compiler to widen loop counters.
 COMMON = ["-std=gnu11", "-fno-wrapv", "-fvisibility=hidden", "-Wno-unused-function"]
 COMMON += ["-O1", "-g1"] if DEBUG else ["-O2", "-g0"]
-# Let loops become vectors; no flag here may change a result or hide a NaN.
-KERNEL = ["-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"]
+# Let loops become vectors; no flag here may change a result or hide a NaN. Without contract=off a
+# number depends on whether it stands in a vector or in the rest of a loop (simd.h, decision c).
+KERNEL = ["-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off"]
 KERNEL += [] if DEBUG else ["-O3"]
 THREADS = ["-fopenmp"] if OPENMP else []
 

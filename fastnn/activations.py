@@ -31,7 +31,7 @@ class Activation:
         if self.name not in PARAMETERS:
             if self.parameter is not None:
                 raise ValueError(
-                    f"activation: {self.name!r} takes no parameter; got {self.parameter!r}"
+                    f"parameter: expected none for activation {self.name!r}; got {self.parameter!r}"
                 )
             return
         title, default, low = PARAMETERS[self.name]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn_ext.codes import Purpose
+from fastnn_ext.codes import Purpose as Purpose
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 

@@ -146,8 +146,8 @@ class WarmRestarts(Schedule):
 @dataclass(frozen=True)
 class OneCycle(Schedule):
     """Up from `max / start_divisor` to `max` during the first `warmup_share` of `n_steps`, then
-    down to `max / end_divisor`, both along half a cosine. L. Smith, N. Topin, 2019
-    (arXiv 1708.07120)."""
+    down to `max / end_divisor`, which the last step has, both along half a cosine. L. Smith,
+    N. Topin, 2019 (arXiv 1708.07120)."""
 
     max_learning_rate: float
     n_steps: int | None = None
@@ -208,6 +208,10 @@ def rates(schedule: float | Schedule, steps: Array, n_steps: int | None = None) 
 
 
 def _with_steps(schedule: Schedule, n_steps: int | None) -> Schedule:
+    """The schedule with its number of steps filled in."""
+    if isinstance(schedule, Warmup):
+        left = None if n_steps is None else max(1, n_steps - schedule.n_steps)
+        return replace(schedule, after=_with_steps(schedule.after, left))
     """The schedule with its number of steps, where it has none of its own."""
     if isinstance(schedule, Warmup):
         left = None if n_steps is None else max(1, n_steps - schedule.n_steps)
@@ -269,7 +273,7 @@ def _(schedule: Cyclic, steps: Array) -> Array:
     cycle = np.floor(steps / (2 * schedule.half_cycle))
     height = 1 - np.abs(steps / schedule.half_cycle - 2 * cycle - 1)
     if schedule.mode == "triangular2":
-        height = height / 2**cycle
+        height = height * 0.5**cycle
     low, high = schedule.min_learning_rate, schedule.max_learning_rate
     return low + (high - low) * height
 
@@ -296,7 +300,7 @@ def _(schedule: OneCycle, steps: Array) -> Array:
     last = max(n - 1, 1)
     peak = schedule.warmup_share * last
     up = np.minimum(steps / peak, 1) if peak > 0 else np.ones_like(steps)
-    down = np.clip((steps - peak) / max(last - peak, 1e-12), 0, 1)
+    down = np.clip((steps - peak) / (last - peak), 0, 1) if last > peak else np.zeros_like(steps)
     rising = start + (top - start) * (1 - _half_cosine(up))
     falling = end + (top - end) * _half_cosine(down)
     return np.where(steps < peak, rising, falling)

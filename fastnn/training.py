@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 import warnings
 from collections.abc import Callable
@@ -106,10 +105,12 @@ def _run_epoch(
         network.n_steps += made
         losses[done : done + made], totals[done : done + made] = some_losses, some_totals
         done += made
-        if not math.isfinite(losses[done - 1]):
-            raise _Diverged(f"step {first + done} (epoch {index + 1}, rate {rates[done - 1]:.3g})")
+        finite = np.isfinite(some_losses)
+        if not finite.all():
+            bad = done - made + int(finite.argmin())
+            raise _Diverged(f"step {first + bad + 1} (learning rate {rates[bad]:.3g})")
     if not np.isfinite(network.parameters).all():
-        raise _Diverged(f"the last step of epoch {index + 1} (rate {rates[-1]:.3g})")
+        raise _Diverged(f"step {first + n_steps} (learning rate {rates[-1]:.3g})")
     mean = float(losses @ totals / totals.sum())
     return {"loss": mean, "learning_rate": float(rates[-1])}
 

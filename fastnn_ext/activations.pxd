@@ -8,13 +8,10 @@ Decisions
   c. Comparisons are written so that a NaN passes through (relu(NaN) is NaN): a diverged network
      must show in its loss.
   d. Numbers that are not whole are cast to `real`: a bare 0.5 would compute in double.
-  e. No sum holds two products that round: the compiler may fuse either one, and does so
-     differently in a vector and in a loop's remainder, so that a number would depend on its
-     place. Where two are needed, `fma_` says which one is fused.
 """
 
 from fastnn_ext.codes cimport Activation
-from fastnn_ext.real cimport abs_, erf_, exp_, expm1_, larger, log1p_, real, tanh_
+from fastnn_ext.real cimport abs_, erf_, exp_, expm1_, fma_, larger, log1p_, real, tanh_
 
 
 cdef inline real step(real z) noexcept nogil:
@@ -101,9 +98,7 @@ cdef inline real gelu(real z) noexcept nogil:
 
 
 cdef inline real gelu_slope(real z) noexcept nogil:
-    """normal_cdf(z) + z * normal_pdf(z), as half a sum (decision e)."""
-    cdef real density = z * <real> 0.7978845608028654 * exp_(<real> -0.5 * z * z)
-    return <real> 0.5 * (1 + erf_(z * <real> 0.7071067811865476) + density)
+    return fma_(z * <real> 0.3989422804014327, exp_(<real> -0.5 * z * z), normal_cdf(z))
 
 
 # tanh(softplus(z)) = n / (n + 2) with n = e**z * (e**z + 2); above 20 it is 1 in both precisions.

@@ -14,14 +14,14 @@ from libc.string cimport memcpy, memset
 
 from fastnn_ext.activations cimport activate
 from fastnn_ext.plan cimport Buffer, Layer, Plan
-from fastnn_ext.real cimport real
+from fastnn_ext.real cimport fma_, real
 
 
 cdef inline void add_scaled(real* y, real s, const real* x, Py_ssize_t n) noexcept nogil:
     """y += s * x"""
     cdef Py_ssize_t i
     for i in range(n):
-        y[i] += s * x[i]
+        y[i] = fma_(s, x[i], y[i])
 
 
 cdef inline void multiply_add(

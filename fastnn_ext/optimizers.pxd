@@ -6,8 +6,8 @@ Decisions
   b. Adam's bias corrections are folded into the rate and epsilon, which leaves one square root
      and one division per parameter: rate' = rate * sqrt(1 - beta_2**t) / (1 - beta_1**t),
      epsilon' = epsilon * sqrt(1 - beta_2**t); the same numbers, reordered.
-  c. Where a sum holds two products, `fma_` says which one is fused (activations.pxd, decision e):
-     where a share begins depends on the number of threads, and no number may.
+  c. Fused products are written as `fma_` (simd.h, decision c): where a share begins depends on
+     the number of threads, and no number may.
 """
 
 from libc.math cimport pow, sqrt
@@ -20,7 +20,7 @@ from fastnn_ext.real cimport fma_, real, sqrt_
 cdef inline void sgd(real* w, const real* g, Py_ssize_t n, real rate) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(n):
-        w[i] -= rate * g[i]
+        w[i] = fma_(-rate, g[i], w[i])
 
 
 cdef inline void momentum(
@@ -46,7 +46,7 @@ cdef inline void adagrad(
 ) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(n):
-        s[i] += g[i] * g[i]
+        s[i] = fma_(g[i], g[i], s[i])
         w[i] -= rate * g[i] / (sqrt_(s[i]) + epsilon)
 
 
@@ -68,7 +68,7 @@ cdef inline void adam(
     for i in range(n):
         m[i] = fma_(beta_1, m[i], (1 - beta_1) * g[i])
         v[i] = fma_(beta_2, v[i], (1 - beta_2) * g[i] * g[i])
-        w[i] = shrink * w[i] - rate * m[i] / (sqrt_(v[i]) + epsilon)
+        w[i] = fma_(shrink, w[i], -(rate * m[i] / (sqrt_(v[i]) + epsilon)))
 
 
 cdef inline void update(

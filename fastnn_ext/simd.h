@@ -20,9 +20,11 @@
  *   b. Elsewhere: exp is 0 below its range, inf where it overflows and not earlier; log is -inf
  *      for x <= 0 (a loss shows it) and about -88 or -709 for subnormal x; expm1(-0) is +0; log1p
  *      is for the e^-|z| of a softplus, whose range lets two blends stand for a logarithm's split.
- *   c. Every sum has one product at most, so there is one way to contract it and an element gets
- *      the same bits in a vector, in the rest of a loop and alone; AVX2 and AVX-512 agree too; SSE,
- *      without fused products, differs in the last places. Callers keep to this by the same rule.
+ *   c. Fused products are written out, and the compiler is told to form none of its own
+ *      (-ffp-contract=off): left to it, a sum of two products was fused one way in a vector and the
+ *      other way in the rest of the loop, and a number depended on its place. So an element gets
+ *      the same bits in a vector, in a remainder and alone, and AVX2 and AVX-512 agree too; SSE,
+ *      which has no fused product, differs in the last places.
  *   d. Numbers go between double and int64 by their bits: before AVX-512 nothing converts them in
  *      vectors.
  *   e. Inlining is forced instead of left to gcc's limits on the growth of a function: a loop with
@@ -40,19 +42,29 @@
 
 #define FN_INLINE static inline __attribute__((always_inline))
 
+/* a b + c, with a b not rounded where the processor has that; a call to libm would be no vector. */
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+FN_INLINE float fn_fmaf(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+FN_INLINE double fn_fma(double a, double b, double c) { return __builtin_fma(a, b, c); }
+#else
+FN_INLINE float fn_fmaf(float a, float b, float c) { return a * b + c; }
+FN_INLINE double fn_fma(double a, double b, double c) { return a * b + c; }
+#endif
+#define FN_FMA(a, b, c) _Generic((a), float: fn_fmaf, double: fn_fma)(a, b, c)
+
 /* a + b x + c x^2 + ... */
 #define FN_P1(x, a) (a)
-#define FN_P2(x, a, ...) ((a) + (x) * FN_P1(x, __VA_ARGS__))
-#define FN_P3(x, a, ...) ((a) + (x) * FN_P2(x, __VA_ARGS__))
-#define FN_P4(x, a, ...) ((a) + (x) * FN_P3(x, __VA_ARGS__))
-#define FN_P5(x, a, ...) ((a) + (x) * FN_P4(x, __VA_ARGS__))
-#define FN_P6(x, a, ...) ((a) + (x) * FN_P5(x, __VA_ARGS__))
-#define FN_P7(x, a, ...) ((a) + (x) * FN_P6(x, __VA_ARGS__))
-#define FN_P8(x, a, ...) ((a) + (x) * FN_P7(x, __VA_ARGS__))
-#define FN_P9(x, a, ...) ((a) + (x) * FN_P8(x, __VA_ARGS__))
-#define FN_P10(x, a, ...) ((a) + (x) * FN_P9(x, __VA_ARGS__))
-#define FN_P11(x, a, ...) ((a) + (x) * FN_P10(x, __VA_ARGS__))
-#define FN_P12(x, a, ...) ((a) + (x) * FN_P11(x, __VA_ARGS__))
+#define FN_P2(x, a, ...) FN_FMA((x), FN_P1(x, __VA_ARGS__), (a))
+#define FN_P3(x, a, ...) FN_FMA((x), FN_P2(x, __VA_ARGS__), (a))
+#define FN_P4(x, a, ...) FN_FMA((x), FN_P3(x, __VA_ARGS__), (a))
+#define FN_P5(x, a, ...) FN_FMA((x), FN_P4(x, __VA_ARGS__), (a))
+#define FN_P6(x, a, ...) FN_FMA((x), FN_P5(x, __VA_ARGS__), (a))
+#define FN_P7(x, a, ...) FN_FMA((x), FN_P6(x, __VA_ARGS__), (a))
+#define FN_P8(x, a, ...) FN_FMA((x), FN_P7(x, __VA_ARGS__), (a))
+#define FN_P9(x, a, ...) FN_FMA((x), FN_P8(x, __VA_ARGS__), (a))
+#define FN_P10(x, a, ...) FN_FMA((x), FN_P9(x, __VA_ARGS__), (a))
+#define FN_P11(x, a, ...) FN_FMA((x), FN_P10(x, __VA_ARGS__), (a))
+#define FN_P12(x, a, ...) FN_FMA((x), FN_P11(x, __VA_ARGS__), (a))
 
 /* The coefficients, as tools/fit_polynomials.py prints them: the degree, and the greatest error
  * that the fit adds to the function, relative to it. */
@@ -91,14 +103,6 @@
     -0x1.722fc69f2121bp-27, -0x1.9d83ee82f7966p-32, -0x1.d98497a9d641ap-39, \
     -0x1.02dcdcb227d11p-48)
 
-/* a b + c with a b not rounded, where the processor has that; a call would be no vector. */
-#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
-#define FN_FMA(S) __builtin_fma##S
-#else
-#define FN_FMA(S) FN_TIMES_PLUS
-#define FN_TIMES_PLUS(a, b, c) ((a) * (b) + (c))
-#endif
-
 #define FN_BITS(real, uint, S) \
     FN_INLINE uint fn_bits##S(real x) { \
         union { real x; uint bits; } u = {.x = x}; \
@@ -108,8 +112,7 @@
         union { uint bits; real x; } u = {.bits = bits}; \
         return u.x; \
     } \
-    FN_INLINE real fn_sqrt##S(real x) { return __builtin_sqrt##S(x); } \
-    FN_INLINE real fn_fma##S(real a, real b, real c) { return FN_FMA(S)(a, b, c); }
+    FN_INLINE real fn_sqrt##S(real x) { return __builtin_sqrt##S(x); }
 FN_BITS(float, uint32_t, f)
 FN_BITS(double, uint64_t, )
 
@@ -119,11 +122,11 @@ FN_BITS(double, uint64_t, )
  * high one short enough that n times it is exact. */
 #define FN_EXP_PARTS(real, S, ROUND, MANTISSA, BIAS) \
     FN_INLINE real fn_exp_parts##S(real x, real *half) { \
-        real shifted = x * (real)0x1.71547652b82fep0 + ROUND; \
+        real shifted = FN_FMA(x, (real)0x1.71547652b82fep0, ROUND); \
         real n = shifted - ROUND; \
-        real r = x - n * FN_LN2_HIGH##S - n * FN_LN2_LOW##S; \
+        real r = FN_FMA(-n, FN_LN2_LOW##S, FN_FMA(-n, FN_LN2_HIGH##S, x)); \
         *half = fn_real##S((fn_bits##S(shifted) + (BIAS - 1)) << MANTISSA); \
-        return r + r * r * FN_EXP_Q##S(r); \
+        return FN_FMA(r * r, FN_EXP_Q##S(r), r); \
     }
 FN_EXP_PARTS(float, f, 0x1.8p23f, 23, 127)
 FN_EXP_PARTS(double, , 0x1.8p52, 52, 1023)
@@ -138,11 +141,11 @@ FN_EXP_PARTS(double, , 0x1.8p52, 52, 1023)
     } \
     FN_INLINE real fn_exp##S(real x) { \
         real half, p = fn_exp_clamped##S(x, &half); \
-        return 2 * (half + half * p); \
+        return 2 * FN_FMA(half, p, half); \
     } \
     FN_INLINE real fn_expm1##S(real x) { \
         real half, p = fn_exp_clamped##S(x, &half); \
-        return 2 * (half * p + (half - (real)0.5)); \
+        return 2 * FN_FMA(half, p, half - (real)0.5); \
     }
 FN_EXP(float, f, -87.3f, 89.0f)
 FN_EXP(double, , -708.7, 710.0)
@@ -154,7 +157,7 @@ FN_EXP(double, , -708.7, 710.0)
         real a2 = 2 * __builtin_fabs##S(x); \
         a2 = a2 > TOP ? TOP : a2; \
         real half, p = fn_exp_parts##S(a2, &half); \
-        real g = half * p + (half - (real)0.5); \
+        real g = FN_FMA(half, p, half - (real)0.5); \
         return __builtin_copysign##S(g / (g + 1), x); \
     }
 FN_TANH(float, f, 20)
@@ -166,9 +169,9 @@ FN_TANH(double, , 40)
         real a = __builtin_fabs##S(x); \
         a = a > TOP ? TOP : a; \
         real a2 = a * a; \
-        real q = FN_ERF_EVEN##S(a2) + a * FN_ERF_ODD##S(a2); \
-        real half, p = fn_exp_parts##S(-(a + a * q), &half); \
-        return __builtin_copysign##S(2 * (half * p + (half - (real)0.5)), x); \
+        real q = FN_FMA(a, FN_ERF_ODD##S(a2), FN_ERF_EVEN##S(a2)); \
+        real half, p = fn_exp_parts##S(-FN_FMA(a, q, a), &half); \
+        return __builtin_copysign##S(2 * FN_FMA(half, p, half - (real)0.5), x); \
     }
 FN_ERF(float, f, 4)
 FN_ERF(double, , 6)
@@ -179,8 +182,8 @@ FN_ERF(double, , 6)
 #define FN_LOG_SUM(real, S) \
     FN_INLINE real fn_log_sum##S(real e, real f) { \
         real s = f / (2 + f), s2 = s * s; \
-        real log_f = f + s * (s2 * FN_LOG_Q##S(s2) - f); \
-        return log_f + e * FN_LN2_LOW##S + e * FN_LN2_HIGH##S; \
+        real log_f = FN_FMA(s, FN_FMA(s2, FN_LOG_Q##S(s2), -f), f); \
+        return FN_FMA(e, (real)FN_LN2_HIGH##S, FN_FMA(e, (real)FN_LN2_LOW##S, log_f)); \
     }
 FN_LOG_SUM(float, f)
 FN_LOG_SUM(double, )

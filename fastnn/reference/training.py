@@ -168,6 +168,7 @@ class Trainer:
                     # One statement without a call: no signal comes between, so an interrupt
                     # leaves parameters and slots of the same step.
                     self.params[:], self.slots[:] = params, slots
+                    params, slots = self.params.astype(np.float64), self.slots.astype(np.float64)
             objectives.append(value)
             totals.append(total)
             if not np.isfinite(value) or time.monotonic() > deadline:
