@@ -40,6 +40,11 @@ class Job:
 class Trainer(Protocol):
     """What both engines offer: `native.Trainer` and `reference.Trainer`."""
 
+    @property
+    def done(self) -> int:
+        """Steps made by the last call of `run`, also by one that a signal cut short."""
+        ...
+
     def run(
         self, first_step: int, rates: NDArray[np.float64], optimizer_step: int, seconds: float
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn import checks, data, files, initializers, losses, native, random, reference, scoring
+from fastnn import checks, data, files, initializers, losses, native, random, scoring
 from fastnn import callbacks as callbacks_module
 from fastnn import optimizers as optimizers_module
 from fastnn.activations import resolve as resolve_activation
@@ -19,7 +19,7 @@ from fastnn.job import Job, Trainer
 from fastnn.layers import Layer, check_layers, dense_layers, output_activation
 from fastnn.losses import Loss
 from fastnn.optimizers import Optimizer
-from fastnn.plan import Plan, compile_plan, table
+from fastnn.plan import Plan, compile_plan, table, views
 from fastnn.training import OptimizerState, run_epochs
 
 Array = NDArray[Any]
@@ -143,9 +143,7 @@ class Sequential:
         return len(self._built())
 
     def _views(self, flat: Array | None = None) -> tuple[list[Array], list[Array | None]]:
-        parameters = self._built() if flat is None else flat
-        assert self.n_features_in is not None
-        return reference.split(self.layers, self.n_features_in, parameters)
+        return views(self._plan(), self._built() if flat is None else flat)
 
     def _built(self) -> Array:
         if self._parameters is None:
@@ -355,6 +353,8 @@ class Sequential:
         state = self._fresh_state(resolved, optimizers_module.SGD(), None)
         job = self._job(state, arrays, len(arrays[0]), "never")
         if engine == "reference":
+            from fastnn import reference
+
             rows = np.arange(len(job.X))
             value, gradients = reference.loss_and_gradients(job, self._built(), rows, 0, training)
         else:
@@ -407,7 +407,7 @@ class Sequential:
     ) -> dict[str, float]:
         plan = self._plan(loss)
         row_losses, predictions = native.evaluate(plan, self._built(), X, y, n_threads)
-        penalty = reference.penalty(self.layers, [w.astype(np.float64) for w in self.weights])
+        penalty = scoring.penalty(self.layers, self.weights)
         activation = output_activation(self.layers)
         return scoring.scores(loss, activation, row_losses, predictions, y, weights, penalty)
 
@@ -529,6 +529,8 @@ class Sequential:
         self, job: Job, state: OptimizerState, engine: str, n_threads: int | None
     ) -> Trainer:
         if engine == "reference":
+            from fastnn import reference
+
             return reference.Trainer(job, self._built(), state.slots)
         return native.Trainer(job, self._built(), state.slots.reshape(-1), n_threads)
 

@@ -62,11 +62,17 @@ class Trainer:
         self.params = params
         self.slots = slots
         self.buffers = _buffers(self.plan, len(job.X), job.batch_size)
+        self._done = np.zeros(1, np.intp)
         rows = min(job.batch_size, self.plan.block_rows)
         self.flops_per_step = self.plan.flops_per_row * job.batch_size
         self.n_threads = threads.choose(n_threads, self.plan.flops_per_row * rows, rows)
         if job.shuffle == "once":
             engine.shuffled(self.buffers.order, job.seed, job.first_epoch)
+
+    @property
+    def done(self) -> int:
+        """Steps made by the last call of `run`, also by one that a signal cut short."""
+        return int(self._done[0])
 
     def run(
         self,
@@ -81,15 +87,17 @@ class Trainer:
         """See `job.Trainer`. Without `updates`, gradients stay in the workspace."""
         job, plan, buffers = self.job, self.plan, self.buffers
         losses, totals = np.empty(len(rates)), np.empty(len(rates))
-        done = engine.train(
+        self._done[0] = 0
+        engine.train(
             plan.layers, plan.buffers, plan.settings,
             self.params, self.slots, buffers.work, job.X, job.y, job.sample_weight,
             buffers.order, buffers.row_losses, buffers.row_sums, rates, losses, totals,
+            self._done,
             job.batch_size, job.shuffle == "epoch", first_step, job.first_epoch,
             job.first_step + first_step, optimizer_step, updates, drops, seconds,
             max(1, int(CLOCK_FLOPS / self.flops_per_step)), self.n_threads,
         )  # fmt: skip
-        return losses[:done], totals[:done]
+        return losses[: self.done], totals[: self.done]
 
 
 def loss_and_gradients(

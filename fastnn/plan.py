@@ -291,6 +291,17 @@ def _settings(loss: Loss | None, optimizer: Optimizer | None) -> NDArray[Any]:
     return settings
 
 
+def views(plan: Plan, flat: NDArray[Any]) -> tuple[list[NDArray[Any]], list[NDArray[Any] | None]]:
+    """Weights (n_in, n_out) and biases (n_out,), None where a layer has none: parts of `flat`."""
+    weights: list[NDArray[Any]] = []
+    biases: list[NDArray[Any] | None] = []
+    for row in plan.layers[plan.layers["kind"] == Kind.DENSE]:
+        n_in, n_out, start, bias = (int(row[x]) for x in ("n_in", "n_out", "weights", "bias"))
+        weights.append(flat[start : start + n_in * n_out].reshape(n_in, n_out))
+        biases.append(None if bias == NONE else flat[bias : bias + n_out])
+    return weights, biases
+
+
 def check_tiling(rows: NDArray[Any], n_params: int) -> None:
     """Each layer's parameters begin where the last one's end, and all are used."""
     position = 0

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fastnn import losses, metrics
 from fastnn.activations import Activation
+from fastnn.layers import Layer, dense_layers
 from fastnn.losses import Loss
 
 Array = NDArray[Any]
@@ -41,6 +42,16 @@ def automatic_loss(activation: Activation) -> str:
         "step": "perceptron",
     }
     return fitting.get(activation.name, "squared_error")
+
+
+def penalty(layers: tuple[Layer, ...], weights: list[Array]) -> float:
+    """What the layers' l1 and l2 add to the loss; see `layers.Dense`."""
+    total = 0.0
+    for layer, w in zip(dense_layers(layers), weights, strict=True):
+        if layer.l1 or layer.l2:
+            size = np.abs(w, dtype=np.float64)
+            total += layer.l1 * float(size.sum()) + layer.l2 / 2 * float((size * size).sum())
+    return total
 
 
 def decisions(predictions: Array, activation: Activation) -> Array:

@@ -97,12 +97,14 @@ def _run_epoch(
     network.n_epochs += 1  # begun counts: an interrupted epoch's shuffle is not used again
     while done < n_steps:
         now = slice(done, n_steps)
-        some_losses, some_totals = trainer.run(
-            first + done, rates[now], state.n_steps, SECONDS_PER_CALL
-        )
-        made = len(some_losses)
-        state.n_steps += made
-        network.n_steps += made
+        try:
+            some_losses, some_totals = trainer.run(
+                first + done, rates[now], state.n_steps, SECONDS_PER_CALL
+            )
+        finally:  # also where a signal cut the call short: its whole steps were made
+            made = trainer.done
+            state.n_steps += made
+            network.n_steps += made
         losses[done : done + made], totals[done : done + made] = some_losses, some_totals
         done += made
         finite = np.isfinite(some_losses)

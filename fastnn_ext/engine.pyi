@@ -24,6 +24,7 @@ def train(
     rates: _Floats,
     losses: _Floats,
     totals: _Floats,
+    done: NDArray[np.intp],
     batch_size: int,
     shuffle: bool,
     first_step: int,
@@ -35,7 +36,7 @@ def train(
     seconds: float,
     clock_every: int,
     n_threads: int,
-) -> int: ...
+) -> None: ...
 def predict(
     layers: _Array,
     buffers: _Array,

@@ -481,12 +481,13 @@ def train(
     real[::1] params, real[::1] slots, real[::1] work,
     const real[:, ::1] X, const real[:, ::1] y, const real[::1] sample_weight,
     Py_ssize_t[::1] order, double[::1] row_losses, double[::1] row_sums,
-    const double[::1] rates, double[::1] losses, double[::1] totals,
+    const double[::1] rates, double[::1] losses, double[::1] totals, Py_ssize_t[::1] done,
     Py_ssize_t batch_size, bint shuffle, Py_ssize_t first_step, Py_ssize_t life_epoch,
     Py_ssize_t life_step, Py_ssize_t optimizer_step, bint updates, bint drops,
     double seconds, Py_ssize_t clock_every, int n_threads
 ):
-    """Make up to len(rates) steps from step `first_step` of a fit on; returns how many were made.
+    """Make up to len(rates) steps from step `first_step` of a fit on, and say in done[0] how many:
+    a return value would be lost where a signal's exception is raised as soon as this returns.
 
     Changes params, slots, work, order, row_losses and row_sums, and fills losses and totals.
     Fewer steps are made when `seconds` have passed or when a loss is not finite (then the last
@@ -528,7 +529,7 @@ def train(
     with nogil:
         refresh_transposed(&plan, &params[0], &work[0])
         start_team(&plan, &data, &params[0], first_slot, &work[0], &run, n_threads)
-    return run.done
+    done[0] = run.done
 
 
 def predict(

@@ -153,6 +153,7 @@ class Trainer:
         weight 0, whose loss counts as 0.
         """
         deadline = time.monotonic() + seconds
+        self.done = 0
         params, slots = self.params.astype(np.float64), self.slots.astype(np.float64)
         objectives: list[float] = []
         totals: list[float] = []
@@ -169,6 +170,7 @@ class Trainer:
                     # leaves parameters and slots of the same step.
                     self.params[:], self.slots[:] = params, slots
                     params, slots = self.params.astype(np.float64), self.slots.astype(np.float64)
+            self.done += 1
             objectives.append(value)
             totals.append(total)
             if not np.isfinite(value) or time.monotonic() > deadline:

@@ -1,0 +1,107 @@
+"""The plan: sizes, offsets, what is refused, and that buffers neither overlap nor leave gaps."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import fastnn as fn
+from fastnn.activations import NAMES
+from fastnn.losses import resolve
+from fastnn.optimizers import CLASSES
+from fastnn.plan import CACHE_LINE, check_tiling, compile_plan
+from fastnn_ext.codes import SETTINGS, Kind
+
+FLOAT = np.dtype("f4")
+
+
+def test_rows_of_a_small_network():
+    plan = compile_plan((fn.Dense(4, "relu"), fn.Residual(fn.Dense(4)), fn.Dense(2)), 3, FLOAT)
+    assert [Kind(kind).name for kind in plan.layers["kind"]] == ["DENSE", "DENSE", "ADD", "DENSE"]
+    assert plan.layers["weights"].tolist() == [0, 16, -1, 36]
+    assert plan.layers["bias"].tolist() == [12, 32, -1, 44]
+    assert plan.n_params == 46
+    assert plan.layers["skip"].tolist() == [-1, -1, 1, -1]
+
+
+def test_input_gradient_only_where_parameters_lie_before():
+    plan = compile_plan((fn.Dropout(0.1), fn.Dense(4), fn.Dropout(0.1), fn.Dense(2)), 3, FLOAT)
+    assert (plan.buffers["gradient"] >= 0).tolist() == [False, False, True, True, True]
+    assert (plan.layers["transposed"] >= 0).tolist() == [False, False, False, True]
+
+
+def test_first_gradient_sets_and_later_ones_add():
+    plan = compile_plan(
+        (fn.Dense(4), fn.Residual(fn.Residual(fn.Dense(4)), fn.Dense(4))), 4, FLOAT
+    )
+    # Backward: the outer ADD begins buffer 1's gradient; the inner ADD and Dense add to it.
+    inner, inner_add, _, outer_add = plan.layers[1:]
+    assert (outer_add["adds_to_skip"], inner_add["adds_to_skip"], inner["adds_to_input"]) == (0, 1, 1)
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 50), st.sampled_from(NAMES[:-1])), min_size=1, max_size=5),
+    st.integers(1, 50), st.integers(1, 5000), st.sampled_from(["f4", "f8"]),
+)  # fmt: skip
+def test_buffers_tile_the_workspace(widths, n_features, batch_size, dtype):
+    layers = tuple(fn.Dense(units, name) for units, name in widths)
+    plan = compile_plan(layers, n_features, np.dtype(dtype), batch_size=batch_size)
+    rows = plan.block_rows
+    assert 1 <= rows <= batch_size
+    pieces = []
+    for buffer in plan.buffers:
+        assert buffer["stride"] >= buffer["width"]
+        assert buffer["stride"] * plan.dtype.itemsize % CACHE_LINE == 0
+        pieces += [
+            (start, rows * buffer["stride"])
+            for start in (buffer["values"], buffer["gradient"]) if start >= 0
+        ]  # fmt: skip
+    line = CACHE_LINE // plan.dtype.itemsize
+    pieces += [
+        (row["transposed"], -(-row["n_in"] * row["n_out"] // line) * line)
+        for row in plan.layers if row["transposed"] >= 0
+    ]  # fmt: skip
+    pieces.append((plan.settings["gradients"][0], plan.n_params))
+    end = 0
+    for start, size in sorted(pieces):
+        assert start == end
+        end = start + size
+    assert end == plan.work_size
+
+
+def test_a_gap_is_found():
+    plan = compile_plan((fn.Dense(4), fn.Dense(2)), 3, FLOAT)
+    rows = plan.layers.copy()
+    rows["weights"][1] += 1
+    with pytest.raises(AssertionError, match="Dense layer 1: weights at 17, not 16"):
+        check_tiling(rows, plan.n_params)
+
+
+def test_block_rows_do_not_depend_on_the_machine():
+    """They decide the order of additions, so only the network may decide them."""
+    wide = compile_plan((fn.Dense(3000), fn.Dense(3000)), 3000, FLOAT, batch_size=10_000)
+    assert wide.block_rows == 32
+    narrow = compile_plan((fn.Dense(3), fn.Dense(1)), 3, FLOAT, batch_size=10_000)
+    assert narrow.block_rows == 4096
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_every_hyperparameter_is_a_setting(name):
+    fields = set(vars(CLASSES[name]())) - {"learning_rate"}
+    assert fields <= set(SETTINGS.names)
+
+
+def test_parameter_of_a_loss_arrives():
+    loss = fn.losses.Huber(2.5)
+    plan = compile_plan((fn.Dense(1),), 1, FLOAT, loss=loss)
+    assert plan.settings["loss_parameter"][0] == 2.5
+    assert resolve("huber") != loss
+
+
+def test_plan_and_summary_print(capsys):
+    net = fn.Sequential(fn.Dense(8, "relu"), fn.Residual(fn.Dense(8)), fn.Dense(3, "softmax"))
+    net.build(5).summary()
+    table = capsys.readouterr().out
+    for text in ("Dense", "Residual +", "softmax", "(n, 8)", "147 parameters"):
+        assert text in table
+    assert "147 parameters" in str(net._plan())

@@ -1,0 +1,210 @@
+"""The same bits for any number of threads, and threads that never harm."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import fastnn as fn
+from fastnn import optimizers, threads
+from fastnn.activations import NAMES
+from fastnn_ext import engine
+
+HIDDEN = [name for name in NAMES if name not in ("softmax", "exp")]
+OPTIMIZERS = [
+    optimizers.SGD(0.01),
+    optimizers.SGD(0.01, momentum=0.9, nesterov=True, clip_value=0.1),
+    optimizers.Adagrad(0.01),
+    optimizers.RMSprop(0.001),
+    optimizers.Adam(0.001, clip_norm=0.5),
+    optimizers.AdamW(0.001),
+]
+
+
+@st.composite
+def runs(draw):
+    """Layers of any width, with dropout and skip connections, and how they are trained."""
+    layers = []
+    for units in draw(st.lists(st.integers(1, 40), min_size=0, max_size=3)):
+        activation = draw(st.sampled_from(HIDDEN))
+        layers.append(fn.Dense(units, activation, l2=draw(st.sampled_from([0.0, 0.01]))))
+        if draw(st.booleans()):
+            layers.append(fn.Dropout(0.3))
+        if draw(st.booleans()):
+            layers.append(fn.Residual(fn.Dense(units, activation, use_bias=False)))
+    layers.append(fn.Dense(draw(st.integers(1, 5)), draw(st.sampled_from(["linear", "tanh"]))))
+    return {
+        "layers": layers,
+        "n": draw(st.integers(1, 70)),
+        "n_features": draw(st.integers(1, 20)),
+        "batch_size": draw(st.one_of(st.integers(1, 40), st.just("full"))),
+        "optimizer": draw(st.sampled_from(OPTIMIZERS)),
+        "dtype": draw(st.sampled_from(["float32", "float64"])),
+        "weighted": draw(st.booleans()),
+    }
+
+
+def trained(run, n_threads):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(run["n"], run["n_features"]))
+    y = rng.normal(size=(run["n"], run["layers"][-1].units))
+    weight = rng.uniform(size=run["n"]) if run["weighted"] else None
+    net = fn.Sequential(*run["layers"], seed=1, dtype=run["dtype"])
+    history = net.fit(X, y, epochs=2, batch_size=run["batch_size"], optimizer=run["optimizer"],
+                      sample_weight=weight, loss="squared_error", n_threads=n_threads)  # fmt: skip
+    return net.parameters, history["loss"], net.predict(X, n_threads=n_threads)
+
+
+@given(runs())
+def test_same_bits_for_1_to_4_threads(run):
+    one = trained(run, 1)
+    assert np.isfinite(one[0]).all()
+    for n_threads in (2, 3, 4):
+        for got, wanted in zip(trained(run, n_threads), one, strict=True):
+            assert (got == wanted).all()
+
+
+@pytest.mark.parametrize("n_threads", [2, 3, 4])
+def test_same_bits_over_many_blocks(n_threads):
+    """A batch larger than what goes through the network at a time."""
+    run = {
+        "layers": [fn.Dense(17, "gelu"), fn.Dropout(0.2), fn.Dense(2)], "n": 9001, "n_features": 3,
+        "batch_size": "full", "optimizer": optimizers.Adam(clip_norm=0.1), "dtype": "float32",
+        "weighted": True,
+    }  # fmt: skip
+    for got, wanted in zip(trained(run, n_threads), trained(run, 1), strict=True):
+        assert (got == wanted).all()
+
+
+def test_same_bits_in_a_busy_machine():
+    """More threads than processors: waiting then ends in sleep."""
+    run = {
+        "layers": [fn.Dense(64, "tanh"), fn.Dense(1)], "n": 500, "n_features": 30, "dtype": "f4",
+        "batch_size": 50, "optimizer": optimizers.Adam(), "weighted": False,
+    }  # fmt: skip
+    many = 4 * (os.cpu_count() or 1)
+    for got, wanted in zip(trained(run, many), trained(run, 1), strict=True):
+        assert (got == wanted).all()
+
+
+def test_number_of_threads(monkeypatch):
+    monkeypatch.delenv("FASTNN_NUM_THREADS", raising=False)
+    assert threads.choose(None, flops=1, rows=1000) == 1
+    assert threads.choose(None, flops=1e12, rows=1000) == threads.limit()
+    assert threads.choose(3, flops=1, rows=1000) == (3 if engine.has_openmp() else 1)
+    assert threads.choose(3, flops=1, rows=2) <= 2
+    monkeypatch.setenv("FASTNN_NUM_THREADS", "1")
+    assert threads.choose(None, flops=1e12, rows=1000) == 1
+    monkeypatch.setenv("FASTNN_NUM_THREADS", "many")
+    with pytest.raises(ValueError, match="FASTNN_NUM_THREADS: expected a whole number"):
+        threads.limit()
+
+
+def fit_something(n_threads=2):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(256, 20)), rng.normal(size=256)
+    net = fn.Sequential(fn.Dense(64, "tanh"), fn.Dense(1), seed=0)
+    net.fit(X, y, epochs=3, n_threads=n_threads)
+    return net.parameters.copy()
+
+
+def _in_child(queue):
+    queue.put(fit_something(n_threads=None))
+
+
+@pytest.mark.process
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_child_after_fork_never_hangs():
+    """OpenMP's threads stay with the parent; a child that waited for them would wait for ever."""
+    wanted = fit_something(n_threads=2)
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    child = context.Process(target=_in_child, args=(queue,))
+    child.start()
+    got = queue.get(timeout=30)
+    child.join(timeout=30)
+    assert child.exitcode == 0
+    assert (got == wanted).all()
+
+
+def run_script(text, *arguments, **options):
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(text), *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options,
+    )  # fmt: skip
+
+
+INTERRUPTED = """
+    import sys, time
+    import numpy as np
+    import fastnn as fn
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(20000, 50)).astype("f4"), rng.normal(size=20000)
+    net = fn.Sequential(fn.Dense(300, "tanh"), fn.Dense(300, "tanh"), fn.Dense(1), seed=0)
+    net.build(50)
+    print("ready", flush=True)
+    try:
+        net.fit(X, y, epochs=10**6, n_threads=int(sys.argv[1]), batch_size=eval(sys.argv[2]))
+    except KeyboardInterrupt:
+        print("late", time.time(), flush=True)
+    steps = net.n_steps
+    whole = fn.Sequential(*net.layers, seed=0)
+    batch = eval(sys.argv[2])
+    n = 1 if batch == "full" else -(-20000 // batch)
+    whole.fit(X, y, epochs=steps // n, batch_size=batch)
+    assert np.isfinite(net.parameters).all()
+    assert steps > 0
+    if steps % n == 0:
+        assert (whole.parameters == net.parameters).all()
+    net.partial_fit(X, y, batch_size=batch)
+    print("usable", net.evaluate(X, y)["loss"] < 2)
+"""
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("batch_size", ["100", "'full'"])
+def test_ctrl_c_stops_soon_and_leaves_whole_steps(n_threads, batch_size):
+    """Soon is 0.1 s when nothing else runs; a shared machine may add its own delays. After a full
+    batch the parameters are those of a run of as many steps."""
+    import time
+
+    child = run_script(INTERRUPTED, str(n_threads), batch_size)
+    assert child.stdout.readline() == "ready\n"
+    time.sleep(0.5)
+    sent = time.time()
+    child.send_signal(signal.SIGINT)
+    word, when = child.stdout.readline().split()
+    out, err = child.communicate(timeout=60)
+    assert word == "late"
+    assert float(when) - sent < 1
+    assert out == "usable True\n", err
+
+
+@pytest.mark.process
+def test_import_is_quick_and_takes_no_threads():
+    """Under 0.35 s for what import adds to Python's start and NumPy; the best of several, as the
+    machine may be busy."""
+    text = """
+        import time
+        began = time.perf_counter()
+        import fastnn
+        print(time.perf_counter() - began)
+        import sys
+        heavy = ("scipy.special", "safetensors", "matplotlib", "pandas", "sklearn", "tqdm")
+        print([name for name in heavy if name in sys.modules])
+    """
+    times = []
+    for _ in range(5):
+        out, err = run_script(text).communicate(timeout=60)
+        seconds, loaded = out.splitlines()
+        assert loaded == "[]", err
+        times.append(float(seconds))
+    assert min(times) < 0.35
