@@ -49,11 +49,23 @@ DIRECTIVES = {
 
 # Flags and sources that a build was made with name its folder, so that no object file outlives
 # a change of flags, which setuptools would not notice.
-STAMP = repr((DEBUG, OPENMP, LEVELS, COMMON, KERNEL, DIRECTIVES,
-              [os.environ.get(name) for name in ("CC", "CFLAGS", "LDFLAGS")]))
+STAMP = repr(
+    (
+        DEBUG,
+        OPENMP,
+        LEVELS,
+        COMMON,
+        KERNEL,
+        DIRECTIVES,
+        [os.environ.get(name) for name in ("CC", "CFLAGS", "LDFLAGS")],
+    )
+)
 BUILD = Path("build") / hashlib.sha256(STAMP.encode()).hexdigest()[:12]
-HEADERS = sorted(str(path) for pattern in ("*.pxd", "*.h", "engine.pyx")
-                 for path in Path("fastnn_ext").glob(pattern))
+HEADERS = sorted(
+    str(path)
+    for pattern in ("*.pxd", "*.h", "engine.pyx")
+    for path in Path("fastnn_ext").glob(pattern)
+)
 
 
 def engine(level: str, flags: list[str]) -> Extension:
@@ -62,9 +74,14 @@ def engine(level: str, flags: list[str]) -> Extension:
     source.parent.mkdir(parents=True, exist_ok=True)
     if not source.exists():
         source.write_text('include "fastnn_ext/engine.pyx"\n')
-    return Extension(f"fastnn_ext.engine_{level}", [str(source)], include_dirs=["fastnn_ext"],
-                     extra_compile_args=COMMON + KERNEL + flags + THREADS,
-                     extra_link_args=THREADS, depends=HEADERS)
+    return Extension(
+        f"fastnn_ext.engine_{level}",
+        [str(source)],
+        include_dirs=["fastnn_ext"],
+        extra_compile_args=COMMON + KERNEL + flags + THREADS,
+        extra_link_args=THREADS,
+        depends=HEADERS,
+    )
 
 
 class BuildExt(build_ext):
@@ -85,13 +102,17 @@ class BuildExt(build_ext):
 
 
 plain = [
-    Extension(f"fastnn_ext.{name}", [f"fastnn_ext/{name}.pyx"], include_dirs=["fastnn_ext"],
-              extra_compile_args=COMMON, depends=HEADERS)
+    Extension(
+        f"fastnn_ext.{name}",
+        [f"fastnn_ext/{name}.pyx"],
+        include_dirs=["fastnn_ext"],
+        extra_compile_args=COMMON,
+        depends=HEADERS,
+    )
     for name in ("codes", "cpu")
 ]
 # One module holds Cython's memoryview code for all the others: a third of the build time.
-shared = Extension("fastnn_ext._cyutility", ["fastnn_ext/_cyutility.c"],
-                   extra_compile_args=COMMON)
+shared = Extension("fastnn_ext._cyutility", ["fastnn_ext/_cyutility.c"], extra_compile_args=COMMON)
 
 setup(
     cmdclass={"build_ext": BuildExt},

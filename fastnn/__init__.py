@@ -1,9 +1,9 @@
 """fastnn: neural networks on the CPU, trained and run fast.
 
-    import fastnn as fn
-    net = fn.Sequential(fn.Dense(64, "relu"), fn.Dense(10, "softmax"), seed=0)
-    history = net.fit(X, y, epochs=20)
-    net.predict(X_new)
+import fastnn as fn
+net = fn.Sequential(fn.Dense(64, "relu"), fn.Dense(10, "softmax"), seed=0)
+history = net.fit(X, y, epochs=20)
+net.predict(X_new)
 """
 
 from fastnn import (

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import math
 import numbers
+import operator
 from collections.abc import Iterable
 from typing import Any
 
@@ -24,10 +25,10 @@ def number(
 ) -> float:
     """A finite real number within bounds."""
     bounds = [
-        (at_least, "at least", lambda v, b: v >= b),
-        (above, "above", lambda v, b: v > b),
-        (at_most, "at most", lambda v, b: v <= b),
-        (below, "below", lambda v, b: v < b),
+        (at_least, "at least", operator.ge),
+        (above, "above", operator.gt),
+        (at_most, "at most", operator.le),
+        (below, "below", operator.lt),
     ]
     wanted = " and ".join(f"{words} {bound}" for bound, words, _ in bounds if bound is not None)
     expected = f"a finite number {wanted}".strip()

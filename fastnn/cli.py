@@ -13,7 +13,7 @@ from fastnn.layers import Dense, Dropout, Residual
 from fastnn.model import Sequential
 from fastnn.preprocessing import train_test_split
 
-EPOCHS = 30
+EPOCHS = 20
 COMPARED_EPOCHS = 3
 
 

@@ -10,7 +10,7 @@ import numbers
 from dataclasses import fields
 from typing import Any
 
-from fastnn import activations, initializers, layers, losses, optimizers, schedules
+from fastnn import initializers, layers, losses, optimizers, schedules
 from fastnn.activations import Activation
 
 _CLASSES: dict[str, type] = {

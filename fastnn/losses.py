@@ -157,7 +157,7 @@ def resolve(value: str | Loss) -> Loss:
     >>> resolve("mse")
     SquaredError()
     """
-    if isinstance(value, tuple(CLASSES.values())):
+    if not isinstance(value, str) and isinstance(value, tuple(CLASSES.values())):
         return value
     name = checks.choice("loss", value, (*CLASSES, *ALIASES))
     return CLASSES[ALIASES.get(name, name)]()

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn import checks, data, files, initializers, losses, native, random, scoring
 from fastnn import callbacks as callbacks_module
+from fastnn import checks, data, files, initializers, losses, native, random, scoring
 from fastnn import optimizers as optimizers_module
 from fastnn.activations import resolve as resolve_activation
 from fastnn.callbacks import Callback
@@ -53,9 +53,7 @@ class Sequential:
     (2, 1)
     """
 
-    def __init__(
-        self, *layers: Layer, seed: int | None = None, dtype: Any = "float32"
-    ) -> None:
+    def __init__(self, *layers: Layer, seed: int | None = None, dtype: Any = "float32") -> None:
         if not layers:
             raise ValueError("layers: expected at least one layer; got none")
         self.layers = check_layers("layers", layers)
@@ -368,9 +366,7 @@ class Sequential:
 
     # ---- using the network ----
 
-    def predict(
-        self, X: Any, *, n_threads: int | None = None, check_finite: bool = True
-    ) -> Array:
+    def predict(self, X: Any, *, n_threads: int | None = None, check_finite: bool = True) -> Array:
         """Outputs for each row of X, shape (n, n_outputs), in the network's dtype: probabilities
         after softmax or sigmoid.
 
@@ -399,7 +395,7 @@ class Sequential:
         """
         self._built()
         resolved = self._last_loss() if loss is None else self._loss(loss)
-        plan, arrays = self._prepare(X, y, resolved, sample_weight, check_finite)
+        _, arrays = self._prepare(X, y, resolved, sample_weight, check_finite)
         return self._scores(resolved, *arrays, n_threads)
 
     def _scores(
@@ -416,11 +412,11 @@ class Sequential:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network, and where its training stands, to a safetensors file: whole, or not
         at all. `fastnn.load(path)` reads it."""
-        assert self._built() is not None and self.n_features_in is not None
-        state = self._state
+        parameters, state = self._built(), self._state
+        assert self.n_features_in is not None
         files.write(path, files.Snapshot(
             self.layers, self.n_features_in, self.feature_names_in, self.seed, self.n_epochs,
-            self.n_steps, self._built(), state and files.Training(**vars(state)),
+            self.n_steps, parameters, files.Training(**vars(state)) if state else None,
         ))  # fmt: skip
 
     # ---- what the calls share ----
@@ -506,9 +502,7 @@ class Sequential:
         if self.feature_names_in is None:
             self.feature_names_in = data.feature_names(X)
 
-    def _fresh_state(
-        self, loss: Loss, optimizer: Optimizer, horizon: int | None
-    ) -> OptimizerState:
+    def _fresh_state(self, loss: Loss, optimizer: Optimizer, horizon: int | None) -> OptimizerState:
         slots = np.zeros((optimizer.n_slots, self.n_parameters), self.dtype)
         return OptimizerState(loss, optimizer, slots, 0, horizon)
 
@@ -536,6 +530,7 @@ class Sequential:
 
 
 def _dtype(value: Any) -> np.dtype[Any]:
+    dtype: np.dtype[Any]
     try:
         dtype = np.dtype(value)
     except (TypeError, ValueError, SyntaxError):  # text that looks like fields is parsed

@@ -155,7 +155,7 @@ def resolve(value: str | Optimizer) -> Optimizer:
     >>> resolve("sgd").learning_rate
     0.01
     """
-    if isinstance(value, tuple(CLASSES.values())):
+    if not isinstance(value, str) and isinstance(value, tuple(CLASSES.values())):
         return value
     return CLASSES[checks.choice("optimizer", value, CLASSES)]()
 

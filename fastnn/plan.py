@@ -30,8 +30,8 @@ SLOPE_FROM_INPUT = (Activation.SILU, Activation.GELU, Activation.MISH)
 CACHE_LINE = 64  # bytes; rows of buffers begin on one
 
 # A batch goes through the network in blocks of at most this many rows, this much workspace and
-# this much arithmetic: what fits the outer caches, and is done in some hundredths of a second, after
-# which an interrupt is seen. The numbers depend on the network alone, as the results must.
+# this much arithmetic: what fits the outer caches, and is done in some hundredths of a second. The
+# size depends on the network alone, as the results must.
 BLOCK_ROWS = 4096
 BLOCK_BYTES = 32 * 2**20
 BLOCK_FLOPS = 2e9
@@ -250,7 +250,8 @@ def _flat(layers: tuple[Layer, ...]) -> list[Layer]:
 
 def _split_link(fold: _Fold, layers: tuple[Layer, ...], loss: Loss | None) -> int:
     """The activation that turns raw outputs into predictions. It leaves the last layer's row where
-    the loss is computed from raw outputs, and always where it is softmax, which needs a row whole."""
+    the loss is computed from raw outputs, and always where it is softmax, which needs whole rows.
+    """
     activation = output_activation(layers)
     raw = activation.name == "softmax"
     if loss is not None:
@@ -307,7 +308,9 @@ def check_tiling(rows: NDArray[Any], n_params: int) -> None:
     position = 0
     for index, row in enumerate(rows[rows["kind"] == Kind.DENSE]):
         if row["weights"] != position:
-            raise AssertionError(f"Dense layer {index}: weights at {row['weights']}, not {position}")
+            raise AssertionError(
+                f"Dense layer {index}: weights at {row['weights']}, not {position}"
+            )
         position += int(row["n_in"] * row["n_out"])
         if row["bias"] != NONE:
             if row["bias"] != position:

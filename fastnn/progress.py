@@ -36,7 +36,9 @@ class Progress:
             self.bar.set_postfix_str(_text(logs), refresh=False)
             self.bar.update(1)
         elif self.visible:
-            print(f"\repoch {self.done}/{self.epochs}  {_text(logs)}\x1b[K", end="", file=sys.stderr)
+            print(
+                f"\repoch {self.done}/{self.epochs}  {_text(logs)}\x1b[K", end="", file=sys.stderr
+            )
 
     def __exit__(self, *_: object) -> None:
         if self.bar is not None:

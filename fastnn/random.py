@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn_ext.codes import Purpose as Purpose
+from fastnn_ext.codes import Purpose
+
+__all__ = ["Purpose", "draws", "kept", "key", "new_seed", "normal", "permutation", "uniform"]
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -48,7 +50,8 @@ def draws(key: NDArray[np.uint64], n: int, start: int = 0) -> NDArray[np.uint64]
 def uniform(key: NDArray[np.uint64], shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Numbers in [0, 1) with 53 random bits."""
     bits = draws(key, int(np.prod(shape)))
-    return (np.right_shift(bits, np.uint64(11)) * 2.0**-53).reshape(shape)
+    numbers: NDArray[np.float64] = np.right_shift(bits, np.uint64(11)) * 2.0**-53
+    return numbers.reshape(shape)
 
 
 def normal(key: NDArray[np.uint64], shape: tuple[int, ...]) -> NDArray[np.float64]:

@@ -271,9 +271,9 @@ def _(schedule: CosineDecay, steps: Array) -> Array:
 @_rates.register
 def _(schedule: Cyclic, steps: Array) -> Array:
     cycle = np.floor(steps / (2 * schedule.half_cycle))
-    height = 1 - np.abs(steps / schedule.half_cycle - 2 * cycle - 1)
+    height: Array = 1 - np.abs(steps / schedule.half_cycle - 2 * cycle - 1)
     if schedule.mode == "triangular2":
-        height = height * 0.5**cycle
+        height *= 0.5**cycle
     low, high = schedule.min_learning_rate, schedule.max_learning_rate
     return low + (high - low) * height
 

@@ -44,6 +44,7 @@ def automatic_loss(activation: Activation) -> str:
     return fitting.get(activation.name, "squared_error")
 
 
+@np.errstate(over="ignore")
 def penalty(layers: tuple[Layer, ...], weights: list[Array]) -> float:
     """What the layers' l1 and l2 add to the loss; see `layers.Dense`."""
     total = 0.0
@@ -57,9 +58,9 @@ def penalty(layers: tuple[Layer, ...], weights: list[Array]) -> float:
 def decisions(predictions: Array, activation: Activation) -> Array:
     """Labels: the largest of several classes, or each output against its border."""
     if activation.name == "softmax":
-        return predictions.argmax(axis=1)
+        return np.asarray(predictions.argmax(axis=1))
     border = 0.0 if activation.name == "linear" else 0.5
-    return (predictions > border).astype(np.int64)
+    return np.asarray(predictions > border, dtype=np.int64)
 
 
 def _accuracy(
@@ -74,6 +75,16 @@ def _accuracy(
     return metrics.accuracy(truth, decided, weights)
 
 
+def _r2(predictions: Array, y: Array, weights: Array | None) -> float:
+    if len(y) == 1:  # which has no r2
+        return math.nan
+    if not np.isfinite(predictions).all():
+        return -math.inf
+    return metrics.r2(y, predictions, weights)
+
+
+# Weights that are about to diverge may overflow here: infinity is the answer then, not an error.
+@np.errstate(over="ignore", invalid="ignore")
 def scores(
     loss: Loss,
     activation: Activation,
@@ -88,6 +99,6 @@ def scores(
     metric = metric_name(loss)
     if metric == "accuracy":
         result[metric] = _accuracy(predictions, y, loss, activation, weights)
-    elif metric == "r2":  # which one row cannot have
-        result[metric] = metrics.r2(y, predictions, weights) if len(y) > 1 else math.nan
+    elif metric == "r2":
+        result[metric] = _r2(predictions, y, weights)
     return result

@@ -66,7 +66,7 @@ def run_epochs(
                 logs = _run_epoch(network, job, trainer, state, index, factor)
             except _Diverged as diverged:
                 network.parameters[:] = before
-                network.forget_optimizer()
+                state.slots[:], state.n_steps = 0, 0  # a fresh optimizer, the same loss
                 history.stop_reason = _explain(diverged, index, epochs)
                 warnings.warn(history.stop_reason, DivergenceWarning, stacklevel=3)
                 break
@@ -87,7 +87,12 @@ def run_epochs(
 
 
 def _run_epoch(
-    network: Sequential, job: Job, trainer: Trainer, state: OptimizerState, index: int, factor: float
+    network: Sequential,
+    job: Job,
+    trainer: Trainer,
+    state: OptimizerState,
+    index: int,
+    factor: float,
 ) -> dict[str, float]:
     first, n_steps = index * job.steps_per_epoch, job.steps_per_epoch
     steps = np.arange(state.n_steps, state.n_steps + n_steps, dtype=np.float64)
@@ -113,7 +118,7 @@ def _run_epoch(
             raise _Diverged(f"step {first + bad + 1} (learning rate {rates[bad]:.3g})")
     if not np.isfinite(network.parameters).all():
         raise _Diverged(f"step {first + n_steps} (learning rate {rates[-1]:.3g})")
-    mean = float(losses @ totals / totals.sum())
+    mean = float(losses @ (totals / totals.sum()))  # in this order it cannot overflow
     return {"loss": mean, "learning_rate": float(rates[-1])}
 
 

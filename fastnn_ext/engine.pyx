@@ -17,22 +17,16 @@ Decisions
 """
 
 from cython.parallel cimport parallel, threadid
-from libc.math cimport fabs, isfinite, sqrt
-from libc.stdint cimport uint64_t
+from libc.math cimport isfinite, sqrt
 from libc.string cimport memcpy
 
 from fastnn_ext.activations cimport activate, scale_by_slope, softmax
-from fastnn_ext.codes cimport Activation, Kind, Purpose
-from fastnn_ext.dense cimport (
-    dense_forward,
-    dense_input_gradient,
-    dense_weight_gradient,
-    transpose,
-)
+from fastnn_ext.codes cimport Activation, Purpose
 from fastnn_ext.losses cimport row_loss
-from fastnn_ext.optimizers cimport update
+from fastnn_ext.network cimport backward, forward, gather
+from fastnn_ext.parameters cimport gradients_of_share, refresh_transposed, update_share
 from fastnn_ext.plan cimport Buffer, Layer, Plan, Settings
-from fastnn_ext.random cimport draw, shuffle as shuffle_rows, stream, with_index
+from fastnn_ext.random cimport shuffle as shuffle_rows, stream
 from fastnn_ext.real cimport real
 
 cdef extern from "threads.h" nogil:
@@ -76,120 +70,6 @@ cdef struct Run:
     fn_barrier barrier
 
 
-# ---- one block of rows, forward and back -------------------------------------------------------
-
-cdef inline uint64_t dropout_key(const Plan* plan, const Layer* layer, Py_ssize_t step) noexcept nogil:
-    return with_index(stream(plan.s.seed, Purpose.DROPOUT_MASK, layer.stream), step)
-
-
-cdef inline void dropout(
-    const Plan* plan, const Layer* layer, const real* x, real* y, Py_ssize_t stride,
-    Py_ssize_t rows, Py_ssize_t batch_row, Py_ssize_t step, bint adds
-) noexcept nogil:
-    """y (+)= x / (1 - rate) where a unit is kept, 0 elsewhere: forward for outputs, backward for
-    gradients. A unit's number in the mask is its place in the batch."""
-    cdef uint64_t key = dropout_key(plan, layer, step)
-    cdef uint64_t threshold = <uint64_t> (layer.rate * 4294967296.0)
-    cdef real scale = <real> (1 / (1 - layer.rate))
-    cdef uint64_t unit
-    cdef Py_ssize_t r, i
-    for r in range(rows):
-        unit = <uint64_t> (batch_row + r) * layer.n_out
-        for i in range(layer.n_out):
-            y[r * stride + i] = (y[r * stride + i] if adds else <real> 0) + (
-                x[r * stride + i] * scale if (draw(key, unit + i) >> 32) >= threshold else <real> 0)
-
-
-cdef inline void add_or_set(real* y, const real* x, Py_ssize_t n, bint adds) noexcept nogil:
-    cdef Py_ssize_t i
-    if adds:
-        for i in range(n):
-            y[i] += x[i]
-    else:
-        memcpy(y, x, n * sizeof(real))
-
-
-cdef void forward(
-    const Plan* plan, const real* params, real* work,
-    Py_ssize_t first, Py_ssize_t last, Py_ssize_t batch_row, Py_ssize_t step, bint drops
-) noexcept nogil:
-    """Rows first..last of the block through all layers; the first of them is row `batch_row` of
-    its batch."""
-    cdef const Layer* layer
-    cdef const Buffer* x
-    cdef const Buffer* y
-    cdef const Buffer* skip
-    cdef Py_ssize_t l, n
-    for l in range(plan.n_layers):
-        layer = &plan.layers[l]
-        x = &plan.buffers[layer.input]
-        y = &plan.buffers[layer.output]
-        n = (last - first) * y.stride
-        if layer.kind == Kind.DENSE:
-            dense_forward(plan, layer, params, work, first, last)
-        elif layer.kind == Kind.DROPOUT and drops:
-            dropout(plan, layer, work + x.values + first * x.stride,
-                    work + y.values + first * y.stride, y.stride,
-                    last - first, batch_row, step, False)
-        else:
-            memcpy(work + y.values + first * y.stride, work + x.values + first * x.stride,
-                   n * sizeof(real))
-            if layer.kind == Kind.ADD:
-                skip = &plan.buffers[layer.skip]
-                add_or_set(work + y.values + first * y.stride,
-                           work + skip.values + first * skip.stride, n, True)
-
-
-cdef void backward(
-    const Plan* plan, real* work, Py_ssize_t first, Py_ssize_t last,
-    Py_ssize_t batch_row, Py_ssize_t step, bint drops
-) noexcept nogil:
-    """The gradients of all buffers for rows first..last, from that of the last one."""
-    cdef const Layer* layer
-    cdef const Buffer* x
-    cdef const Buffer* y
-    cdef const Buffer* skip
-    cdef const Buffer* saved
-    cdef real* dy
-    cdef Py_ssize_t l, n
-    for l in range(plan.n_layers - 1, -1, -1):
-        layer = &plan.layers[l]
-        x = &plan.buffers[layer.input]
-        y = &plan.buffers[layer.output]
-        dy = work + y.gradient + first * y.stride
-        n = (last - first) * y.stride
-        if y.gradient < 0:
-            continue
-        if layer.kind == Kind.DENSE:
-            saved = &plan.buffers[layer.saved]
-            scale_by_slope(layer.activation, <real> layer.parameter, dy,
-                           work + saved.values + first * saved.stride, n)
-            if x.gradient >= 0:
-                dense_input_gradient(plan, layer, work, first, last)
-            continue
-        if x.gradient >= 0:
-            if layer.kind == Kind.DROPOUT and drops:
-                dropout(plan, layer, dy, work + x.gradient + first * x.stride, y.stride,
-                        last - first, batch_row, step, layer.adds_to_input)
-            else:
-                add_or_set(work + x.gradient + first * x.stride, dy, n, layer.adds_to_input)
-        if layer.kind == Kind.ADD:
-            skip = &plan.buffers[layer.skip]
-            if skip.gradient >= 0:
-                add_or_set(work + skip.gradient + first * skip.stride, dy, n, layer.adds_to_skip)
-
-
-cdef inline void gather(
-    const Plan* plan, const real* X, const Py_ssize_t* order, real* work,
-    Py_ssize_t first, Py_ssize_t last
-) noexcept nogil:
-    """Rows order[first..last] of X into the input buffer."""
-    cdef const Buffer* x = &plan.buffers[0]
-    cdef Py_ssize_t r
-    for r in range(first, last):
-        memcpy(work + x.values + r * x.stride, X + order[r] * x.width, x.width * sizeof(real))
-
-
 cdef inline void losses_of_rows(
     const Plan* plan, const Data* data, const Py_ssize_t* order, real* work, double* row_losses,
     double total, Py_ssize_t first, Py_ssize_t last, real* tag
@@ -207,104 +87,6 @@ cdef inline void losses_of_rows(
             work + outputs.values + r * outputs.stride, outputs.width,
             y + order[r] * plan.s.n_targets, plan.s.n_targets, <real> (weight / total),
             work + outputs.gradient + r * outputs.stride)
-
-
-# ---- parameters: gradient, penalty, clipping, update -------------------------------------------
-
-cdef inline Py_ssize_t own_row(
-    const Plan* plan, const Layer* layer, int thread, int team
-) noexcept nogil:
-    """The first parameter row of this layer whose start lies in the thread's share of the flat
-    buffer; that of thread + 1 ends the share."""
-    cdef Py_ssize_t start = plan.s.n_params // team * thread + plan.s.n_params % team * thread // team
-    cdef Py_ssize_t row = (start - layer.weights + layer.n_out - 1) // layer.n_out
-    cdef Py_ssize_t n_rows = layer.n_in + (layer.bias >= 0)
-    if start <= layer.weights:
-        return 0
-    return row if row < n_rows else n_rows
-
-
-cdef inline void finish_gradient(
-    const Plan* plan, const Layer* layer, const real* w, real* g, double* sums, bint is_weight
-) noexcept nogil:
-    """One parameter row: penalties of the old weights, their slopes, clipping by value, and the
-    two sums that need all rows."""
-    cdef real l1 = <real> layer.l1
-    cdef real l2 = <real> layer.l2
-    cdef real limit = <real> plan.s.clip_value
-    cdef double penalty = 0
-    cdef double squares = 0
-    cdef Py_ssize_t j
-    if is_weight and (layer.l1 > 0 or layer.l2 > 0):
-        for j in range(layer.n_out):
-            penalty += layer.l1 * fabs(w[j]) + layer.l2 / 2 * w[j] * w[j]
-            g[j] += l2 * w[j] + (l1 if w[j] > 0 else (-l1 if w[j] < 0 else <real> 0))
-    if limit > 0:
-        for j in range(layer.n_out):
-            g[j] = limit if g[j] > limit else (-limit if g[j] < -limit else g[j])
-    if plan.s.clip_norm > 0:
-        for j in range(layer.n_out):
-            squares += <double> g[j] * g[j]
-    sums[0] = squares
-    sums[plan.s.n_rows] = penalty
-
-
-cdef void gradients_of_share(
-    const Plan* plan, const real* params, real* work, double* row_sums, Py_ssize_t n_rows,
-    bint begins, bint ends, int thread, int team
-) noexcept nogil:
-    """The block's part of the gradients of the thread's own parameter rows."""
-    cdef const Layer* layer
-    cdef real* g
-    cdef Py_ssize_t l, k, first, last
-    for l in range(plan.n_layers):
-        layer = &plan.layers[l]
-        if layer.kind != Kind.DENSE:
-            continue
-        first = own_row(plan, layer, thread, team)
-        last = own_row(plan, layer, thread + 1, team)
-        if first >= last:
-            continue
-        g = work + plan.s.gradients + layer.weights
-        dense_weight_gradient(plan, layer, work, g, n_rows, first, last, begins)
-        if ends:
-            for k in range(first, last):
-                finish_gradient(plan, layer, params + layer.weights + k * layer.n_out,
-                                g + k * layer.n_out, row_sums + layer.first_row + k,
-                                k < layer.n_in)
-
-
-cdef void update_share(
-    const Plan* plan, real* params, real* slots, real* work, double rate, double t,
-    double clip, int thread, int team
-) noexcept nogil:
-    """The optimizer on the thread's own parameter rows, their gradients scaled by `clip`."""
-    cdef const Layer* layer
-    cdef real* g
-    cdef Py_ssize_t l, i, first, last, weights_end, start
-    for l in range(plan.n_layers):
-        layer = &plan.layers[l]
-        if layer.kind != Kind.DENSE:
-            continue
-        first = own_row(plan, layer, thread, team)
-        last = own_row(plan, layer, thread + 1, team)
-        weights_end = last if last < layer.n_in else layer.n_in
-        if first >= last:
-            continue
-        start = layer.weights + first * layer.n_out
-        g = work + plan.s.gradients + start
-        if clip != 1:
-            for i in range((last - first) * layer.n_out):
-                g[i] *= <real> clip
-        if first < weights_end:
-            update(&plan.s, params + start, g, slots + start,
-                   (weights_end - first) * layer.n_out, rate, t, True)
-            if layer.transposed >= 0:
-                transpose(work + layer.transposed, params + layer.weights, layer,
-                          first, weights_end)
-        if last > layer.n_in:
-            update(&plan.s, params + layer.bias, work + plan.s.gradients + layer.bias,
-                   slots + layer.bias, layer.n_out, rate, t, False)
 
 
 # ---- one step, one run -------------------------------------------------------------------------
@@ -410,15 +192,6 @@ cdef void start_team(
     else:
         with parallel(num_threads=n_threads):
             run_steps(plan, data, params, slots, work, run, threadid(), fn_team_size())
-
-
-cdef void refresh_transposed(const Plan* plan, const real* params, real* work) noexcept nogil:
-    cdef const Layer* layer
-    cdef Py_ssize_t l
-    for l in range(plan.n_layers):
-        layer = &plan.layers[l]
-        if layer.kind == Kind.DENSE and layer.transposed >= 0:
-            transpose(work + layer.transposed, params + layer.weights, layer, 0, layer.n_in)
 
 
 # ---- prediction --------------------------------------------------------------------------------

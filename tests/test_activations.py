@@ -22,9 +22,7 @@ def native(name, z):
     y = z.copy()
     engine.activation(activation.code, parameter, y)
     slope = np.ones_like(z)
-    engine.slope(
-        activation.code, parameter, z if activation.code in SLOPE_FROM_INPUT else y, slope
-    )
+    engine.slope(activation.code, parameter, z if activation.code in SLOPE_FROM_INPUT else y, slope)
     return y, slope if activation.code != codes.Activation.LINEAR else np.ones_like(z)
 
 

@@ -86,7 +86,8 @@ def with_value(array, value):
 ARRAYS = [
     # X
     ("softmax", {"X": X[0]}, ValueError,
-     "X: expected 2 dimensions, (rows, features); got shape (3,): use X.reshape(1, -1) for one row"),
+     "X: expected 2 dimensions, (rows, features); got shape (3,): use X.reshape(1, -1) for one "
+     "row"),
     ("softmax", {"X": X.reshape(2, 6, 3)}, ValueError,
      "X: expected 2 dimensions, (rows, features); got shape (2, 6, 3)"),
     ("softmax", {"X": 5.0}, ValueError,
@@ -514,10 +515,10 @@ DESCRIPTIONS = [
      "rate: expected a finite number at least 0 and below 1; got '0.5' (str)"),
     (lambda: fn.Dropout(True), TypeError,
      "rate: expected a finite number at least 0 and below 1; got True (bool)"),
-    (lambda: fn.Residual(), ValueError, "Residual: expected at least one layer; got none"),
+    (fn.Residual, ValueError, "Residual: expected at least one layer; got none"),
     (lambda: fn.Residual(3), TypeError,
      "Residual: layer 0: expected Dense, Dropout or Residual; got 3 (int)"),
-    (lambda: fn.Sequential(), ValueError, "layers: expected at least one layer; got none"),
+    (fn.Sequential, ValueError, "layers: expected at least one layer; got none"),
     (lambda: fn.Sequential(fn.Dense(2), "relu"), TypeError,
      "layers: layer 1: expected Dense, Dropout or Residual; got 'relu' (str)"),
     (lambda: fn.Sequential([fn.Dense(2)]), TypeError,
@@ -679,9 +680,7 @@ SCHEDULES = {
     "LinearDecay": ({"initial_learning_rate": 1}, {"final_learning_rate": 0}, {"n_steps": 5}),
     "CosineDecay": ({"initial_learning_rate": 1}, {"final_learning_rate": 0}, {"n_steps": 5}),
     "Cyclic": ({"max_learning_rate": 1}, {"min_learning_rate": 0}, {"half_cycle": 5}),
-    "WarmRestarts": (
-        {"max_learning_rate": 1}, {"min_learning_rate": 0}, {"first_period": 5, "growth": 1}
-    ),  # fmt: skip
+    "WarmRestarts": ({"max_learning_rate": 1}, {"min_learning_rate": 0}, {"first_period": 5}),
     "OneCycle": ({"max_learning_rate": 1}, {"warmup_share": 0.5}, {"n_steps": 5}),
     "Warmup": ({}, {}, {"n_steps": 5}),
 }

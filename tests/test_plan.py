@@ -31,12 +31,14 @@ def test_input_gradient_only_where_parameters_lie_before():
 
 
 def test_first_gradient_sets_and_later_ones_add():
-    plan = compile_plan(
-        (fn.Dense(4), fn.Residual(fn.Residual(fn.Dense(4)), fn.Dense(4))), 4, FLOAT
-    )
+    plan = compile_plan((fn.Dense(4), fn.Residual(fn.Residual(fn.Dense(4)), fn.Dense(4))), 4, FLOAT)
     # Backward: the outer ADD begins buffer 1's gradient; the inner ADD and Dense add to it.
     inner, inner_add, _, outer_add = plan.layers[1:]
-    assert (outer_add["adds_to_skip"], inner_add["adds_to_skip"], inner["adds_to_input"]) == (0, 1, 1)
+    assert (outer_add["adds_to_skip"], inner_add["adds_to_skip"], inner["adds_to_input"]) == (
+        0,
+        1,
+        1,
+    )
 
 
 @given(

@@ -59,9 +59,7 @@ def assert_same_training(make, X, y, **options):
     """Parameters, losses and optimizer state equal to 1e-10, and the training did something."""
     options = {"epochs": EPOCHS, "batch_size": BATCH} | options
     nets = {engine: make() for engine in ("native", "reference")}
-    histories = {
-        engine: net.fit(X, y, engine=engine, **options) for engine, net in nets.items()
-    }
+    histories = {engine: net.fit(X, y, engine=engine, **options) for engine, net in nets.items()}
     native, reference = nets["native"], nets["reference"]
     np.testing.assert_allclose(native.parameters, reference.parameters, rtol=1e-10, atol=1e-12)
     losses = [histories[engine]["loss"] for engine in ("native", "reference")]
@@ -123,7 +121,7 @@ def test_batch_without_weight_makes_no_step(rng):
     once.fit(X[:BATCH + 1], y[:BATCH + 1], sample_weight=[0.0] * BATCH + [1.0], batch_size=BATCH,
              shuffle=False, epochs=1, optimizer="sgd")  # fmt: skip
     just_last = network().build(3)
-    just_last.fit(X[BATCH:BATCH + 1], y[BATCH:BATCH + 1], epochs=1, optimizer="sgd")
+    just_last.fit(X[BATCH : BATCH + 1], y[BATCH : BATCH + 1], epochs=1, optimizer="sgd")
     assert (once.parameters == just_last.parameters).all()
     assert (once.parameters != alone).any()
     assert np.isfinite(net.history["loss"]).all()

@@ -29,8 +29,10 @@ def remez(f, weight, low, high, degree):
     ws = [abs(weight(x)) for x in xs]
     points = [(size - 1) * k // (count - 1) for k in range(count)]
     while True:
-        rows = [[xs[j] ** k for k in range(degree + 1)] + [(-1) ** i / ws[j]]
-                for i, j in enumerate(points)]
+        rows = [
+            [xs[j] ** k for k in range(degree + 1)] + [(-1) ** i / ws[j]]
+            for i, j in enumerate(points)
+        ]
         *p, level = mp.lu_solve(mp.matrix(rows), mp.matrix([fs[j] for j in points]))
         errors = [w * (y - mp.polyval(p[::-1], x)) for x, y, w in zip(xs, fs, ws, strict=True)]
         worst = max(map(abs, errors))
@@ -103,8 +105,10 @@ def block():
     for suffix, bits in (("f", 24), ("", 53)):
         with mp.workprec(LN2_BITS[bits]):
             high = +mp.ln2
-        parts += [f"#define FN_LN2_HIGH{suffix} {literal(high, bits)}",
-                  f"#define FN_LN2_LOW{suffix} {literal(mp.ln2 - high, bits)}"]
+        parts += [
+            f"#define FN_LN2_HIGH{suffix} {literal(high, bits)}",
+            f"#define FN_LN2_LOW{suffix} {literal(mp.ln2 - high, bits)}",
+        ]
     for name, for_float, for_double, chains in FITS:
         for suffix, bits, (fit, degree) in (("f", 24, for_float), ("", 53, for_double)):
             p, worst = remez(*fit, degree)

@@ -1,0 +1,129 @@
+"""One block of rows through all layers, forward and back.
+
+A layer reads and writes buffers by the plan's indices; skip connections and dropout are rows of the
+plan like any other. Nothing here touches a parameter: see parameters.pxd.
+"""
+
+from libc.stdint cimport uint64_t
+from libc.string cimport memcpy
+
+from fastnn_ext.activations cimport scale_by_slope
+from fastnn_ext.codes cimport Kind, Purpose
+from fastnn_ext.dense cimport dense_forward, dense_input_gradient
+from fastnn_ext.plan cimport Buffer, Layer, Plan
+from fastnn_ext.random cimport draw, stream, with_index
+from fastnn_ext.real cimport real
+
+
+cdef inline uint64_t dropout_key(
+    const Plan* plan, const Layer* layer, Py_ssize_t step
+) noexcept nogil:
+    return with_index(stream(plan.s.seed, Purpose.DROPOUT_MASK, layer.stream), step)
+
+
+cdef inline void dropout(
+    const Plan* plan, const Layer* layer, const real* x, real* y, Py_ssize_t stride,
+    Py_ssize_t rows, Py_ssize_t batch_row, Py_ssize_t step, bint adds
+) noexcept nogil:
+    """y (+)= x / (1 - rate) where a unit is kept, 0 elsewhere: forward for outputs, backward for
+    gradients. A unit's number in the mask is its place in the batch."""
+    cdef uint64_t key = dropout_key(plan, layer, step)
+    cdef uint64_t threshold = <uint64_t> (layer.rate * 4294967296.0)
+    cdef real scale = <real> (1 / (1 - layer.rate))
+    cdef uint64_t unit
+    cdef Py_ssize_t r, i
+    for r in range(rows):
+        unit = <uint64_t> (batch_row + r) * layer.n_out
+        for i in range(layer.n_out):
+            y[r * stride + i] = (y[r * stride + i] if adds else <real> 0) + (
+                x[r * stride + i] * scale if (draw(key, unit + i) >> 32) >= threshold else <real> 0)
+
+
+cdef inline void add_or_set(real* y, const real* x, Py_ssize_t n, bint adds) noexcept nogil:
+    cdef Py_ssize_t i
+    if adds:
+        for i in range(n):
+            y[i] += x[i]
+    else:
+        memcpy(y, x, n * sizeof(real))
+
+
+cdef inline void forward(
+    const Plan* plan, const real* params, real* work,
+    Py_ssize_t first, Py_ssize_t last, Py_ssize_t batch_row, Py_ssize_t step, bint drops
+) noexcept nogil:
+    """Rows first..last of the block through all layers; the first of them is row `batch_row` of
+    its batch."""
+    cdef const Layer* layer
+    cdef const Buffer* x
+    cdef const Buffer* y
+    cdef const Buffer* skip
+    cdef Py_ssize_t index, n
+    for index in range(plan.n_layers):
+        layer = &plan.layers[index]
+        x = &plan.buffers[layer.input]
+        y = &plan.buffers[layer.output]
+        n = (last - first) * y.stride
+        if layer.kind == Kind.DENSE:
+            dense_forward(plan, layer, params, work, first, last)
+        elif layer.kind == Kind.DROPOUT and drops:
+            dropout(plan, layer, work + x.values + first * x.stride,
+                    work + y.values + first * y.stride, y.stride,
+                    last - first, batch_row, step, False)
+        else:
+            memcpy(work + y.values + first * y.stride, work + x.values + first * x.stride,
+                   n * sizeof(real))
+            if layer.kind == Kind.ADD:
+                skip = &plan.buffers[layer.skip]
+                add_or_set(work + y.values + first * y.stride,
+                           work + skip.values + first * skip.stride, n, True)
+
+
+cdef inline void backward(
+    const Plan* plan, real* work, Py_ssize_t first, Py_ssize_t last,
+    Py_ssize_t batch_row, Py_ssize_t step, bint drops
+) noexcept nogil:
+    """The gradients of all buffers for rows first..last, from that of the last one."""
+    cdef const Layer* layer
+    cdef const Buffer* x
+    cdef const Buffer* y
+    cdef const Buffer* skip
+    cdef const Buffer* saved
+    cdef real* dy
+    cdef Py_ssize_t index, n
+    for index in range(plan.n_layers - 1, -1, -1):
+        layer = &plan.layers[index]
+        x = &plan.buffers[layer.input]
+        y = &plan.buffers[layer.output]
+        dy = work + y.gradient + first * y.stride
+        n = (last - first) * y.stride
+        if y.gradient < 0:
+            continue
+        if layer.kind == Kind.DENSE:
+            saved = &plan.buffers[layer.saved]
+            scale_by_slope(layer.activation, <real> layer.parameter, dy,
+                           work + saved.values + first * saved.stride, n)
+            if x.gradient >= 0:
+                dense_input_gradient(plan, layer, work, first, last)
+            continue
+        if x.gradient >= 0:
+            if layer.kind == Kind.DROPOUT and drops:
+                dropout(plan, layer, dy, work + x.gradient + first * x.stride, y.stride,
+                        last - first, batch_row, step, layer.adds_to_input)
+            else:
+                add_or_set(work + x.gradient + first * x.stride, dy, n, layer.adds_to_input)
+        if layer.kind == Kind.ADD:
+            skip = &plan.buffers[layer.skip]
+            if skip.gradient >= 0:
+                add_or_set(work + skip.gradient + first * skip.stride, dy, n, layer.adds_to_skip)
+
+
+cdef inline void gather(
+    const Plan* plan, const real* X, const Py_ssize_t* order, real* work,
+    Py_ssize_t first, Py_ssize_t last
+) noexcept nogil:
+    """Rows order[first..last] of X into the input buffer."""
+    cdef const Buffer* x = &plan.buffers[0]
+    cdef Py_ssize_t r
+    for r in range(first, last):
+        memcpy(work + x.values + r * x.stride, X + order[r] * x.width, x.width * sizeof(real))

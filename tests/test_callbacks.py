@@ -1,0 +1,561 @@
+"""What runs between epochs: when it stops, what it restores and saves, and what a divergence or an
+exception leaves behind."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+import fastnn as fn
+from fastnn import callbacks, optimizers
+from fastnn.callbacks import Checkpoint, EarlyStopping, ReduceOnPlateau
+
+
+def network(dtype="float64", seed=0):
+    return fn.Sequential(fn.Dense(12, "tanh"), fn.Dense(1, "sigmoid"), seed=seed, dtype=dtype)
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """A few rows to overfit, and others to validate with."""
+    X, y = fn.datasets.load_breast_cancer()
+    X = fn.Standardizer().fit_transform(X)
+    return {"X": X[:40], "y": y[:40], "validation_data": (X[40:200], y[40:200])}
+
+
+def remember(seen):
+    """A callback that keeps the weights of each epoch."""
+
+    def keep(epoch):
+        seen.append(epoch.network.parameters.copy())
+
+    return keep
+
+
+def epochs_until_stop(callback, values, name="val_loss"):
+    """Epochs that a callback lets pass when `name` takes these values."""
+    net = network().build(2)
+    running = callbacks.start([callback], [name, "learning_rate"])
+    for index, value in enumerate(values):
+        epoch = callbacks.Epoch(net, index, {name: value, "learning_rate": 0.1})
+        for one in running:
+            one.after(epoch)
+        if epoch.stop_reason is not None:
+            return index + 1
+    return None
+
+
+# ---- early stopping ----
+
+
+@pytest.mark.parametrize("patience", [1, 2, 4])
+def test_early_stopping_waits_for_its_patience(patience):
+    values = [3.0, 2.0, 2.5, 2.0, 2.1, 9.0, 9.0]
+    assert epochs_until_stop(EarlyStopping(patience=patience), values) == 2 + patience
+
+
+def test_early_stopping_without_patience_stops_at_the_first_epoch_that_is_no_better():
+    assert epochs_until_stop(EarlyStopping(patience=0), [3.0, 2.0, 2.0, 1.0]) == 3
+
+
+def test_an_improvement_starts_the_waiting_again():
+    values = [3.0, 4.0, 2.0, 4.0, 1.0, 4.0, 4.0]
+    assert epochs_until_stop(EarlyStopping(patience=2), values) == 7
+
+
+def test_early_stopping_lets_improvements_pass():
+    assert epochs_until_stop(EarlyStopping(patience=1), [5.0, 4.0, 3.0, 2.0]) is None
+
+
+@pytest.mark.parametrize("name", ["loss", "val_loss", "seconds"])
+def test_losses_and_seconds_shall_fall(name):
+    callback = EarlyStopping(name, patience=2)
+    assert epochs_until_stop(callback, [3.0, 2.0, 1.0, 0.5], name) is None
+    assert epochs_until_stop(callback, [1.0, 2.0, 3.0, 4.0], name) == 3
+
+
+@pytest.mark.parametrize("name", ["val_accuracy", "val_r2"])
+def test_metrics_shall_rise(name):
+    callback = EarlyStopping(name, patience=2)
+    assert epochs_until_stop(callback, [-0.5, 0.5, 0.7, 0.9], name) is None
+    assert epochs_until_stop(callback, [0.9, 0.8, 0.7, 0.6], name) == 3
+
+
+def test_less_than_min_delta_is_no_improvement():
+    values = [1.0, 0.95, 0.92, 0.8, 0.75, 0.7]
+    assert epochs_until_stop(EarlyStopping(patience=2, min_delta=0.1), values) == 3
+    assert epochs_until_stop(EarlyStopping(patience=3, min_delta=0.1), values) is None
+    assert epochs_until_stop(EarlyStopping(patience=2), values) is None
+
+
+@pytest.mark.parametrize("worst", [np.nan, np.inf])
+def test_what_is_not_finite_is_no_improvement(worst):
+    assert epochs_until_stop(EarlyStopping(patience=2), [1.0, worst, worst, 0.5]) == 3
+    assert epochs_until_stop(EarlyStopping(patience=2), [worst, 1.0, 0.5, 0.4]) is None
+
+
+@pytest.mark.parametrize("monitor", ["val_loss", "val_accuracy"])
+def test_early_stopping_restores_the_best_weights(rows, monitor):
+    """Bit by bit, and the history tells which they were."""
+    net, seen = network(), []
+    stopping = EarlyStopping(monitor, patience=4)
+    history = net.fit(**rows, epochs=400, optimizer=optimizers.Adam(0.02),
+                      callbacks=[stopping, remember(seen)])  # fmt: skip
+    recorded = history[monitor]
+    best = int(recorded.argmin() if monitor == "val_loss" else recorded.argmax())
+    assert len(history) == len(seen) == best + 1 + 4 < 400
+    assert (net.parameters == seen[best]).all()
+    assert (net.parameters != seen[-1]).any()
+    name = monitor.removeprefix("val_")
+    assert net.evaluate(*rows["validation_data"])[name] == recorded[best]
+    assert history.stop_reason.startswith(f"{monitor} has not improved for 4 epochs (best ")
+    assert f"{recorded[best]:.6g}" in history.stop_reason
+
+
+def test_early_stopping_restores_the_best_weights_also_after_the_last_epoch(rows):
+    net, seen = network(), []
+    history = net.fit(**rows, epochs=60, optimizer=optimizers.Adam(0.05),
+                      callbacks=[EarlyStopping(patience=1000), remember(seen)])  # fmt: skip
+    best = int(history["val_loss"].argmin())
+    assert history.stop_reason is None
+    assert best < 59
+    assert (net.parameters == seen[best]).all()
+
+
+def test_early_stopping_may_keep_the_last_weights(rows):
+    net, seen = network(), []
+    stopping = EarlyStopping(patience=3, restore_best=False)
+    net.fit(**rows, epochs=400, optimizer=optimizers.Adam(0.05),
+            callbacks=[remember(seen), stopping])  # fmt: skip
+    assert len(seen) < 400
+    assert (net.parameters == seen[-1]).all()
+
+
+def test_the_training_loss_can_be_monitored_without_validation_data(rows):
+    stopping = EarlyStopping("loss", patience=1, min_delta=0.01)
+    history = network().fit(rows["X"], rows["y"], epochs=500, callbacks=[stopping])
+    assert len(history) < 500
+    assert "loss has not improved" in history.stop_reason
+
+
+def test_one_object_serves_several_fits(rows):
+    """Each fit starts afresh: the second one gives what it gives alone."""
+    stopping = EarlyStopping(patience=3)
+    plateau = ReduceOnPlateau(patience=1)
+    options = {"epochs": 300, "optimizer": optimizers.Adam(0.02), "callbacks": [stopping, plateau]}
+    first, second = (network().fit(**rows, **options) for _ in range(2))
+    assert len(first) == len(second) < 300
+    assert (first["loss"] == second["loss"]).all()
+    assert (first["learning_rate"] == second["learning_rate"]).all()
+
+
+# ---- learning rate ----
+
+
+def test_reduce_on_plateau_lowers_the_rate_after_its_patience(rows):
+    """A monitor that cannot improve by so much: the rate falls after each pair of epochs."""
+    plateau = ReduceOnPlateau("loss", factor=0.5, patience=2, min_delta=1e9)
+    history = network().fit(**rows, epochs=8, optimizer=optimizers.SGD(0.4), callbacks=[plateau])
+    # The first epoch is better than none, so waiting starts with the second one.
+    expected = [0.4, 0.4, 0.4, 0.2, 0.2, 0.1, 0.1, 0.05]
+    assert history["learning_rate"] == pytest.approx(expected)
+
+
+def test_the_engine_trains_with_the_reduced_rate(rows):
+    """Full batches, plain descent: the step of each epoch is rate times gradient."""
+    net = network().build(30)
+    X, y = rows["X"], rows["y"]
+    plateau = ReduceOnPlateau("loss", factor=0.1, patience=1, min_delta=1e9)
+    sizes, before = [], [net.parameters.copy()]
+
+    def size(epoch):
+        gradients = epoch_gradients.pop()
+        step = np.linalg.norm(epoch.network.parameters - before[-1])
+        sizes.append(step / gradients)
+        before.append(epoch.network.parameters.copy())
+        epoch_gradients.append(gradient_norm())
+
+    def gradient_norm():
+        parts = net.loss_and_gradients(X, y)[1]
+        return np.sqrt(sum((g**2).sum() for part in parts.values() for g in part))
+
+    epoch_gradients = [gradient_norm()]
+    history = net.fit(X, y, epochs=4, batch_size="full", optimizer=optimizers.SGD(0.5),
+                      callbacks=[plateau, size])  # fmt: skip
+    assert sizes == pytest.approx(history["learning_rate"].tolist(), rel=1e-9)
+    assert sizes == pytest.approx([0.5, 0.5, 0.05, 0.005], rel=1e-9)
+
+
+def test_reduce_on_plateau_has_a_lower_bound(rows):
+    plateau = ReduceOnPlateau("loss", factor=0.1, patience=1, min_delta=1e9, min_learning_rate=0.03)
+    history = network().fit(**rows, epochs=6, optimizer=optimizers.SGD(0.4), callbacks=[plateau])
+    assert history["learning_rate"] == pytest.approx([0.4, 0.4, 0.04, 0.03, 0.03, 0.03])
+
+
+def test_a_rate_already_below_the_bound_stays(rows):
+    plateau = ReduceOnPlateau("loss", factor=0.1, patience=1, min_delta=1e9, min_learning_rate=0.5)
+    history = network().fit(**rows, epochs=4, optimizer=optimizers.SGD(0.4), callbacks=[plateau])
+    assert history["learning_rate"] == pytest.approx([0.4] * 4)
+
+
+def test_reduce_on_plateau_multiplies_a_schedule(rows):
+    schedule = fn.schedules.StepDecay(0.8, every=2, factor=0.5)  # two epochs of one step each
+    plateau = ReduceOnPlateau("loss", factor=0.1, patience=2, min_delta=1e9)
+    history = network().fit(**rows, epochs=6, batch_size="full", optimizer=optimizers.SGD(schedule),
+                            callbacks=[plateau])  # fmt: skip
+    assert history["learning_rate"] == pytest.approx([0.8, 0.8, 0.4, 0.04, 0.02, 0.002])
+
+
+def test_the_next_fit_has_its_full_rate_again(rows):
+    net = network()
+    options = {"epochs": 4, "optimizer": optimizers.SGD(0.4)}
+    plateau = ReduceOnPlateau("loss", patience=1, min_delta=1e9)
+    assert net.fit(**rows, **options, callbacks=[plateau])["learning_rate"][-1] < 0.4
+    assert net.fit(**rows, **options)["learning_rate"] == pytest.approx([0.4] * 4)
+
+
+# ---- checkpoints ----
+
+
+def test_checkpoint_saves_each_epoch_under_its_number(rows, tmp_path):
+    seen = []
+    net = network()
+    checkpoint = Checkpoint(tmp_path / "net-{epoch}.safetensors")
+    net.fit(**rows, epochs=3, callbacks=[checkpoint, remember(seen)])
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == [f"net-{i}.safetensors" for i in range(3)]
+    for index, weights in enumerate(seen):
+        loaded = fn.load(tmp_path / f"net-{index}.safetensors")
+        assert (loaded.parameters == weights).all()
+        assert loaded.n_epochs == index + 1
+
+
+def test_checkpoint_without_number_holds_the_last_epoch(rows, tmp_path):
+    path = tmp_path / "net.safetensors"
+    net = network()
+    net.fit(**rows, epochs=3, callbacks=[Checkpoint(str(path))])
+    assert [one.name for one in tmp_path.iterdir()] == ["net.safetensors"]
+    assert (fn.load(path).parameters == net.parameters).all()
+
+
+def test_checkpoint_with_monitor_holds_the_best_epoch(rows, tmp_path):
+    path, seen = tmp_path / "best.safetensors", []
+    net = network()
+    history = net.fit(**rows, epochs=60, optimizer=optimizers.Adam(0.05),
+                      callbacks=[Checkpoint(path, monitor="val_loss"), remember(seen)])  # fmt: skip
+    best = int(history["val_loss"].argmin())
+    assert best < 59
+    loaded = fn.load(path)
+    assert (loaded.parameters == seen[best]).all()
+    assert loaded.evaluate(*rows["validation_data"])["loss"] == history["val_loss"].min()
+
+
+def test_checkpoint_with_monitor_and_number_saves_improvements_only(rows, tmp_path):
+    checkpoint = Checkpoint(tmp_path / "{epoch}", monitor="val_loss")
+    history = network().fit(**rows, epochs=60, optimizer=optimizers.Adam(0.05),
+                            callbacks=[checkpoint])  # fmt: skip
+    lowest = np.minimum.accumulate(history["val_loss"])
+    improved = [0, *(np.flatnonzero(np.diff(lowest) < 0) + 1).tolist()]
+    assert sorted(int(path.name) for path in tmp_path.iterdir()) == improved
+
+
+def test_training_continues_from_a_checkpoint(rows, tmp_path):
+    """The file holds the optimizer too: loaded, it goes on to the same weights."""
+    X, y = rows["X"], rows["y"]
+    path = tmp_path / "net.safetensors"
+    net = network()
+    net.fit(X, y, epochs=3, callbacks=[Checkpoint(path)])
+    loaded = fn.load(path)
+    for one in (net, loaded):
+        one.partial_fit(X, y)
+    assert (loaded.parameters == net.parameters).all()
+
+
+# ---- functions ----
+
+
+def test_a_function_sees_each_epoch(rows):
+    net, seen = network(), []
+    history = net.fit(**rows, epochs=4, callbacks=[seen.append])
+    assert [epoch.index for epoch in seen] == [0, 1, 2, 3]
+    assert all(epoch.network is net for epoch in seen)
+    for name in history.names():
+        assert [epoch.logs[name] for epoch in seen] == history[name].tolist()
+    assert list(seen[0].logs) == ["loss", "learning_rate", "val_loss", "val_accuracy", "seconds"]
+
+
+def test_a_function_that_returns_true_stops(rows):
+    def third_epoch(epoch):
+        return epoch.index == 2
+
+    history = network().fit(**rows, epochs=10, callbacks=[third_epoch])
+    assert len(history) == 3
+    assert history.stop_reason == "third_epoch asked for it"
+
+
+@pytest.mark.parametrize("answer", [None, False, 1, "yes"])
+def test_other_answers_do_not_stop(rows, answer):
+    history = network().fit(**rows, epochs=3, callbacks=[lambda epoch: answer])
+    assert len(history) == 3
+    assert history.stop_reason is None
+
+
+def test_a_function_may_stop_with_a_reason_of_its_own(rows):
+    def good_enough(epoch):
+        if epoch.index == 1:
+            epoch.stop("good enough")
+        return epoch.index == 1
+
+    history = network().fit(**rows, epochs=10, callbacks=[good_enough])
+    assert len(history) == 2
+    assert history.stop_reason == "good enough"
+    assert "stopped: good enough" in repr(history)
+
+
+def test_a_function_may_change_the_rate(rows):
+    def halve(epoch):
+        epoch.rate_factor /= 2
+
+    history = network().fit(**rows, epochs=3, optimizer=optimizers.SGD(0.4), callbacks=[halve])
+    assert history["learning_rate"] == pytest.approx([0.4, 0.2, 0.1])
+
+
+def test_all_callbacks_run_in_the_epoch_that_stops(rows):
+    seen = []
+    network().fit(**rows, epochs=5, callbacks=[lambda epoch: True, seen.append])
+    assert len(seen) == 1
+
+
+# ---- errors ----
+
+
+@pytest.mark.parametrize(
+    "callback",
+    [EarlyStopping(), ReduceOnPlateau("val_los"), Checkpoint("never", monitor="val_r2")],
+    ids=lambda one: type(one).__name__,
+)
+def test_an_unknown_monitor_is_an_error_before_any_work(rows, callback, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    net = network()
+    with pytest.raises(ValueError, match=r"monitor: expected one of .*'loss'.*got '") as caught:
+        net.fit(rows["X"], rows["y"], callbacks=[callback])
+    assert "need validation_data" in str(caught.value)
+    assert callback.monitor in str(caught.value)
+    assert net.n_features_in is None
+    assert net.history is None
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_monitor_that_the_loss_has_not(rows):
+    X, y = rows["X"], rows["y"]
+    net = fn.Sequential(fn.Dense(1), seed=0)
+    with pytest.raises(ValueError, match="val_accuracy"):
+        net.fit(X, y, validation_data=(X, y), callbacks=[EarlyStopping("val_accuracy")])
+
+
+@pytest.mark.parametrize("wrong", [3, "early", None])
+def test_what_is_no_callback_is_an_error(rows, wrong):
+    net = network()
+    with pytest.raises(TypeError, match="callbacks: expected a callback or a function"):
+        net.fit(**rows, callbacks=[wrong])
+    assert net.n_features_in is None
+
+
+def test_a_class_in_place_of_a_callback_is_an_error(rows):
+    with pytest.raises(TypeError, match=r"callbacks: expected .* EarlyStopping"):
+        network().fit(**rows, callbacks=[EarlyStopping])
+
+
+def test_a_callback_outside_a_list_is_an_error(rows):
+    with pytest.raises(TypeError, match="callbacks: expected a list"):
+        network().fit(**rows, callbacks=EarlyStopping())
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "name"),
+    [
+        (lambda: EarlyStopping(patience=-1), ValueError, "patience"),
+        (lambda: EarlyStopping(patience=1.5), TypeError, "patience"),
+        (lambda: EarlyStopping(min_delta=-0.1), ValueError, "min_delta"),
+        (lambda: EarlyStopping(monitor=None), TypeError, "monitor"),
+        (lambda: EarlyStopping(restore_best=1), TypeError, "restore_best"),
+        (lambda: ReduceOnPlateau(factor=1.0), ValueError, "factor"),
+        (lambda: ReduceOnPlateau(factor=0.0), ValueError, "factor"),
+        (lambda: ReduceOnPlateau(min_learning_rate=-1), ValueError, "min_learning_rate"),
+        (lambda: Checkpoint(3), TypeError, "path"),
+        (lambda: Checkpoint("a", monitor=1), TypeError, "monitor"),
+    ],
+)
+def test_options_are_checked(make, error, name):
+    with pytest.raises(error, match=f"^{name}: expected"):
+        make()
+
+
+def test_an_exception_in_a_callback_leaves_a_usable_network(rows):
+    """It passes through; the network is as after that epoch, and trains on."""
+
+    def fail(epoch):
+        if epoch.index == 2:
+            raise RuntimeError("disk is full")
+
+    net, seen = network(), []
+    with pytest.raises(RuntimeError, match="disk is full"):
+        net.fit(**rows, epochs=9, callbacks=[remember(seen), fail])
+    assert len(net.history) == 3
+    assert (net.parameters == seen[-1]).all()
+    untroubled = network()
+    untroubled.fit(**rows, epochs=3)
+    for one in (net, untroubled):
+        one.partial_fit(rows["X"], rows["y"])
+    assert (net.parameters == untroubled.parameters).all()
+    assert net.n_epochs == 4
+
+
+# ---- divergence ----
+
+ROWS = np.random.default_rng(3).normal(size=(40, 3))
+TARGETS = ROWS @ [1.0, 2.0, 3.0]
+
+
+def diverge(rate, epochs=30, callbacks=(), net=None, **options):
+    """A linear regression at a rate that it cannot bear."""
+    net = net or fn.Sequential(fn.Dense(1), seed=0)
+    with pytest.warns(fn.DivergenceWarning) as caught:
+        history = net.fit(ROWS, TARGETS, optimizer=optimizers.SGD(rate), epochs=epochs,
+                          callbacks=callbacks, **options)  # fmt: skip
+    (warning,) = caught
+    return net, history, warning
+
+
+def test_divergence_warns_with_place_and_advice():
+    _, history, warning = diverge(5.0)
+    text = str(warning.message)
+    assert text == history.stop_reason
+    assert warning.filename == __file__
+    epoch = len(history) + 1
+    assert f"at step {2 * epoch - 1} (" in text or f"at step {2 * epoch} (" in text
+    assert "rate 5)" in text
+    assert f"stopped in epoch {epoch} of 30" in text
+    for advice in ("learning rate", "clip_norm", "Standardizer"):
+        assert advice in text
+    assert "diverged" in repr(history)
+
+
+def test_divergence_names_the_step():
+    """One row, one weight, no bias, so all can be followed by hand: w doubles its distance to the
+    solution until float32 overflows."""
+    net = fn.Sequential(fn.Dense(1, use_bias=False, weight_init="zeros"), seed=0)
+    with pytest.warns(fn.DivergenceWarning) as caught:
+        history = net.fit([[1.0]], [1.0], optimizer=optimizers.SGD(1.5), epochs=100)
+    step = len(history) + 1  # one step an epoch
+    assert f"at step {step} (" in str(caught[0].message)
+    assert f"in epoch {step} of 100" in str(caught[0].message)
+    assert history["loss"][:5] == pytest.approx([4.0**i for i in range(5)])
+    assert step == 65  # (2**63)**2 is below the largest float32, 2**128; (2**64)**2 is not
+    assert abs(net.weights[0][0, 0] - 1) == 2.0**63
+
+
+def test_divergence_restores_the_end_of_the_last_finite_epoch():
+    seen = []
+    net, history, warning = diverge(5.0, callbacks=[remember(seen)], batch_size=20)
+    assert 1 < len(seen) == len(history) < 30
+    assert np.isfinite(net.parameters).all()
+    assert (net.parameters == seen[-1]).all()
+    assert np.isfinite(history["loss"]).all()
+    assert f"from the end of epoch {len(seen)}" in str(warning.message)
+
+
+def test_divergence_in_the_first_epoch_restores_the_initial_weights():
+    net, history, warning = diverge(1e30)
+    initial = fn.Sequential(fn.Dense(1), seed=0).build(3).parameters
+    assert (net.parameters == initial).all()
+    assert len(history) == 0
+    assert history.names() == []
+    assert "from before this fit" in str(warning.message)
+    assert "none" in repr(history)
+
+
+def test_a_network_is_usable_after_divergence():
+    net, _, _ = diverge(1e30)
+    assert np.isfinite(net.predict(ROWS)).all()
+    net.partial_fit(ROWS, TARGETS, optimizer="adam")
+    assert np.isfinite(net.parameters).all()
+    history = net.fit(ROWS, TARGETS, optimizer=optimizers.SGD(0.1), epochs=60)
+    assert history.stop_reason is None
+    assert net.evaluate(ROWS, TARGETS)["r2"] > 0.99
+
+
+def test_divergence_keeps_the_loss_and_forgets_what_the_optimizer_gathered():
+    """Momentum from steps that led astray is gone; the loss stays that of the last training."""
+    labels = np.arange(40) % 3
+    net = fn.Sequential(fn.Dense(3), seed=0)  # linear, where "auto" would take squared_error
+    options = {"loss": "cross_entropy", "epochs": 5, "batch_size": 10}
+    with pytest.warns(fn.DivergenceWarning):
+        net.fit(ROWS * 1e30, labels, optimizer=optimizers.SGD(1e30, momentum=0.9), **options)
+    assert net.evaluate(ROWS, labels)["loss"] < 10
+    gentle = optimizers.SGD(0.1, momentum=0.9)
+    same = fn.Sequential(fn.Dense(3), seed=0).build(3)
+    same.n_epochs = net.n_epochs  # for the same shuffle
+    same.n_steps = net.n_steps
+    for one in (net, same):
+        one.partial_fit(ROWS, labels, loss="cross_entropy", optimizer=gentle)
+    assert (net.parameters == same.parameters).all()
+
+
+def test_divergence_with_validation_data_is_no_error(dtype):
+    """Weights that just still are finite may predict infinity: that is a loss, and no exception."""
+    validation = (ROWS * 1e4, TARGETS)
+    recorded = []
+    for rate in (5.0, 1e9, 1e19, 1e28, 1e36, 1e80, 1e155):
+        for loss in ("squared_error", "absolute_error"):
+            net = fn.Sequential(fn.Dense(4, "tanh"), fn.Dense(1, l2=1e-6), seed=0, dtype=dtype)
+            if dtype == "float32" and rate > 1e38:
+                continue
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", fn.DivergenceWarning)
+                history = net.fit(ROWS, TARGETS, loss=loss, optimizer=optimizers.SGD(rate),
+                                  epochs=40, validation_data=validation)  # fmt: skip
+            assert np.isfinite(net.parameters).all()
+            net.evaluate(*validation)
+            recorded += history["val_r2"].tolist() if len(history) else []
+    assert -np.inf in recorded
+
+
+def test_early_stopping_has_the_last_word_after_divergence():
+    """The best epoch's weights, and not those just before the divergence."""
+    seen = []
+    net, history, _ = diverge(
+        5.0, callbacks=[remember(seen), EarlyStopping("loss", patience=50)], batch_size=20
+    )
+    best = int(history["loss"].argmin())
+    assert best < len(seen) - 1
+    assert (net.parameters == seen[best]).all()
+
+
+def test_clipping_prevents_this_divergence():
+    net = fn.Sequential(fn.Dense(1), seed=0)
+    clipped = optimizers.SGD(5.0, clip_norm=1.0)
+    assert net.fit(ROWS, TARGETS, optimizer=clipped, epochs=30).stop_reason is None
+
+
+def test_partial_fit_warns_of_divergence_too():
+    net = fn.Sequential(fn.Dense(1), seed=0).build(3)
+    before = net.parameters.copy()
+    with pytest.warns(fn.DivergenceWarning, match="rate 1e"):
+        net.partial_fit(ROWS, TARGETS, optimizer=optimizers.SGD(1e30))
+    assert (net.parameters == before).all()
+    net.partial_fit(ROWS, TARGETS, optimizer=optimizers.SGD(0.01))
+    assert np.isfinite(net.parameters).all()
+    assert (net.parameters != before).any()
+
+
+def test_a_reference_training_diverges_alike():
+    losses, reasons = [], []
+    for engine in ("native", "reference"):
+        net = fn.Sequential(fn.Dense(1), seed=0, dtype="float64")
+        _, history, _ = diverge(5.0, epochs=200, net=net, engine=engine)
+        losses.append(history["loss"])
+        reasons.append(history.stop_reason)
+        assert np.isfinite(net.parameters).all()
+    assert reasons[0] == reasons[1]
+    np.testing.assert_allclose(*losses, rtol=1e-9)
