@@ -58,8 +58,8 @@ def normal(key: NDArray[np.uint64], shape: tuple[int, ...]) -> NDArray[np.float6
     """Standard normal numbers, by G. Box and M. Muller (1958): one from two uniform draws."""
     n = int(np.prod(shape))
     u = uniform(key, (2 * n,))
-    radius = np.sqrt(-2 * np.log1p(-u[:n]))
-    return (radius * np.cos(2 * np.pi * u[n:])).reshape(shape)
+    radius: NDArray[np.float64] = np.sqrt(-2 * np.log1p(-u[:n]))
+    return np.multiply(radius, np.cos(2 * np.pi * u[n:])).reshape(shape)
 
 
 def permutation(key: NDArray[np.uint64], n: int) -> NDArray[np.int64]:
