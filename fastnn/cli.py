@@ -61,6 +61,7 @@ def _compare(X: np.ndarray, y: np.ndarray) -> None:
     seconds, parameters = {}, {}
     for engine in ("native", "reference"):
         net = _network("float64")
+        net.fit(X, y, epochs=0, engine=engine)  # imports and builds, which is not training
         began = time.perf_counter()
         net.fit(X, y, optimizer=_optimizer(), epochs=COMPARED_EPOCHS, batch_size=64, engine=engine)
         seconds[engine], parameters[engine] = time.perf_counter() - began, net.parameters

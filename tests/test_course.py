@@ -224,17 +224,17 @@ def test_logistic_regression_reaches_the_optimum():
 
 
 def test_softmax_regression_reaches_the_optimum():
-    """The same for one softmax layer, ten digits: both ways meet where the formula's gradient is
+    """The same for one softmax layer, on the digits 0 to 4: both ways meet where the formula's gradient is
     zero, which for a convex loss is the minimum."""
     X, y = fn.datasets.load_digits()
-    X, y, l2 = X[:200] / 16, y[:200], 0.02
-    by_scipy, by_descent = networks(2, fn.Dense(10, "softmax", l2=l2))
+    X, y, l2 = X[y < 5][:200] / 16, y[y < 5][:200], 0.02
+    by_scipy, by_descent = networks(2, fn.Dense(5, "softmax", l2=l2))
     lowest = through_scipy(by_scipy.build(64), X, y)
     w, b = by_scipy.weights[0], by_scipy.biases[0]
     log_p = special.log_softmax(X @ w + b, axis=1)
     truth = -log_p[np.arange(200), y].mean() + l2 / 2 * (w * w).sum()
     assert lowest == pytest.approx(truth, rel=1e-12)
-    slope = (np.exp(log_p) - fn.one_hot(y, 10)) / 200
+    slope = (np.exp(log_p) - fn.one_hot(y, 5)) / 200
     assert np.abs(X.T @ slope + l2 * w).max() < 1e-6
     assert np.abs(slope.sum(axis=0)).max() < 1e-6
     nesterov = optimizers.SGD(0.5, momentum=0.9, nesterov=True)
