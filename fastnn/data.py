@@ -33,12 +33,24 @@ def numeric(name: str, values: Any) -> Array:
     if hasattr(values, "toarray") or hasattr(values, "tocsr"):
         raise TypeError(f"{name}: expected a dense array; got a sparse one: use {name}.toarray()")
     try:
-        array = np.asarray(values)
+        array = np.asarray(_frame_of_numbers(values))
     except ValueError as error:  # rows of different lengths
         raise ValueError(f"{name}: expected an array of numbers; got {error}") from None
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name}: expected real numbers; got an array of dtype {array.dtype}")
     return array
+
+
+def _frame_of_numbers(values: Any) -> Any:
+    """A frame whose columns are all numbers or booleans, but of kinds that NumPy would only hold as
+    objects, as float64; anything else as it is."""
+    kinds = [getattr(kind, "kind", "O") for kind in np.atleast_1d(getattr(values, "dtypes", "O"))]
+    if set(kinds) <= set("biuf") and hasattr(values, "to_numpy"):
+        mixed = "b" in kinds and len(set(kinds)) > 1
+        extension = any(not isinstance(k, np.dtype) for k in np.atleast_1d(values.dtypes))
+        if mixed or extension:
+            return values.to_numpy(dtype=np.float64, na_value=np.nan)
+    return values
 
 
 def converted(array: Array, dtype: np.dtype[Any]) -> Array:

@@ -10,7 +10,7 @@ import pytest
 from scipy import sparse
 
 import fastnn as fn
-from fastnn import losses, optimizers, schedules
+from fastnn import losses, native, optimizers, schedules
 from fastnn.activations import NAMES as ACTIVATIONS
 from fastnn.schedules import LinearDecay, Warmup
 
@@ -750,8 +750,12 @@ def test_build_is_for_one_width():
     assert net.reset().build(4).n_features_in == 4
 
 
-def test_a_network_too_large_for_memory_is_not_built():
+def test_a_network_too_large_for_memory_is_not_built(monkeypatch):
+    def no_memory(*_):
+        raise MemoryError
+
     net = fn.Sequential(fn.Dense(10**8))
+    monkeypatch.setattr(native, "aligned", no_memory)
     with pytest.raises(MemoryError):
         net.build(10**8)
     assert net.n_features_in is None

@@ -224,8 +224,8 @@ def test_logistic_regression_reaches_the_optimum():
 
 
 def test_softmax_regression_reaches_the_optimum():
-    """The same for one softmax layer, on the digits 0 to 4: both ways meet where the formula's gradient is
-    zero, which for a convex loss is the minimum."""
+    """The same for one softmax layer, on the digits 0 to 4: both ways meet where the formula's
+    gradient is zero, which for a convex loss is the minimum."""
     X, y = fn.datasets.load_digits()
     X, y, l2 = X[y < 5][:200] / 16, y[y < 5][:200], 0.02
     by_scipy, by_descent = networks(2, fn.Dense(5, "softmax", l2=l2))

@@ -532,6 +532,7 @@ EDITS = [
     (["n_epochs"], -1, "n_epochs: expected a whole number"),
     (["n_epochs"], 2**63 - 1, "n_epochs: expected a whole number"),
     (["n_steps"], 1.5, "n_steps: expected a whole number"),
+    (["n_steps"], 2**53 + 1, "n_steps: expected a whole number"),
     (["training"], [], ""),
     (["training"], {}, "'loss'"),
     (["training", "n_steps"], -1, "n_steps: expected a whole number"),
@@ -558,6 +559,16 @@ def test_a_description_is_read_with_suspicion(place, value, message, tmp_path):
     header, config, body = take_apart(whole_file(tmp_path))
     content = put_together(header, edit(config, place, value), body)
     assert message in refused(content, tmp_path)
+
+
+def test_no_part_of_a_description_is_optional(tmp_path):
+    header, config, body = take_apart(whole_file(tmp_path))
+    named = [place for place in places(config) if isinstance(place[-1], str)]
+    assert len(named) > 50
+    for place in named:
+        without = copy.deepcopy(config)
+        del parent(without, place)[place[-1]]
+        refused(put_together(header, without, body), tmp_path)
 
 
 @pytest.mark.parametrize(

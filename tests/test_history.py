@@ -1,0 +1,311 @@
+"""What a fit records, and what it shows while it runs."""
+
+import io
+import sys
+
+import numpy as np
+import pytest
+
+import fastnn as fn
+from fastnn import losses, optimizers
+from fastnn.history import History
+
+N = 26  # three batches of 8 and one of 2
+
+
+@pytest.fixture
+def rows(rng):
+    X = rng.normal(size=(N, 3))
+    return X, (X[:, 0] + 0.5 * rng.normal(size=N) > 0).astype(int)
+
+
+def network(**dense):
+    return fn.Sequential(
+        fn.Dense(6, "tanh", **dense), fn.Dense(2, "softmax"), seed=0, dtype="float64"
+    )
+
+
+# ---- what is recorded ----
+
+
+def test_one_number_an_epoch(rows):
+    net = network()
+    history = net.fit(*rows, epochs=5, validation_data=rows)
+    assert net.history is history
+    assert len(history) == 5
+    assert history.names() == ["loss", "learning_rate", "val_loss", "val_accuracy", "seconds"]
+    for name in history.names():
+        assert name in history
+        assert history[name].shape == (5,)
+        assert history[name].dtype == np.float64
+        assert np.isfinite(history[name]).all()
+    assert (history["seconds"] > 0).all()
+    assert history.stop_reason is None
+
+
+def test_names_without_validation_data(rows):
+    history = network().fit(*rows, epochs=2)
+    assert history.names() == ["loss", "learning_rate", "seconds"]
+    assert "val_loss" not in history
+
+
+@pytest.mark.parametrize(
+    ("loss", "metric"),
+    [
+        ("squared_error", "val_r2"),
+        (losses.Huber(2.0), "val_r2"),
+        ("binary_cross_entropy", "val_accuracy"),
+        ("hinge", "val_accuracy"),
+        ("quantile", None),
+        ("poisson", None),
+    ],
+    ids=str,
+)
+def test_the_metric_goes_with_the_loss(rows, loss, metric):
+    net = fn.Sequential(fn.Dense(1), seed=0)
+    history = net.fit(*rows, loss=loss, epochs=1, validation_data=rows)
+    expected = ["val_loss"] + ([metric] if metric else [])
+    assert [name for name in history.names() if name.startswith("val_")] == expected
+
+
+def test_an_unknown_name_is_an_error(rows):
+    history = network().fit(*rows, epochs=1)
+    with pytest.raises(KeyError, match=r"expected one of \['loss'.*got 'accuracy'"):
+        history["accuracy"]
+
+
+def test_no_epochs(rows):
+    """Zero epochs only build; there is nothing to tell."""
+    net = network()
+    history = net.fit(*rows, epochs=0, verbose=1)
+    assert len(history) == 0
+    assert history.names() == []
+    assert history.as_dict() == {}
+    assert repr(history) == "History(0 epochs; last: none)"
+    assert net.n_features_in == 3
+
+
+def test_each_fit_has_a_history_of_its_own(rows):
+    net = network()
+    first = net.fit(*rows, epochs=3)
+    second = net.fit(*rows, epochs=2)
+    assert (len(first), len(second)) == (3, 2)
+    assert net.history is second
+
+
+def test_what_was_recorded_cannot_be_changed_by_what_was_given_out(rows):
+    history = network().fit(*rows, epochs=2)
+    history["loss"][:] = -1
+    assert (history["loss"] > 0).all()
+
+
+@pytest.mark.parametrize("penalty", [{}, {"l1": 0.01, "l2": 0.1}], ids=["plain", "penalized"])
+def test_loss_of_full_batches_is_the_loss_before_each_update(rows, penalty):
+    """Penalties included."""
+    net = network(**penalty)
+    expected = []
+    net.build(3)
+    expected.append(net.loss_and_gradients(*rows)[0])
+    history = net.fit(
+        *rows, epochs=4, batch_size="full",
+        callbacks=[lambda epoch: expected.append(net.loss_and_gradients(*rows)[0])],
+    )  # fmt: skip
+    assert history["loss"] == pytest.approx(expected[:-1], rel=1e-12)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_loss_is_the_mean_of_the_steps_losses(rows, rng, weighted):
+    """Each step counts with its rows, or their weights; each loss is that before its update."""
+    X, y = rows
+    weight = rng.uniform(0.1, 3.0, N) if weighted else np.ones(N)
+    net, by_hand = network(), network().build(3)
+    rate, steps, shares = 0.1, [], []
+    for start in range(0, N, 8):
+        now = slice(start, start + 8)
+        value, gradients = by_hand.loss_and_gradients(X[now], y[now], sample_weight=weight[now])
+        for kind, arrays in (("weights", by_hand.weights), ("biases", by_hand.biases)):
+            for array, gradient in zip(arrays, gradients[kind], strict=True):
+                np.subtract(array, rate * gradient, out=array)
+        steps.append(value)
+        shares.append(weight[now].sum())
+    history = net.fit(
+        X, y, epochs=1, batch_size=8, shuffle=False, optimizer=optimizers.SGD(rate),
+        sample_weight=weight if weighted else None,
+    )  # fmt: skip
+    assert history["loss"][0] == pytest.approx(np.average(steps, weights=shares), rel=1e-12)
+    np.testing.assert_allclose(net.parameters, by_hand.parameters, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_validation_numbers_are_those_of_evaluate(rows, rng, weighted):
+    held = (*rows, rng.uniform(0.1, 3.0, N)) if weighted else rows
+    net = network(l2=0.1)
+    seen = []
+
+    def evaluate(epoch):
+        seen.append(net.evaluate(*rows, sample_weight=held[2] if weighted else None))
+
+    history = net.fit(*rows, epochs=3, validation_data=held, callbacks=[evaluate])
+    assert history["val_loss"].tolist() == [scores["loss"] for scores in seen]
+    assert history["val_accuracy"].tolist() == [scores["accuracy"] for scores in seen]
+
+
+def test_learning_rate_is_that_of_the_last_step(rows):
+    schedule = fn.schedules.LinearDecay(0.8, 0.0)  # four steps an epoch, eight in all
+    history = network().fit(*rows, epochs=2, batch_size=8, optimizer=optimizers.SGD(schedule))
+    assert history["learning_rate"] == pytest.approx([0.8 * 5 / 8, 0.8 * 1 / 8])
+
+
+def test_both_engines_record_the_same(rows):
+    native, reference = (
+        network().fit(*rows, epochs=3, validation_data=rows, engine=engine)
+        for engine in ("native", "reference")
+    )
+    assert native.names() == reference.names()
+    for name in ("loss", "learning_rate", "val_loss", "val_accuracy"):
+        np.testing.assert_allclose(native[name], reference[name], rtol=1e-10)
+
+
+def test_as_dict_makes_a_data_frame(rows):
+    pandas = pytest.importorskip("pandas")
+    history = network().fit(*rows, epochs=3, validation_data=rows)
+    frame = pandas.DataFrame(history.as_dict())
+    assert frame.shape == (3, 5)
+    assert list(frame.columns) == history.names()
+    assert frame["loss"].tolist() == history["loss"].tolist()
+
+
+def test_repr_tells_the_last_epoch(rows):
+    history = network().fit(*rows, epochs=3)
+    text = repr(history)
+    assert text.startswith("History(3 epochs; last: loss ")
+    assert f"loss {history['loss'][-1]:.4g}" in text
+    assert "stopped" not in text
+    stopped = network().fit(*rows, epochs=3, callbacks=[lambda epoch: epoch.stop("enough")])
+    assert repr(stopped).endswith(", stopped: enough)")
+
+
+# ---- plot ----
+
+
+@pytest.fixture
+def pyplot():
+    matplotlib = pytest.importorskip("matplotlib")
+    before = matplotlib.get_backend()
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    yield pyplot
+    pyplot.close("all")
+    matplotlib.use(before)
+
+
+def test_plot_draws_losses_and_metric(rows, pyplot):
+    history = network().fit(*rows, epochs=4, validation_data=rows)
+    axes = history.plot()
+    lines = {line.get_label(): line for line in axes.get_lines()}
+    assert list(lines) == ["loss", "val_loss"]
+    for name, line in lines.items():
+        assert line.get_xdata().tolist() == [1, 2, 3, 4]
+        assert line.get_ydata().tolist() == history[name].tolist()
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("epoch", "loss")
+    (right,) = (one for one in axes.figure.axes if one is not axes)
+    (line,) = right.get_lines()
+    assert line.get_label() == "val_accuracy"
+    assert line.get_ydata().tolist() == history["val_accuracy"].tolist()
+    axes.figure.savefig(io.BytesIO())
+
+
+def test_plot_without_validation_data_into_given_axes(rows, pyplot):
+    axes = pyplot.subplots()[1]
+    assert network().fit(*rows, epochs=2).plot(axes) is axes
+    assert [line.get_label() for line in axes.get_lines()] == ["loss"]
+    assert len(axes.figure.axes) == 1
+
+
+def test_plot_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match="pip install matplotlib"):
+        History().plot()
+
+
+# ---- what is shown ----
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """A function that makes stderr a terminal; called within a test, as pytest's own capture
+    changes stderr after the fixtures."""
+
+    def use():
+        monkeypatch.setattr(sys, "stderr", Terminal())
+        return sys.stderr
+
+    return use
+
+
+def test_verbose_is_silent_where_stderr_is_no_terminal(rows, capsys):
+    network().fit(*rows, epochs=2, verbose=1)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_nothing_is_shown_by_default(rows, terminal, capsys):
+    shown = terminal()
+    network().fit(*rows, epochs=2)
+    assert shown.getvalue() == ""
+    assert capsys.readouterr().out == ""
+
+
+def test_tqdm_shows_epochs_and_numbers(rows, terminal):
+    pytest.importorskip("tqdm")
+    stream = terminal()
+    history = network().fit(*rows, epochs=3, validation_data=rows, verbose=1)
+    shown = stream.getvalue()
+    assert "3/3" in shown
+    assert "epoch" in shown
+    for name in ("loss", "val_loss", "val_accuracy"):
+        assert f"{name} {history[name][-1]:.4g}" in shown
+    assert "seconds" not in shown
+    assert shown.endswith("\n")
+
+
+def test_without_tqdm_a_line_is_rewritten(rows, terminal, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    shown = terminal()
+    history = network().fit(*rows, epochs=3, validation_data=rows, verbose=1)
+    start, *lines = shown.getvalue().split("\r")
+    assert start == ""
+    assert len(lines) == 3
+    for index, line in enumerate(lines):
+        loss, held = history["loss"][index], history["val_loss"][index]
+        assert line.startswith(f"epoch {index + 1}/3  loss {loss:.4g}  val_loss {held:.4g}  val_")
+        assert line.rstrip("\n").endswith("\x1b[K")
+    assert shown.getvalue().count("\n") == 1
+    assert lines[-1].endswith("\n")
+
+
+@pytest.mark.parametrize("with_tqdm", [True, False])
+def test_the_line_ends_also_after_an_exception(rows, terminal, monkeypatch, with_tqdm):
+    if with_tqdm:
+        pytest.importorskip("tqdm")
+    else:
+        monkeypatch.setitem(sys.modules, "tqdm", None)
+
+    def fail(epoch):
+        raise RuntimeError("no space")
+
+    shown = terminal()
+    with pytest.raises(RuntimeError, match="no space"):
+        network().fit(*rows, epochs=3, verbose=1, callbacks=[fail])
+    assert shown.getvalue().endswith("\n")
+
+
+@pytest.mark.parametrize("wrong", [-1, 1.5, "yes", None])
+def test_verbose_is_checked(rows, wrong):
+    with pytest.raises((TypeError, ValueError), match="verbose: expected"):
+        network().fit(*rows, verbose=wrong)
