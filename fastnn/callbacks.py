@@ -84,7 +84,7 @@ class ReduceOnPlateau:
 @dataclass(frozen=True)
 class Checkpoint:
     """Save the network after each epoch or, with `monitor`, after each one that improved.
-    `{epoch}` in `path` becomes the epoch's number."""
+    `{epoch}` in `path` becomes the epoch's number, from 1."""
 
     path: str | os.PathLike[str]
     monitor: str | None = None
@@ -173,7 +173,7 @@ class _RunningCheckpoint:
 
     def after(self, epoch: Epoch) -> None:
         if self.best is None or self.best.improved(epoch.logs):
-            epoch.network.save(self.path.replace("{epoch}", str(epoch.index)))
+            epoch.network.save(self.path.replace("{epoch}", str(epoch.index + 1)))
 
     def finish(self, network: Sequential) -> None:
         pass

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 
 class History:
-    """Arrays with one number per epoch, by name: `loss` (mean over the epoch's steps, penalties
-    included), `learning_rate` (of its last step), `seconds`, and with validation data `val_loss`
-    and the metric of the loss (`val_accuracy` or `val_r2`).
+    """Arrays with one number per epoch, by name: `loss` (mean over the epoch's rows, each as its
+    step met it, penalties included), `learning_rate` (of its last step), `seconds`, and with
+    validation data `val_loss` and the metric of the loss (`val_accuracy` or `val_r2`).
 
     Examples
     --------

@@ -360,10 +360,6 @@ class Sequential:
             gradients = self._views(flat)
         return value, {"weights": list(gradients[0]), "biases": gradients[1]}
 
-    def forget_optimizer(self) -> None:
-        """Let the next `partial_fit` begin with a fresh optimizer."""
-        self._state = None
-
     # ---- using the network ----
 
     def predict(self, X: Any, *, n_threads: int | None = None, check_finite: bool = True) -> Array:

@@ -21,8 +21,9 @@ CLOCK_FLOPS = 1e6
 
 
 def aligned(size: int, dtype: np.dtype[Any]) -> Array:
-    """Zeros that begin on a cache line."""
-    raw = np.zeros(size * dtype.itemsize + CACHE_LINE, np.uint8)
+    """Zeros that begin on a cache line, with another readable behind them: the kernels read whole
+    vectors."""
+    raw = np.zeros(size * dtype.itemsize + 2 * CACHE_LINE, np.uint8)
     start = -raw.ctypes.data % CACHE_LINE
     return raw[start : start + size * dtype.itemsize].view(dtype)
 

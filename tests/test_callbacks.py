@@ -223,9 +223,9 @@ def test_checkpoint_saves_each_epoch_under_its_number(rows, tmp_path):
     checkpoint = Checkpoint(tmp_path / "net-{epoch}.safetensors")
     net.fit(**rows, epochs=3, callbacks=[checkpoint, remember(seen)])
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == [f"net-{i}.safetensors" for i in range(3)]
+    assert names == [f"net-{i}.safetensors" for i in (1, 2, 3)]
     for index, weights in enumerate(seen):
-        loaded = fn.load(tmp_path / f"net-{index}.safetensors")
+        loaded = fn.load(tmp_path / f"net-{index + 1}.safetensors")
         assert (loaded.parameters == weights).all()
         assert loaded.n_epochs == index + 1
 
@@ -255,7 +255,7 @@ def test_checkpoint_with_monitor_and_number_saves_improvements_only(rows, tmp_pa
     history = network().fit(**rows, epochs=60, optimizer=optimizers.Adam(0.05),
                             callbacks=[checkpoint])  # fmt: skip
     lowest = np.minimum.accumulate(history["val_loss"])
-    improved = [0, *(np.flatnonzero(np.diff(lowest) < 0) + 1).tolist()]
+    improved = [1, *(np.flatnonzero(np.diff(lowest) < 0) + 2).tolist()]
     assert sorted(int(path.name) for path in tmp_path.iterdir()) == improved
 
 

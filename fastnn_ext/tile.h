@@ -1,0 +1,125 @@
+/* The product c[rows, lanes] += a[rows, depth] b[depth, lanes], a with any strides.
+ *
+ * Decisions
+ *   a. Register tiles: with 32 registers (AVX-512) 6 rows x 4 vectors, 8 x 3, 12 x 2 or 12 x 1, with
+ *      16 registers 6 x 2 or 12 x 1. All accumulators, the vectors of b and one number of a stay in
+ *      registers, and each vector of b that is loaded serves all rows of the tile.
+ *   b. Nothing is packed: b is read along its rows, so whole vectors come straight from the caller's
+ *      array. Packing b measured 4 to 10 % slower from 32 x 32 x 32 to 100 x 304 x 300.
+ *   c. Accumulators have names, made by macros: as an array they may be kept in memory and stored in
+ *      every turn of the loop.
+ *   d. Each element of c is one chain of fused products in the order of the depth, in every tile
+ *      and in what is left over: its bits do not depend on where a tile begins.
+ *   e. Rows are shared out evenly over tiles (10 rows are 5 + 5, not 6 + 4).
+ *   f. The last vector of a row of b may reach past its end, also past the end of b: callers keep one
+ *      vector readable there. Of a row of c only `lanes` elements are written, or whole vectors
+ *      where c is padded.
+ */
+#ifndef FASTNN_TILE_H
+#define FASTNN_TILE_H
+
+#include <stddef.h>
+#include <string.h>
+
+#include "simd.h"
+
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#define FN_VECTOR 64
+#define FN_FMA_VECTORf _mm512_fmadd_ps
+#define FN_FMA_VECTOR _mm512_fmadd_pd
+#elif defined(__AVX2__) && defined(__FMA__)
+#include <immintrin.h>
+#define FN_VECTOR 32
+#define FN_FMA_VECTORf _mm256_fmadd_ps
+#define FN_FMA_VECTOR _mm256_fmadd_pd
+#else
+#define FN_VECTOR 16
+#define FN_FMA_VECTORf(a, b, c) ((a) * (b) + (c))
+#define FN_FMA_VECTOR(a, b, c) ((a) * (b) + (c))
+#endif
+
+/* Rows of a tile of 1, 2, ... vectors: what the registers hold. */
+#if defined(__AVX512F__)
+static const int fn_tile_rows[] = {0, 12, 12, 8, 6};
+#define FN_TILE_VECTORS 4
+#else
+static const int fn_tile_rows[] = {0, 12, 6};
+#define FN_TILE_VECTORS 2
+#endif
+
+/* EACH_n(X): X(0) ... X(n - 1). */
+#define EACH_1(X) X(0)
+#define EACH_2(X) EACH_1(X) X(1)
+#define EACH_3(X) EACH_2(X) X(2)
+#define EACH_4(X) EACH_3(X) X(3)
+#define EACH_5(X) EACH_4(X) X(4)
+#define EACH_6(X) EACH_5(X) X(5)
+#define EACH_7(X) EACH_6(X) X(6)
+#define EACH_8(X) EACH_7(X) X(7)
+#define EACH_9(X) EACH_8(X) X(8)
+#define EACH_10(X) EACH_9(X) X(9)
+#define EACH_11(X) EACH_10(X) X(10)
+#define EACH_12(X) EACH_11(X) X(11)
+
+/* What a tile of m vectors does with its row i. `vec` is a vector, `any` one at any address. */
+#define BEGIN_1(i) vec c##i##_0 = *(const any *)(c + i * c_stride);
+#define BEGIN_2(i) BEGIN_1(i) vec c##i##_1 = *(const any *)(c + i * c_stride + n);
+#define BEGIN_3(i) BEGIN_2(i) vec c##i##_2 = *(const any *)(c + i * c_stride + 2 * n);
+#define BEGIN_4(i) BEGIN_3(i) vec c##i##_3 = *(const any *)(c + i * c_stride + 3 * n);
+#define READ_1 vec b0 = *(const any *)b;
+#define READ_2 READ_1 vec b1 = *(const any *)(b + n);
+#define READ_3 READ_2 vec b2 = *(const any *)(b + 2 * n);
+#define READ_4 READ_3 vec b3 = *(const any *)(b + 3 * n);
+#define TURN(i) vec s##i = a[i * a_row] - (vec){0};
+#define TURN_1(i) TURN(i) c##i##_0 = FMA(s##i, b0, c##i##_0);
+#define TURN_2(i) TURN_1(i) c##i##_1 = FMA(s##i, b1, c##i##_1);
+#define TURN_3(i) TURN_2(i) c##i##_2 = FMA(s##i, b2, c##i##_2);
+#define TURN_4(i) TURN_3(i) c##i##_3 = FMA(s##i, b3, c##i##_3);
+#define END_1(i) *(any *)(c + i * c_stride) = c##i##_0;
+#define END_2(i) END_1(i) *(any *)(c + i * c_stride + n) = c##i##_1;
+#define END_3(i) END_2(i) *(any *)(c + i * c_stride + 2 * n) = c##i##_2;
+#define END_4(i) END_3(i) *(any *)(c + i * c_stride + 3 * n) = c##i##_3;
+
+#define TILE(rows, vectors) \
+    static void NAME(tile_##rows##x##vectors)( \
+        real *c, ptrdiff_t c_stride, const real *a, ptrdiff_t a_row, ptrdiff_t a_depth, \
+        const real *b, ptrdiff_t b_stride, ptrdiff_t depth) { \
+        enum { n = FN_VECTOR / sizeof(real) }; \
+        EACH_##rows(BEGIN_##vectors) \
+        for (; depth > 0; depth--, a += a_depth, b += b_stride) { \
+            READ_##vectors \
+            EACH_##rows(TURN_##vectors) \
+        } \
+        EACH_##rows(END_##vectors) \
+    }
+
+#define TILES_6(vectors) TILE(1, vectors) TILE(2, vectors) TILE(3, vectors) TILE(4, vectors) \
+    TILE(5, vectors) TILE(6, vectors)
+#define TILES_8(vectors) TILES_6(vectors) TILE(7, vectors) TILE(8, vectors)
+#define TILES_12(vectors) TILES_8(vectors) TILE(9, vectors) TILE(10, vectors) TILE(11, vectors) \
+    TILE(12, vectors)
+
+#define NAMES_6(m) 0, NAME(tile_1x##m), NAME(tile_2x##m), NAME(tile_3x##m), NAME(tile_4x##m), \
+    NAME(tile_5x##m), NAME(tile_6x##m)
+#define NAMES_8(m) NAMES_6(m), NAME(tile_7x##m), NAME(tile_8x##m)
+#define NAMES_12(m) NAMES_8(m), NAME(tile_9x##m), NAME(tile_10x##m), NAME(tile_11x##m), \
+    NAME(tile_12x##m)
+
+#define real float
+#define NAME(x) fn_##x##f
+#define FMA FN_FMA_VECTORf
+#include "tile_body.h"
+#undef real
+#undef NAME
+#undef FMA
+
+#define real double
+#define NAME(x) fn_##x
+#define FMA FN_FMA_VECTOR
+#include "tile_body.h"
+#undef real
+#undef NAME
+#undef FMA
+
+#endif
