@@ -1,10 +1,14 @@
 """What tests share: both dtypes, random numbers that depend on the test's name alone."""
 
+import os
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import settings
+
+import fastnn
 
 # The same examples on every run: a failure in CI is a failure here.
 settings.register_profile("fastnn", deadline=None, derandomize=True, max_examples=40)
@@ -19,3 +23,12 @@ def dtype(request):
 @pytest.fixture
 def rng(request):
     return np.random.default_rng(zlib.crc32(request.node.name.encode()))
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(request, tmp_path, monkeypatch):
+    """Processes that a test starts run outside the sources, which would hide an installed fastnn,
+    and import the fastnn that the test itself imports."""
+    if request.node.get_closest_marker("process"):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("PYTHONPATH", str(Path(fastnn.__file__).parents[1]), prepend=os.pathsep)
