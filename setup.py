@@ -33,6 +33,9 @@ COMMON += ["-O1", "-g1"] if DEBUG else ["-O2", "-g0"]
 # Let loops become vectors; no flag here may change a result or hide a NaN. Without contract=off a
 # number depends on whether it stands in a vector or in the rest of a loop (simd.h, decision c).
 KERNEL = ["-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off"]
+# A loop with a call in it is no vector, and gcc's limits leave calls where many loops stand in one
+# function: what is `cdef inline` is inlined.
+KERNEL += ["-DCYTHON_INLINE=inline __attribute__((always_inline))"]
 KERNEL += [] if DEBUG else ["-O3"]
 THREADS = ["-fopenmp"] if OPENMP else []
 

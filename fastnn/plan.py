@@ -238,6 +238,7 @@ def compile_plan(
         "n_features": n_features, "n_outputs": fold.widths[outputs], "n_targets": n_targets,
         "n_params": fold.n_params, "n_rows": fold.n_rows, "gradients": position,
         "block_rows": block, "link": link, "seed": seed,
+        "penalized": any(row.get("l1") or row.get("l2") for row in fold.rows),
     }.items():  # fmt: skip
         settings[name] = value
     return Plan(rows, buffers, settings, dtype, optimizer.n_slots if optimizer else 0)

@@ -15,47 +15,42 @@ from libc.string cimport memcpy, memset
 
 from fastnn_ext.activations cimport activate
 from fastnn_ext.plan cimport Buffer, Layer, Plan
-from fastnn_ext.real cimport fma_, real
+from fastnn_ext.real cimport real
 
 
 cdef extern from "tile.h" nogil:
     void fn_multiply_addf(
-        float* c, Py_ssize_t c_stride, const float* a, Py_ssize_t a_row, Py_ssize_t a_depth,
-        const float* b, Py_ssize_t b_stride,
+        float* c, Py_ssize_t c_stride, const float* begin, Py_ssize_t begin_stride,
+        const float* a, Py_ssize_t a_row, Py_ssize_t a_depth, const float* b, Py_ssize_t b_stride,
         Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint padded)
     void fn_multiply_add(
-        double* c, Py_ssize_t c_stride, const double* a, Py_ssize_t a_row, Py_ssize_t a_depth,
-        const double* b, Py_ssize_t b_stride,
+        double* c, Py_ssize_t c_stride, const double* begin, Py_ssize_t begin_stride,
+        const double* a, Py_ssize_t a_row, Py_ssize_t a_depth, const double* b, Py_ssize_t b_stride,
         Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint padded)
-
-
-cdef inline void add_scaled(real* y, real s, const real* x, Py_ssize_t n) noexcept nogil:
-    """y += s * x"""
-    cdef Py_ssize_t i
-    for i in range(n):
-        y[i] = fma_(s, x[i], y[i])
 
 
 cdef inline void multiply_add(
-    real* c, Py_ssize_t c_stride,
-    const real* a, Py_ssize_t a_row, Py_ssize_t a_depth,
-    const real* b, Py_ssize_t b_stride,
+    real* c, Py_ssize_t c_stride, const real* begin, Py_ssize_t begin_stride,
+    const real* a, Py_ssize_t a_row, Py_ssize_t a_depth, const real* b, Py_ssize_t b_stride,
     Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint padded
 ) noexcept nogil:
-    """c[rows, lanes] += a[rows, depth] @ b[depth, lanes], a with any strides; rows of c may be
-    written in whole vectors where it is padded."""
+    """c[rows, lanes] = begin[rows, lanes] + a[rows, depth] @ b[depth, lanes], a with any strides;
+    begin NULL is zeros. Rows of c may be written in whole vectors where it is padded."""
     if real is float:
-        fn_multiply_addf(c, c_stride, a, a_row, a_depth, b, b_stride, rows, lanes, depth, padded)
+        fn_multiply_addf(c, c_stride, begin, begin_stride, a, a_row, a_depth, b, b_stride,
+                         rows, lanes, depth, padded)
     else:
-        fn_multiply_add(c, c_stride, a, a_row, a_depth, b, b_stride, rows, lanes, depth, padded)
+        fn_multiply_add(c, c_stride, begin, begin_stride, a, a_row, a_depth, b, b_stride,
+                        rows, lanes, depth, padded)
 
 
-cdef inline void transpose(real* t, const real* w, const Layer* layer,
-                           Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+cdef inline void transpose(
+    real* t, const real* w, const Layer* layer, Py_ssize_t first, Py_ssize_t last
+) noexcept nogil:
     """Rows first..last of w (n_in, n_out) into the columns of t (n_out, n_in)."""
     cdef Py_ssize_t i, j
-    for i in range(first, last):
-        for j in range(layer.n_out):
+    for j in range(layer.n_out):
+        for i in range(first, last):
             t[j * layer.n_in + i] = w[i * layer.n_out + j]
 
 
@@ -67,14 +62,12 @@ cdef inline void dense_forward(
     cdef const Buffer* x = &plan.buffers[layer.input]
     cdef const Buffer* y = &plan.buffers[layer.output]
     cdef const Buffer* saved = &plan.buffers[layer.saved]
+    cdef const real* bias = NULL
     cdef Py_ssize_t rows = last - first
     cdef real* z = work + saved.values + first * saved.stride
-    cdef Py_ssize_t r
-    for r in range(rows):
-        memset(z + r * saved.stride, 0, saved.stride * sizeof(real))
-        if layer.bias >= 0:
-            memcpy(z + r * saved.stride, params + layer.bias, layer.n_out * sizeof(real))
-    multiply_add(z, saved.stride, work + x.values + first * x.stride, x.stride, 1,
+    if layer.bias >= 0:
+        bias = params + layer.bias
+    multiply_add(z, saved.stride, bias, 0, work + x.values + first * x.stride, x.stride, 1,
                  params + layer.weights, layer.n_out, rows, layer.n_out, layer.n_in, True)
     if layer.saved != layer.output:
         memcpy(work + y.values + first * y.stride, z, rows * y.stride * sizeof(real))
@@ -89,28 +82,34 @@ cdef inline void dense_input_gradient(
     cdef const Buffer* x = &plan.buffers[layer.input]
     cdef const Buffer* y = &plan.buffers[layer.output]
     cdef real* dx = work + x.gradient + first * x.stride
-    if not layer.adds_to_input:
-        memset(dx, 0, (last - first) * x.stride * sizeof(real))
-    multiply_add(dx, x.stride, work + y.gradient + first * y.stride, y.stride, 1,
+    cdef const real* begin = NULL
+    if layer.adds_to_input:
+        begin = dx
+    multiply_add(dx, x.stride, begin, x.stride, work + y.gradient + first * y.stride, y.stride, 1,
                  work + layer.transposed, layer.n_in, last - first, layer.n_in, layer.n_out, True)
 
 
 cdef inline void dense_weight_gradient(
-    const Plan* plan, const Layer* layer, real* work, real* g, Py_ssize_t n_rows,
-    Py_ssize_t first, Py_ssize_t last, bint begin
+    const Plan* plan, const Layer* layer, const real* work, real* g, Py_ssize_t n_rows,
+    Py_ssize_t first, Py_ssize_t last, bint adds
 ) noexcept nogil:
-    """Rows first..last of dW = x' dy over the whole block; the row after the last weight is the
-    bias. `begin` starts the sum, otherwise the block's share is added. g is (n_in + 1, n_out)."""
+    """Rows first..last of dW = x' dy (or dW += x' dy) over the whole block into g, which holds
+    just these; the row after the last weight is the bias."""
     cdef const Buffer* x = &plan.buffers[layer.input]
     cdef const Buffer* y = &plan.buffers[layer.output]
     cdef const real* dy = work + y.gradient
-    cdef Py_ssize_t last_weight = last if last < layer.n_in else layer.n_in
-    cdef Py_ssize_t r
-    if begin:
-        memset(g + first * layer.n_out, 0, (last - first) * layer.n_out * sizeof(real))
-    if first < last_weight:
-        multiply_add(g + first * layer.n_out, layer.n_out, work + x.values + first, 1, x.stride,
-                     dy, y.stride, last_weight - first, layer.n_out, n_rows, False)
+    cdef Py_ssize_t weights_end = last if last < layer.n_in else layer.n_in
+    cdef const real* begin = NULL
+    cdef real* bias = g + (layer.n_in - first) * layer.n_out
+    cdef Py_ssize_t r, j
+    if adds:
+        begin = g
+    if first < weights_end:
+        multiply_add(g, layer.n_out, begin, layer.n_out, work + x.values + first, 1, x.stride,
+                     dy, y.stride, weights_end - first, layer.n_out, n_rows, False)
     if last > layer.n_in:
+        if not adds:
+            memset(bias, 0, layer.n_out * sizeof(real))
         for r in range(n_rows):
-            add_scaled(g + layer.n_in * layer.n_out, <real> 1, dy + r * y.stride, layer.n_out)
+            for j in range(layer.n_out):
+                bias[j] += dy[r * y.stride + j]

@@ -5,9 +5,10 @@ Decisions
      state, allocates nothing, knows no Python object and cannot fail; Python checks everything
      before and looks at the losses after.
   b. Two barriers per block, at any depth. First each thread carries its own rows through all
-     layers, forward and back. After a barrier each thread owns a share of the parameter rows: it
-     sums their gradients over all rows of the block, in order, and updates them while they are
-     warm. No gradient is summed across threads, so every number is the same for any of them.
+     layers, forward and back. After a barrier each thread owns a share of the parameter rows
+     (parameters.pxd): it sums their gradients over all rows of the block, in order, and updates
+     them while they are warm. No gradient is summed across threads, so every number is the same
+     for any of them.
   c. A batch larger than `block_rows` goes through in blocks of fixed size, whose gradients are
      added up in order: the workspace stays bounded and the numbers stay independent of threads.
   d. Every thread computes a step's loss itself, in the same order, and all come to the same
@@ -22,9 +23,15 @@ from libc.string cimport memcpy
 
 from fastnn_ext.activations cimport activate, scale_by_slope, softmax
 from fastnn_ext.codes cimport Activation, Purpose
-from fastnn_ext.losses cimport row_loss
 from fastnn_ext.network cimport backward, forward, gather
-from fastnn_ext.parameters cimport gradients_of_share, refresh_transposed, update_share
+from fastnn_ext.objective cimport Rows, batch_total, losses_of_rows, ordered_sum
+from fastnn_ext.optimizers cimport Pace, pace_of
+from fastnn_ext.parameters cimport (
+    gradients_of_share,
+    refresh_transposed,
+    train_share,
+    update_share,
+)
 from fastnn_ext.plan cimport Buffer, Layer, Plan, Settings
 from fastnn_ext.random cimport shuffle as shuffle_rows, stream
 from fastnn_ext.real cimport real
@@ -70,47 +77,43 @@ cdef struct Run:
     fn_barrier barrier
 
 
-cdef inline void losses_of_rows(
-    const Plan* plan, const Data* data, const Py_ssize_t* order, real* work, double* row_losses,
-    double total, Py_ssize_t first, Py_ssize_t last, real* tag
-) noexcept nogil:
-    """Weighted losses of the block's rows first..last, and the gradient of their outputs."""
-    cdef const Buffer* outputs = &plan.buffers[plan.layers[plan.n_layers - 1].output]
-    cdef const real* weights = <const real*> data.sample_weight
-    cdef const real* y = <const real*> data.y
-    cdef double weight
-    cdef Py_ssize_t r
-    for r in range(first, last):
-        weight = 1 if weights == NULL else weights[order[r]]
-        row_losses[r] = weight * row_loss(
-            plan.s.loss, plan.s.link, <real> plan.s.loss_parameter,
-            work + outputs.values + r * outputs.stride, outputs.width,
-            y + order[r] * plan.s.n_targets, plan.s.n_targets, <real> (weight / total),
-            work + outputs.gradient + r * outputs.stride)
-
-
 # ---- one step, one run -------------------------------------------------------------------------
 
-cdef inline double ordered_sum(const double* values, Py_ssize_t n) noexcept nogil:
-    cdef double total = 0
-    cdef Py_ssize_t i
-    for i in range(n):
-        total += values[i]
-    return total
-
-
-cdef inline double batch_total(
-    const Data* data, const Py_ssize_t* order, Py_ssize_t rows, real* tag
+cdef inline void rows_of_thread(
+    const Plan* plan, const Data* data, const Rows* batch, const real* params, real* work,
+    Run* run, Py_ssize_t block, Py_ssize_t size, Py_ssize_t step, int thread, int team
 ) noexcept nogil:
-    """The sum of the batch's sample weights."""
-    cdef const real* weights = <const real*> data.sample_weight
-    cdef double total = 0
-    cdef Py_ssize_t r
-    if weights == NULL:
-        return rows
-    for r in range(rows):
-        total += weights[order[r]]
-    return total
+    """The thread's rows of one block (the batch's rows block..block + size) through all layers,
+    forward and back."""
+    cdef const Buffer* y = &plan.buffers[plan.layers[plan.n_layers - 1].output]
+    cdef Py_ssize_t first = size * thread // team
+    cdef Py_ssize_t last = size * (thread + 1) // team
+    cdef Rows rows = batch[0]
+    rows.order += block + first
+    gather(plan, <const real*> data.X, batch.order + block, work, first, last)
+    forward(plan, params, work, first, last, block + first, step, run.drops)
+    losses_of_rows(plan, &rows, work + y.values + first * y.stride,
+                   work + y.gradient + first * y.stride, y.stride,
+                   run.row_losses + block + first, last - first)
+    backward(plan, work, first, last, block + first, step, run.drops)
+
+
+cdef inline void change_share(
+    const Plan* plan, real* params, real* slots, real* work, Run* run, Py_ssize_t s,
+    Py_ssize_t n_rows, bint whole, int thread, int team
+) noexcept nogil:
+    """The update of the thread's own parameters; the gradient is there already where it is kept
+    `whole`."""
+    cdef Pace pace = pace_of(&plan.s, run.rates[s], <double> (run.optimizer_step + s + 1))
+    cdef double clip = 1
+    cdef double length
+    if plan.s.clip_norm > 0:
+        length = sqrt(ordered_sum(run.row_sums, plan.s.n_rows))
+        clip = plan.s.clip_norm / length if length > plan.s.clip_norm else 1
+    if whole:
+        update_share(plan, &pace, params, slots, work, clip, thread, team)
+    else:
+        train_share(plan, &pace, params, slots, work, run.row_sums, n_rows, thread, team)
 
 
 cdef void step(
@@ -120,47 +123,38 @@ cdef void step(
     """One minibatch: decision b, block by block."""
     cdef Py_ssize_t n_batches = (data.n + data.batch_size - 1) // data.batch_size
     cdef Py_ssize_t start = (run.first_step + s) % n_batches * data.batch_size
-    cdef Py_ssize_t rows = data.n - start if data.n - start < data.batch_size else data.batch_size
-    cdef const Py_ssize_t* order = run.order + start
-    cdef double total = batch_total(data, order, rows, work)
-    cdef Py_ssize_t life_step = run.life_step + s
-    cdef Py_ssize_t block, size, first, last
+    cdef Py_ssize_t n = data.n - start if data.n - start < data.batch_size else data.batch_size
+    cdef Rows batch = Rows(run.order + start, data.y, data.sample_weight, 0)
+    # Whether the gradient is needed whole before any parameter changes.
+    cdef bint whole = plan.s.clip_norm > 0 or n > plan.s.block_rows or not run.updates
+    cdef Py_ssize_t block = 0
+    cdef Py_ssize_t size
     cdef double loss = 0
-    cdef double clip = 1
-    cdef double length
-    if total > 0:
-        for block in range(0, (rows + plan.s.block_rows - 1) // plan.s.block_rows):
-            block *= plan.s.block_rows
-            size = rows - block if rows - block < plan.s.block_rows else plan.s.block_rows
-            first = size * thread // team
-            last = size * (thread + 1) // team
-            gather(plan, <const real*> data.X, order + block, work, first, last)
-            forward(plan, params, work, first, last, block + first, life_step, run.drops)
-            losses_of_rows(plan, data, order + block, work, run.row_losses + block, total,
-                           first, last, work)
-            backward(plan, work, first, last, block + first, life_step, run.drops)
+    batch.total = batch_total(&batch, n, work)
+    while batch.total > 0 and block < n:
+        size = n - block if n - block < plan.s.block_rows else plan.s.block_rows
+        rows_of_thread(plan, data, &batch, params, work, run, block, size, run.life_step + s,
+                       thread, team)
+        fn_wait(&run.barrier, team)
+        if whole:
+            gradients_of_share(plan, params, work, run.row_sums, size, block > 0,
+                               block + size == n, thread, team)
             fn_wait(&run.barrier, team)
-            gradients_of_share(plan, params, work, run.row_sums, size, block == 0,
-                               block + size == rows, thread, team)
-            if block + size < rows:
-                fn_wait(&run.barrier, team)
-        loss = ordered_sum(run.row_losses, rows) / total
-        if plan.s.clip_norm > 0:
-            fn_wait(&run.barrier, team)
-            length = sqrt(ordered_sum(run.row_sums, plan.s.n_rows))
-            clip = plan.s.clip_norm / length if length > plan.s.clip_norm else 1
+        block += size
+    if batch.total > 0:
+        loss = ordered_sum(run.row_losses, n) / batch.total
         if run.updates and isfinite(loss):
-            update_share(plan, params, slots, work, run.rates[s],
-                         <double> (run.optimizer_step + s + 1), clip, thread, team)
+            change_share(plan, params, slots, work, run, s, n, whole, thread, team)
     if thread == 0:
         run.done = s + 1
         run.stops = not isfinite(loss) or (
             (s + 1) % run.clock_every == 0 and fn_seconds() > run.deadline)
     fn_wait(&run.barrier, team)
     if thread == 0:  # the penalties are whole only now, and stay so until the next barrier
-        run.totals[s] = total
-        run.losses[s] = loss + (ordered_sum(run.row_sums + plan.s.n_rows, plan.s.n_rows)
-                                if total > 0 else 0)
+        run.totals[s] = batch.total
+        run.losses[s] = loss
+        if plan.s.penalized and batch.total > 0:
+            run.losses[s] += ordered_sum(run.row_sums + plan.s.n_rows, plan.s.n_rows)
 
 
 cdef void run_steps(
@@ -216,6 +210,7 @@ cdef void predict_rows(
     cdef Py_ssize_t slice_rows = plan.s.block_rows * (thread + 1) // team - slice_first
     cdef Py_ssize_t last = data.n // team * (thread + 1) + data.n % team * (thread + 1) // team
     cdef Py_ssize_t row = data.n // team * thread + data.n % team * thread // team
+    cdef Rows rows = Rows(NULL, NULL, NULL, 1)
     cdef Py_ssize_t n, r
     cdef real* outputs
     while row < last:
@@ -224,13 +219,13 @@ cdef void predict_rows(
             memcpy(work + x.values + (slice_first + r) * x.stride,
                    <const real*> data.X + (row + r) * x.width, x.width * sizeof(real))
         forward(plan, params, work, slice_first, slice_first + n, 0, 0, False)
+        outputs = work + y.values + slice_first * y.stride
+        if row_losses != NULL:
+            rows.y = <const real*> data.y + row * plan.s.n_targets
+            losses_of_rows(plan, &rows, outputs, work + y.gradient + slice_first * y.stride,
+                           y.stride, row_losses + row, n)
         for r in range(n):
             outputs = work + y.values + (slice_first + r) * y.stride
-            if row_losses != NULL:
-                row_losses[row + r] = row_loss(
-                    plan.s.loss, plan.s.link, <real> plan.s.loss_parameter, outputs, y.width,
-                    <const real*> data.y + (row + r) * plan.s.n_targets, plan.s.n_targets,
-                    <real> 1, work + y.gradient + (slice_first + r) * y.stride)
             apply_link(plan, outputs)
             memcpy(out + (row + r) * y.width, outputs, y.width * sizeof(real))
         row += n

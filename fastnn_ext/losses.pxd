@@ -1,13 +1,15 @@
-"""Losses: one function each that returns the loss of a row and writes its gradient.
+"""Losses: value and slope of each side by side, and the loops that apply them.
 
 Decisions
-  a. Value and gradient come from one function, so they share their exponential and cannot
-     disagree. A loss gives one row; the engine alone divides by the batch's weights, and hands
-     that factor in as `scale`.
+  a. Most losses are a function of one output and its target. They are written like activations, as
+     scalar formulas whose loop over all outputs of some rows becomes vectors; value and slope stand
+     in one loop, so they share their exponential. Only cross_entropy and gaussian_nll need a row
+     whole; they return its value and write its gradient.
   b. Where `HEADS` in fastnn/losses.py says "raw", z is the output before the last activation:
      softmax with cross-entropy and sigmoid with log loss are then one stable expression.
-  c. Values are summed in double, in the order of the outputs.
-Each takes outputs z (n), targets t and the loss's parameter p, and writes scale * d loss / d z.
+  c. The engine alone weights rows and divides by the batch's weights; values are summed in double,
+     in the order of the outputs.
+Each takes outputs z, targets t and the loss's parameter p.
 """
 
 from libc.math cimport log
@@ -17,94 +19,125 @@ from fastnn_ext.codes cimport Activation, Loss
 from fastnn_ext.real cimport abs_, exp_, larger, log1p_, log_, real, sign, tanh_
 
 
-cdef inline double squared_error(
-    const real* z, const real* t, Py_ssize_t n, real scale, real* dz
+cdef inline real huber(real e, real delta) noexcept nogil:
+    return delta * (abs_(e) - delta / 2) if abs_(e) > delta else e * e / 2
+
+
+cdef inline real huber_slope(real e, real delta) noexcept nogil:
+    return sign(e) * delta if abs_(e) > delta else e
+
+
+cdef inline real log_cosh(real e) noexcept nogil:
+    """|e| + log(1 + exp(-2 |e|)) - log 2, which cannot overflow; its slope is tanh."""
+    return abs_(e) + log1p_(exp_(-2 * abs_(e))) - <real> 0.6931471805599453
+
+
+# Of e = output - target, where Koenker and Bassett have target - output.
+cdef inline real quantile(real e, real q) noexcept nogil:
+    return (1 - q) * e if e > 0 else -q * e
+
+
+cdef inline real quantile_slope(real e, real q) noexcept nogil:
+    return 1 - q if e > 0 else (-q if e < 0 else <real> 0)
+
+
+# With the rate exp(z).
+cdef inline real poisson(real z, real t) noexcept nogil:
+    return exp_(z) - t * z
+
+
+cdef inline real poisson_slope(real z, real t) noexcept nogil:
+    return exp_(z) - t
+
+
+# With the rate softplus(z). Below -80 that is exp(z) to the last place; its logarithm then goes on
+# as z, where the rate itself would underflow.
+cdef inline real poisson_softplus(real z, real t) noexcept nogil:
+    cdef real within = larger(z, -80)
+    cdef real rate = softplus(within)
+    return rate - t * (log_(rate) + (z - within))
+
+
+cdef inline real poisson_softplus_slope(real z, real t) noexcept nogil:
+    cdef real within = larger(z, -80)
+    return (1 - t / softplus(within)) * sigmoid(within)
+
+
+cdef inline real binary_cross_entropy(real z, real t) noexcept nogil:
+    return softplus(z) - z * t
+
+
+cdef inline real binary_cross_entropy_slope(real z, real t) noexcept nogil:
+    return sigmoid(z) - t
+
+
+cdef inline real side(real t) noexcept nogil:
+    return <real> 1 if t > 0 else <real> -1
+
+
+cdef inline real hinge(real z, real t) noexcept nogil:
+    return larger(1 - side(t) * z, 0)
+
+
+cdef inline real hinge_slope(real z, real t) noexcept nogil:
+    return -side(t) if side(t) * z < 1 else <real> 0
+
+
+# A row on the border counts as wrong, so that a network of zeros can begin to learn.
+cdef inline real perceptron(real z, real t) noexcept nogil:
+    return larger(-side(t) * z, 0)
+
+
+cdef inline real perceptron_slope(real z, real t) noexcept nogil:
+    return -side(t) if side(t) * z <= 0 else <real> 0
+
+
+cdef inline void elementwise(
+    Py_ssize_t code, Py_ssize_t link, real p, const real* z, const real* t, Py_ssize_t n,
+    real* value, real* slope
 ) noexcept nogil:
-    cdef double value = 0
-    cdef real e
+    """Value and slope of n outputs with n targets."""
     cdef Py_ssize_t i
-    for i in range(n):
-        e = z[i] - t[i]
-        value += e * e
-        dz[i] = 2 * e * scale / n
-    return value / n
-
-
-cdef inline double absolute_error(
-    const real* z, const real* t, Py_ssize_t n, real scale, real* dz
-) noexcept nogil:
-    cdef double value = 0
-    cdef real e
-    cdef Py_ssize_t i
-    for i in range(n):
-        e = z[i] - t[i]
-        value += abs_(e)
-        dz[i] = sign(e) * scale / n
-    return value / n
-
-
-cdef inline double huber(
-    const real* z, const real* t, Py_ssize_t n, real delta, real scale, real* dz
-) noexcept nogil:
-    cdef double value = 0
-    cdef real e, size
-    cdef Py_ssize_t i
-    for i in range(n):
-        e = z[i] - t[i]
-        size = abs_(e)
-        value += delta * (size - delta / 2) if size > delta else e * e / 2
-        dz[i] = (sign(e) * delta if size > delta else e) * scale / n
-    return value / n
-
-
-cdef inline double log_cosh(
-    const real* z, const real* t, Py_ssize_t n, real scale, real* dz
-) noexcept nogil:
-    """log cosh e = |e| + log(1 + exp(-2 |e|)) - log 2, which cannot overflow."""
-    cdef double value = 0
-    cdef real e
-    cdef Py_ssize_t i
-    for i in range(n):
-        e = z[i] - t[i]
-        value += abs_(e) + log1p_(exp_(-2 * abs_(e))) - <real> 0.6931471805599453
-        dz[i] = tanh_(e) * scale / n
-    return value / n
-
-
-cdef inline double quantile(
-    const real* z, const real* t, Py_ssize_t n, real q, real scale, real* dz
-) noexcept nogil:
-    cdef double value = 0
-    cdef real e
-    cdef Py_ssize_t i
-    for i in range(n):
-        e = t[i] - z[i]
-        value += (q if e > 0 else q - 1) * e
-        dz[i] = -(q if e > 0 else (q - 1) * <real> (e < 0)) * scale / n
-    return value / n
-
-
-cdef inline double poisson(
-    const real* z, const real* t, Py_ssize_t n, Py_ssize_t link, real scale, real* dz
-) noexcept nogil:
-    """rate - t * log(rate), with the rate exp(z) or softplus(z).
-
-    Below -80 softplus is exp to the last place; its logarithm then goes on as z, where the rate
-    itself would underflow."""
-    cdef double value = 0
-    cdef real rate, within
-    cdef Py_ssize_t i
-    for i in range(n):
-        if link == Activation.SOFTPLUS:
-            within = larger(z[i], -80)
-            rate = softplus(within)
-            value += rate - t[i] * (log_(rate) + (z[i] - within))
-            dz[i] = (1 - t[i] / rate) * sigmoid(within) * scale / n
-        else:
-            rate = exp_(z[i])
-            value += rate - t[i] * z[i]
-            dz[i] = (rate - t[i]) * scale / n
-    return value / n
+    if code == Loss.SQUARED_ERROR:
+        for i in range(n):
+            value[i] = (z[i] - t[i]) * (z[i] - t[i])
+            slope[i] = 2 * (z[i] - t[i])
+    elif code == Loss.ABSOLUTE_ERROR:
+        for i in range(n):
+            value[i] = abs_(z[i] - t[i])
+            slope[i] = sign(z[i] - t[i])
+    elif code == Loss.HUBER:
+        for i in range(n):
+            value[i] = huber(z[i] - t[i], p)
+            slope[i] = huber_slope(z[i] - t[i], p)
+    elif code == Loss.LOG_COSH:
+        for i in range(n):
+            value[i] = log_cosh(z[i] - t[i])
+            slope[i] = tanh_(z[i] - t[i])
+    elif code == Loss.QUANTILE:
+        for i in range(n):
+            value[i] = quantile(z[i] - t[i], p)
+            slope[i] = quantile_slope(z[i] - t[i], p)
+    elif code == Loss.POISSON and link == Activation.SOFTPLUS:
+        for i in range(n):
+            value[i] = poisson_softplus(z[i], t[i])
+            slope[i] = poisson_softplus_slope(z[i], t[i])
+    elif code == Loss.POISSON:
+        for i in range(n):
+            value[i] = poisson(z[i], t[i])
+            slope[i] = poisson_slope(z[i], t[i])
+    elif code == Loss.BINARY_CROSS_ENTROPY:
+        for i in range(n):
+            value[i] = binary_cross_entropy(z[i], t[i])
+            slope[i] = binary_cross_entropy_slope(z[i], t[i])
+    elif code == Loss.HINGE:
+        for i in range(n):
+            value[i] = hinge(z[i], t[i])
+            slope[i] = hinge_slope(z[i], t[i])
+    elif code == Loss.PERCEPTRON:
+        for i in range(n):
+            value[i] = perceptron(z[i], t[i])
+            slope[i] = perceptron_slope(z[i], t[i])
 
 
 cdef inline double gaussian_nll(
@@ -122,17 +155,6 @@ cdef inline double gaussian_nll(
         dz[i] = e * precision * scale / m
         dz[m + i] = (1 - e * e * precision) * scale / (2 * m)
     return value / m
-
-
-cdef inline double binary_cross_entropy(
-    const real* z, const real* t, Py_ssize_t n, real scale, real* dz
-) noexcept nogil:
-    cdef double value = 0
-    cdef Py_ssize_t i
-    for i in range(n):
-        value += larger(z[i], 0) - z[i] * t[i] + log1p_(exp_(-abs_(z[i])))
-        dz[i] = (sigmoid(z[i]) - t[i]) * scale / n
-    return value / n
 
 
 cdef inline double cross_entropy(
@@ -164,57 +186,16 @@ cdef inline double cross_entropy(
     return value + target_total * log(<double> total)
 
 
-cdef inline double hinge(
-    const real* z, const real* t, Py_ssize_t n, real scale, real* dz
-) noexcept nogil:
-    cdef double value = 0
-    cdef real side
-    cdef Py_ssize_t i
-    for i in range(n):
-        side = <real> 1 if t[i] > 0 else <real> -1
-        value += larger(1 - side * z[i], 0)
-        dz[i] = -side * <real> (side * z[i] < 1) * scale / n
-    return value / n
-
-
-cdef inline double perceptron(
-    const real* z, const real* t, Py_ssize_t n, real scale, real* dz
-) noexcept nogil:
-    """A row on the border counts as wrong, so that a network of zeros can begin to learn."""
-    cdef double value = 0
-    cdef real side
-    cdef Py_ssize_t i
-    for i in range(n):
-        side = <real> 1 if t[i] > 0 else <real> -1
-        value += larger(-side * z[i], 0)
-        dz[i] = -side * <real> (side * z[i] <= 0) * scale / n
-    return value / n
+cdef inline bint takes_rows(Py_ssize_t code) noexcept nogil:
+    """Whether a loss needs a row whole."""
+    return code == Loss.CROSS_ENTROPY or code == Loss.GAUSSIAN_NLL
 
 
 cdef inline double row_loss(
-    Py_ssize_t code, Py_ssize_t link, real p, const real* z, Py_ssize_t n,
-    const real* t, Py_ssize_t n_targets, real scale, real* dz
+    Py_ssize_t code, real p, const real* z, Py_ssize_t n, const real* t, Py_ssize_t n_targets,
+    real scale, real* dz
 ) noexcept nogil:
     """The loss of one row; writes scale times its gradient."""
-    if code == Loss.SQUARED_ERROR:
-        return squared_error(z, t, n, scale, dz)
-    elif code == Loss.ABSOLUTE_ERROR:
-        return absolute_error(z, t, n, scale, dz)
-    elif code == Loss.HUBER:
-        return huber(z, t, n, p, scale, dz)
-    elif code == Loss.LOG_COSH:
-        return log_cosh(z, t, n, scale, dz)
-    elif code == Loss.QUANTILE:
-        return quantile(z, t, n, p, scale, dz)
-    elif code == Loss.POISSON:
-        return poisson(z, t, n, link, scale, dz)
-    elif code == Loss.GAUSSIAN_NLL:
-        return gaussian_nll(z, t, n, scale, dz)
-    elif code == Loss.BINARY_CROSS_ENTROPY:
-        return binary_cross_entropy(z, t, n, scale, dz)
-    elif code == Loss.CROSS_ENTROPY:
+    if code == Loss.CROSS_ENTROPY:
         return cross_entropy(z, t, n, n_targets == 1, p, scale, dz)
-    elif code == Loss.HINGE:
-        return hinge(z, t, n, scale, dz)
-    elif code == Loss.PERCEPTRON:
-        return perceptron(z, t, n, scale, dz)
+    return gaussian_nll(z, t, n, scale, dz)

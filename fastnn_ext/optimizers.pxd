@@ -71,26 +71,46 @@ cdef inline void adam(
         w[i] = fma_(shrink, w[i], -(rate * m[i] / (sqrt_(v[i]) + epsilon)))
 
 
+# What a step's number and rate make of the hyperparameters: once a step, as powers take as long as
+# the update of some fifty parameters.
+cdef struct Pace:
+    double rate
+    double shrink                  # AdamW's decay of weights
+    double epsilon
+
+
+cdef inline Pace pace_of(const Settings* s, double rate, double t) noexcept nogil:
+    """For step number t, from 1."""
+    cdef Pace pace
+    cdef double root
+    pace.rate = rate
+    pace.shrink = 1 - rate * s.weight_decay
+    pace.epsilon = s.epsilon
+    if s.optimizer == Optimizer.ADAM or s.optimizer == Optimizer.ADAMW:
+        root = sqrt(1 - pow(s.beta_2, t))
+        pace.rate = rate * root / (1 - pow(s.beta_1, t))
+        pace.epsilon = s.epsilon * root
+    return pace
+
+
 cdef inline void update(
-    const Settings* s, real* w, const real* g, real* slots, Py_ssize_t n,
-    double rate, double t, bint decays
+    const Settings* s, const Pace* pace, real* w, const real* g, real* slots, Py_ssize_t n,
+    bint decays
 ) noexcept nogil:
-    """Step number t (from 1) of a run of n parameters; `slots` points at their first slot."""
-    cdef real* second = slots + s.n_params
-    cdef double root, shrink
+    """A run of n parameters; `slots` points at their first slot."""
+    cdef real rate = <real> pace.rate
+    cdef real epsilon = <real> pace.epsilon
     if s.optimizer == Optimizer.SGD:
         if s.momentum == 0:
-            sgd(w, g, n, <real> rate)
+            sgd(w, g, n, rate)
         elif s.nesterov:
-            nesterov(w, g, slots, n, <real> rate, <real> s.momentum)
+            nesterov(w, g, slots, n, rate, <real> s.momentum)
         else:
-            momentum(w, g, slots, n, <real> rate, <real> s.momentum)
+            momentum(w, g, slots, n, rate, <real> s.momentum)
     elif s.optimizer == Optimizer.ADAGRAD:
-        adagrad(w, g, slots, n, <real> rate, <real> s.epsilon)
+        adagrad(w, g, slots, n, rate, epsilon)
     elif s.optimizer == Optimizer.RMSPROP:
-        rmsprop(w, g, slots, n, <real> rate, <real> s.rho, <real> s.epsilon)
+        rmsprop(w, g, slots, n, rate, <real> s.rho, epsilon)
     elif s.optimizer == Optimizer.ADAM or s.optimizer == Optimizer.ADAMW:
-        root = sqrt(1 - pow(s.beta_2, t))
-        shrink = 1 - rate * s.weight_decay if decays else 1
-        adam(w, g, slots, second, n, <real> (rate * root / (1 - pow(s.beta_1, t))),
-             <real> shrink, <real> s.beta_1, <real> s.beta_2, <real> (s.epsilon * root))
+        adam(w, g, slots, slots + s.n_params, n, rate, <real> (pace.shrink if decays else 1),
+             <real> s.beta_1, <real> s.beta_2, epsilon)

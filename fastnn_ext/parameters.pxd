@@ -3,17 +3,23 @@
 Decisions
   a. A share is a run of whole parameter rows, cut by the flat buffer alone. What is summed over all
      rows (norm, penalty) is kept one number a row and added up in order by whoever needs it.
-  b. The gradient of a share is summed over all rows of the block by its one owner, and updated by
-     the same owner right away.
+  b. The gradient of some rows is summed over the whole block by their one owner and used at once:
+     it lives in a piece of the workspace that stays in the cache, and the full gradient is never
+     written. Only clipping by norm, a batch of several blocks, and a call that wants the gradient
+     itself keep it whole.
 """
 
 from libc.math cimport fabs
 
 from fastnn_ext.codes cimport Kind
 from fastnn_ext.dense cimport dense_weight_gradient, transpose
-from fastnn_ext.optimizers cimport update
+from fastnn_ext.optimizers cimport Pace, update
 from fastnn_ext.plan cimport Layer, Plan
 from fastnn_ext.real cimport real
+
+# Numbers in a piece (decision b).
+cdef enum:
+    PIECE = 24 * 1024
 
 
 cdef inline Py_ssize_t own_row(
@@ -34,7 +40,7 @@ cdef inline void finish_gradient(
     const Plan* plan, const Layer* layer, const real* w, real* g, double* sums, bint is_weight
 ) noexcept nogil:
     """One parameter row: penalties of the old weights, their slopes, clipping by value, and the
-    two sums that need all rows."""
+    two sums that need all rows: squared gradients, penalties."""
     cdef real l1 = <real> layer.l1
     cdef real l2 = <real> layer.l2
     cdef real limit = <real> plan.s.clip_value
@@ -55,62 +61,104 @@ cdef inline void finish_gradient(
     sums[plan.s.n_rows] = penalty
 
 
+cdef inline void gradient_of_rows(
+    const Plan* plan, const Layer* layer, const real* params, const real* work, real* g,
+    double* row_sums, Py_ssize_t n_rows, Py_ssize_t first, Py_ssize_t last, bint adds, bint ends
+) noexcept nogil:
+    """Gradient rows first..last of one layer into g; whole once the batch's last block `ends`."""
+    cdef Py_ssize_t k
+    dense_weight_gradient(plan, layer, work, g, n_rows, first, last, adds)
+    if ends and (layer.l1 > 0 or layer.l2 > 0 or plan.s.clip_value > 0 or plan.s.clip_norm > 0):
+        for k in range(first, last):
+            finish_gradient(plan, layer, params + layer.weights + k * layer.n_out,
+                            g + (k - first) * layer.n_out, row_sums + layer.first_row + k,
+                            k < layer.n_in)
+
+
+cdef inline void update_rows(
+    const Plan* plan, const Layer* layer, const Pace* pace, real* params, real* slots, real* work,
+    const real* g, Py_ssize_t first, Py_ssize_t last
+) noexcept nogil:
+    """The optimizer on rows first..last of one layer, whose gradient is g."""
+    cdef Py_ssize_t weights_end = last if last < layer.n_in else layer.n_in
+    cdef Py_ssize_t start = layer.weights + first * layer.n_out
+    cdef Py_ssize_t n = (last - first) * layer.n_out
+    cdef Py_ssize_t n_weights = (weights_end - first) * layer.n_out
+    if plan.s.weight_decay == 0:
+        update(&plan.s, pace, params + start, g, slots + start, n, False)
+    else:
+        update(&plan.s, pace, params + start, g, slots + start, n_weights, True)
+        update(&plan.s, pace, params + start + n_weights, g + n_weights,
+               slots + start + n_weights, n - n_weights, False)
+    if layer.transposed >= 0:
+        transpose(work + layer.transposed, params + layer.weights, layer, first, weights_end)
+
+
 cdef inline void gradients_of_share(
     const Plan* plan, const real* params, real* work, double* row_sums, Py_ssize_t n_rows,
-    bint begins, bint ends, int thread, int team
+    bint adds, bint ends, int thread, int team
 ) noexcept nogil:
-    """The block's part of the gradients of the thread's own parameter rows."""
+    """The block's part of the whole gradient, for the thread's own parameter rows."""
     cdef const Layer* layer
-    cdef real* g
-    cdef Py_ssize_t index, k, first, last
+    cdef Py_ssize_t index, first, last
     for index in range(plan.n_layers):
         layer = &plan.layers[index]
         if layer.kind != Kind.DENSE:
             continue
         first = own_row(plan, layer, thread, team)
         last = own_row(plan, layer, thread + 1, team)
-        if first >= last:
-            continue
-        g = work + plan.s.gradients + layer.weights
-        dense_weight_gradient(plan, layer, work, g, n_rows, first, last, begins)
-        if ends:
-            for k in range(first, last):
-                finish_gradient(plan, layer, params + layer.weights + k * layer.n_out,
-                                g + k * layer.n_out, row_sums + layer.first_row + k,
-                                k < layer.n_in)
+        if first < last:
+            gradient_of_rows(plan, layer, params, work,
+                             work + plan.s.gradients + layer.weights + first * layer.n_out,
+                             row_sums, n_rows, first, last, adds, ends)
 
 
 cdef inline void update_share(
-    const Plan* plan, real* params, real* slots, real* work, double rate, double t,
-    double clip, int thread, int team
+    const Plan* plan, const Pace* pace, real* params, real* slots, real* work, double clip,
+    int thread, int team
 ) noexcept nogil:
-    """The optimizer on the thread's own parameter rows, their gradients scaled by `clip`."""
+    """The optimizer on the thread's own parameter rows, with the whole gradient times `clip`."""
     cdef const Layer* layer
     cdef real* g
-    cdef Py_ssize_t index, i, first, last, weights_end, start
+    cdef Py_ssize_t index, i, first, last
     for index in range(plan.n_layers):
         layer = &plan.layers[index]
         if layer.kind != Kind.DENSE:
             continue
         first = own_row(plan, layer, thread, team)
         last = own_row(plan, layer, thread + 1, team)
-        weights_end = last if last < layer.n_in else layer.n_in
         if first >= last:
             continue
-        start = layer.weights + first * layer.n_out
-        g = work + plan.s.gradients + start
+        g = work + plan.s.gradients + layer.weights + first * layer.n_out
         if clip != 1:
             for i in range((last - first) * layer.n_out):
                 g[i] *= <real> clip
-        if first < weights_end:
-            update(&plan.s, params + start, g, slots + start,
-                   (weights_end - first) * layer.n_out, rate, t, True)
-            if layer.transposed >= 0:
-                transpose(work + layer.transposed, params + layer.weights, layer,
-                          first, weights_end)
-        if last > layer.n_in:
-            update(&plan.s, params + layer.bias, work + plan.s.gradients + layer.bias,
-                   slots + layer.bias, layer.n_out, rate, t, False)
+        update_rows(plan, layer, pace, params, slots, work, g, first, last)
+
+
+cdef inline void train_share(
+    const Plan* plan, const Pace* pace, real* params, real* slots, real* work, double* row_sums,
+    Py_ssize_t n_rows, int thread, int team
+) noexcept nogil:
+    """Gradient and optimizer on the thread's own parameter rows, piece by piece (decision b)."""
+    cdef const Layer* layer
+    cdef real* g = NULL
+    cdef Py_ssize_t index, first, last, piece, rows_in_piece
+    for index in range(plan.n_layers):
+        layer = &plan.layers[index]
+        if layer.kind != Kind.DENSE:
+            continue
+        first = own_row(plan, layer, thread, team)
+        last = own_row(plan, layer, thread + 1, team)
+        if first < last and g == NULL:  # the beginning of the share, and no other thread's
+            g = work + plan.s.gradients + layer.weights + first * layer.n_out
+        rows_in_piece = PIECE // layer.n_out if layer.n_out < PIECE else 1
+        while first < last:
+            piece = last if last - first < rows_in_piece else first + rows_in_piece
+            gradient_of_rows(plan, layer, params, work, g, row_sums, n_rows, first, piece,
+                             False, True)
+            update_rows(plan, layer, pace, params, slots, work, g, first, piece)
+            first = piece
 
 
 cdef inline void refresh_transposed(

@@ -42,6 +42,7 @@ cdef struct Settings:
     Py_ssize_t n_rows              # parameter rows: n_in + 1 of each DENSE layer with a bias
     Py_ssize_t gradients           # in work: (n_params,)
     Py_ssize_t block_rows          # rows that go through the network at a time
+    Py_ssize_t penalized           # 1: some layer has l1 or l2
     Py_ssize_t link                # codes.Activation that turns raw outputs into predictions
     Py_ssize_t loss                # codes.Loss
     Py_ssize_t optimizer           # codes.Optimizer

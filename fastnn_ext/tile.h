@@ -1,4 +1,4 @@
-/* The product c[rows, lanes] += a[rows, depth] b[depth, lanes], a with any strides.
+/* The product c[rows, lanes] = begin + a[rows, depth] b[depth, lanes], a with any strides.
  *
  * Decisions
  *   a. Register tiles: with 32 registers (AVX-512) 6 rows x 4 vectors, 8 x 3, 12 x 2 or 12 x 1, with
@@ -10,8 +10,10 @@
  *      every turn of the loop.
  *   d. Each element of c is one chain of fused products in the order of the depth, in every tile
  *      and in what is left over: its bits do not depend on where a tile begins.
- *   e. Rows are shared out evenly over tiles (10 rows are 5 + 5, not 6 + 4).
- *   f. The last vector of a row of b may reach past its end, also past the end of b: callers keep one
+ *   e. The sum begins with rows of any array: with c itself to add to it, with a bias (one row for
+ *      all, stride 0), or with zeros. That saves the passes that would write them into c first.
+ *   f. Rows are shared out evenly over tiles (10 rows are 5 + 5, not 6 + 4).
+ *   g. The last vector of a row of b may reach past its end, also past the end of b: callers keep one
  *      vector readable there. Of a row of c only `lanes` elements are written, or whole vectors
  *      where c is padded.
  */
@@ -63,10 +65,10 @@ static const int fn_tile_rows[] = {0, 12, 6};
 #define EACH_12(X) EACH_11(X) X(11)
 
 /* What a tile of m vectors does with its row i. `vec` is a vector, `any` one at any address. */
-#define BEGIN_1(i) vec c##i##_0 = *(const any *)(c + i * c_stride);
-#define BEGIN_2(i) BEGIN_1(i) vec c##i##_1 = *(const any *)(c + i * c_stride + n);
-#define BEGIN_3(i) BEGIN_2(i) vec c##i##_2 = *(const any *)(c + i * c_stride + 2 * n);
-#define BEGIN_4(i) BEGIN_3(i) vec c##i##_3 = *(const any *)(c + i * c_stride + 3 * n);
+#define BEGIN_1(i) vec c##i##_0 = *(const any *)(begin + i * begin_stride);
+#define BEGIN_2(i) BEGIN_1(i) vec c##i##_1 = *(const any *)(begin + i * begin_stride + n);
+#define BEGIN_3(i) BEGIN_2(i) vec c##i##_2 = *(const any *)(begin + i * begin_stride + 2 * n);
+#define BEGIN_4(i) BEGIN_3(i) vec c##i##_3 = *(const any *)(begin + i * begin_stride + 3 * n);
 #define READ_1 vec b0 = *(const any *)b;
 #define READ_2 READ_1 vec b1 = *(const any *)(b + n);
 #define READ_3 READ_2 vec b2 = *(const any *)(b + 2 * n);
@@ -83,8 +85,9 @@ static const int fn_tile_rows[] = {0, 12, 6};
 
 #define TILE(rows, vectors) \
     static void NAME(tile_##rows##x##vectors)( \
-        real *c, ptrdiff_t c_stride, const real *a, ptrdiff_t a_row, ptrdiff_t a_depth, \
-        const real *b, ptrdiff_t b_stride, ptrdiff_t depth) { \
+        real *c, ptrdiff_t c_stride, const real *begin, ptrdiff_t begin_stride, const real *a, \
+        ptrdiff_t a_row, ptrdiff_t a_depth, const real *b, ptrdiff_t b_stride, \
+        ptrdiff_t depth) { \
         enum { n = FN_VECTOR / sizeof(real) }; \
         EACH_##rows(BEGIN_##vectors) \
         for (; depth > 0; depth--, a += a_depth, b += b_stride) { \
