@@ -7,7 +7,8 @@ Decisions
      need the input z; for them the plan keeps it (`SLOPE_FROM_INPUT` in fastnn/plan.py).
   c. Comparisons are written so that a NaN passes through (relu(NaN) is NaN): a diverged network
      must show in its loss.
-  d. Numbers that are not whole are cast to `real`: a bare 0.5 would compute in double.
+  d. Numbers are cast to `real`, whole ones too: Cython writes a bare 1 as 1.0, and the formula
+     would be computed in double, at half the speed. A test looks for it in the machine code.
 """
 
 from fastnn_ext.codes cimport Activation
@@ -19,15 +20,15 @@ cdef inline real step(real z) noexcept nogil:
 
 
 cdef inline real sigmoid(real z) noexcept nogil:
-    return 1 / (1 + exp_(-z))
+    return <real> 1 / (<real> 1 + exp_(-z))
 
 
 cdef inline real sigmoid_slope(real y) noexcept nogil:
-    return y * (1 - y)
+    return y * (<real> 1 - y)
 
 
 cdef inline real tanh_slope(real y) noexcept nogil:
-    return 1 - y * y
+    return <real> 1 - y * y
 
 
 cdef inline real relu(real z) noexcept nogil:
@@ -72,11 +73,11 @@ cdef inline real softplus_slope(real y) noexcept nogil:
 
 
 cdef inline real softsign(real z) noexcept nogil:
-    return z / (1 + abs_(z))
+    return z / (<real> 1 + abs_(z))
 
 
 cdef inline real softsign_slope(real y) noexcept nogil:
-    return (1 - abs_(y)) * (1 - abs_(y))
+    return (<real> 1 - abs_(y)) * (<real> 1 - abs_(y))
 
 
 cdef inline real silu(real z) noexcept nogil:
@@ -85,12 +86,12 @@ cdef inline real silu(real z) noexcept nogil:
 
 cdef inline real silu_slope(real z) noexcept nogil:
     cdef real s = sigmoid(z)
-    return s * (1 + z * (1 - s))
+    return s * (<real> 1 + z * (<real> 1 - s))
 
 
 # P(N <= z) of a standard normal N.
 cdef inline real normal_cdf(real z) noexcept nogil:
-    return <real> 0.5 * (1 + erf_(z * <real> 0.7071067811865476))
+    return <real> 0.5 * (<real> 1 + erf_(z * <real> 0.7071067811865476))
 
 
 cdef inline real gelu(real z) noexcept nogil:
@@ -104,8 +105,8 @@ cdef inline real gelu_slope(real z) noexcept nogil:
 # tanh(softplus(z)) = n / (n + 2) with n = e**z * (e**z + 2); above 20 it is 1 in both precisions.
 cdef inline real mish_gate(real z) noexcept nogil:
     cdef real e = exp_(<real> 20 if z > 20 else z)
-    cdef real n = e * (e + 2)
-    return n / (n + 2)
+    cdef real n = e * (e + <real> 2)
+    return n / (n + <real> 2)
 
 
 cdef inline real mish(real z) noexcept nogil:
@@ -114,11 +115,11 @@ cdef inline real mish(real z) noexcept nogil:
 
 cdef inline real mish_slope(real z) noexcept nogil:
     cdef real gate = mish_gate(z)
-    return gate + z * (1 - gate * gate) * sigmoid(z)
+    return gate + z * (<real> 1 - gate * gate) * sigmoid(z)
 
 
 cdef inline real hard_sigmoid(real z) noexcept nogil:
-    cdef real y = larger(z / 6 + <real> 0.5, 0)
+    cdef real y = larger(z / <real> 6 + <real> 0.5, 0)
     return <real> 1 if y > 1 else y
 
 

@@ -20,7 +20,7 @@ from fastnn_ext.real cimport abs_, exp_, larger, log1p_, log_, real, sign, tanh_
 
 
 cdef inline real huber(real e, real delta) noexcept nogil:
-    return delta * (abs_(e) - delta / 2) if abs_(e) > delta else e * e / 2
+    return delta * (abs_(e) - delta / <real> 2) if abs_(e) > delta else e * e / <real> 2
 
 
 cdef inline real huber_slope(real e, real delta) noexcept nogil:
@@ -29,16 +29,16 @@ cdef inline real huber_slope(real e, real delta) noexcept nogil:
 
 cdef inline real log_cosh(real e) noexcept nogil:
     """|e| + log(1 + exp(-2 |e|)) - log 2, which cannot overflow; its slope is tanh."""
-    return abs_(e) + log1p_(exp_(-2 * abs_(e))) - <real> 0.6931471805599453
+    return abs_(e) + log1p_(exp_(<real> -2 * abs_(e))) - <real> 0.6931471805599453
 
 
 # Of e = output - target, where Koenker and Bassett have target - output.
 cdef inline real quantile(real e, real q) noexcept nogil:
-    return (1 - q) * e if e > 0 else -q * e
+    return (<real> 1 - q) * e if e > 0 else -q * e
 
 
 cdef inline real quantile_slope(real e, real q) noexcept nogil:
-    return 1 - q if e > 0 else (-q if e < 0 else <real> 0)
+    return <real> 1 - q if e > 0 else (-q if e < 0 else <real> 0)
 
 
 # With the rate exp(z).
@@ -60,7 +60,7 @@ cdef inline real poisson_softplus(real z, real t) noexcept nogil:
 
 cdef inline real poisson_softplus_slope(real z, real t) noexcept nogil:
     cdef real within = larger(z, -80)
-    return (1 - t / softplus(within)) * sigmoid(within)
+    return (<real> 1 - t / softplus(within)) * sigmoid(within)
 
 
 cdef inline real binary_cross_entropy(real z, real t) noexcept nogil:
@@ -76,7 +76,7 @@ cdef inline real side(real t) noexcept nogil:
 
 
 cdef inline real hinge(real z, real t) noexcept nogil:
-    return larger(1 - side(t) * z, 0)
+    return larger(<real> 1 - side(t) * z, 0)
 
 
 cdef inline real hinge_slope(real z, real t) noexcept nogil:
@@ -101,7 +101,7 @@ cdef inline void elementwise(
     if code == Loss.SQUARED_ERROR:
         for i in range(n):
             value[i] = (z[i] - t[i]) * (z[i] - t[i])
-            slope[i] = 2 * (z[i] - t[i])
+            slope[i] = <real> 2 * (z[i] - t[i])
     elif code == Loss.ABSOLUTE_ERROR:
         for i in range(n):
             value[i] = abs_(z[i] - t[i])
@@ -151,9 +151,9 @@ cdef inline double gaussian_nll(
     for i in range(m):
         e = z[i] - t[i]
         precision = exp_(-z[m + i])
-        value += (z[m + i] + e * e * precision) / 2
+        value += (z[m + i] + e * e * precision) / <real> 2
         dz[i] = e * precision * scale / m
-        dz[m + i] = (1 - e * e * precision) * scale / (2 * m)
+        dz[m + i] = (<real> 1 - e * e * precision) * scale / (2 * m)
     return value / m
 
 
@@ -177,10 +177,10 @@ cdef inline double cross_entropy(
         target_total = 0
         for i in range(n):
             target_total += t[i]
-        target_total = (1 - smoothing) * target_total + smoothing
+        target_total = (<real> 1 - smoothing) * target_total + smoothing
     for i in range(n):
         target = <real> (i == <Py_ssize_t> t[0]) if labels else t[i]
-        target = (1 - smoothing) * target + smoothing / n
+        target = (<real> 1 - smoothing) * target + smoothing / n
         value -= target * (z[i] - top)
         dz[i] = (target_total * dz[i] / total - target) * scale
     return value + target_total * log(<double> total)

@@ -55,7 +55,7 @@ cdef inline void rmsprop(
 ) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(n):
-        s[i] = fma_(rho, s[i], (1 - rho) * g[i] * g[i])
+        s[i] = fma_(rho, s[i], (<real> 1 - rho) * g[i] * g[i])
         w[i] -= rate * g[i] / (sqrt_(s[i]) + epsilon)
 
 
@@ -66,8 +66,8 @@ cdef inline void adam(
     """`shrink` is AdamW's decay of this step, 1 - rate * weight_decay; 1 for Adam."""
     cdef Py_ssize_t i
     for i in range(n):
-        m[i] = fma_(beta_1, m[i], (1 - beta_1) * g[i])
-        v[i] = fma_(beta_2, v[i], (1 - beta_2) * g[i] * g[i])
+        m[i] = fma_(beta_1, m[i], (<real> 1 - beta_1) * g[i])
+        v[i] = fma_(beta_2, v[i], (<real> 1 - beta_2) * g[i] * g[i])
         w[i] = fma_(shrink, w[i], -(rate * m[i] / (sqrt_(v[i]) + epsilon)))
 
 

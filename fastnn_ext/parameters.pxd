@@ -17,9 +17,10 @@ from fastnn_ext.optimizers cimport Pace, update
 from fastnn_ext.plan cimport Layer, Plan
 from fastnn_ext.real cimport real
 
-# Numbers in a piece (decision b).
+# Numbers in a piece (decision b), which is cut to whole squares of the transposed copy.
 cdef enum:
     PIECE = 24 * 1024
+    SQUARE = 16
 
 
 cdef inline Py_ssize_t own_row(
@@ -152,7 +153,7 @@ cdef inline void train_share(
         last = own_row(plan, layer, thread + 1, team)
         if first < last and g == NULL:  # the beginning of the share, and no other thread's
             g = work + plan.s.gradients + layer.weights + first * layer.n_out
-        rows_in_piece = PIECE // layer.n_out if layer.n_out < PIECE else 1
+        rows_in_piece = (PIECE // layer.n_out // SQUARE + 1) * SQUARE
         while first < last:
             piece = last if last - first < rows_in_piece else first + rows_in_piece
             gradient_of_rows(plan, layer, params, work, g, row_sums, n_rows, first, piece,

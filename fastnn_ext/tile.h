@@ -109,19 +109,57 @@ static const int fn_tile_rows[] = {0, 12, 6};
 #define NAMES_12(m) NAMES_8(m), NAME(tile_9x##m), NAME(tile_10x##m), NAME(tile_11x##m), \
     NAME(tile_12x##m)
 
+/* The numbers of two vectors of 16, 8, 4 or 2 in turn: of their lower and of their upper halves. */
+#define LOWER_16 {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23}
+#define UPPER_16 {8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31}
+#define LOWER_8 {0, 8, 1, 9, 2, 10, 3, 11}
+#define UPPER_8 {4, 12, 5, 13, 6, 14, 7, 15}
+#define LOWER_4 {0, 4, 1, 5}
+#define UPPER_4 {2, 6, 3, 7}
+#define LOWER_2 {0, 2}
+#define UPPER_2 {1, 3}
+
 #define real float
+#define integer int32_t
+#if FN_VECTOR == 64
+#define LOWER LOWER_16
+#define UPPER UPPER_16
+#elif FN_VECTOR == 32
+#define LOWER LOWER_8
+#define UPPER UPPER_8
+#else
+#define LOWER LOWER_4
+#define UPPER UPPER_4
+#endif
 #define NAME(x) fn_##x##f
 #define FMA FN_FMA_VECTORf
 #include "tile_body.h"
 #undef real
+#undef integer
+#undef LOWER
+#undef UPPER
 #undef NAME
 #undef FMA
 
 #define real double
+#define integer int64_t
+#if FN_VECTOR == 64
+#define LOWER LOWER_8
+#define UPPER UPPER_8
+#elif FN_VECTOR == 32
+#define LOWER LOWER_4
+#define UPPER UPPER_4
+#else
+#define LOWER LOWER_2
+#define UPPER UPPER_2
+#endif
 #define NAME(x) fn_##x
 #define FMA FN_FMA_VECTOR
 #include "tile_body.h"
 #undef real
+#undef integer
+#undef LOWER
+#undef UPPER
 #undef NAME
 #undef FMA
 

@@ -76,5 +76,48 @@ static void NAME(multiply_add)(
     }
 }
 
+/* A square of as many rows as a vector has numbers. Row i and the row half way after it, number by
+ * number in turn, become two rows; done log2 times, that transposes (H. Stone, "Parallel processing
+ * with the perfect shuffle", 1971). Each line of memory is read and written once: going through w by
+ * columns took 11 % of a training step at 1024 x 1024, where all rows share one set of the cache. */
+static inline void NAME(transpose_square)(real *t, ptrdiff_t t_stride, const real *w,
+                                          ptrdiff_t w_stride) {
+    enum { n = FN_VECTOR / sizeof(real) };
+    typedef integer mask __attribute__((vector_size(FN_VECTOR)));
+    vec rows[n], turned[n];
+#pragma GCC unroll 16
+    for (int i = 0; i < n; i++) rows[i] = *(const any *)(w + i * w_stride);
+#pragma GCC unroll 4
+    for (int times = 1; times < n; times *= 2) {
+#pragma GCC unroll 8
+        for (int i = 0; i < n / 2; i++) {
+            turned[2 * i] = __builtin_shuffle(rows[i], rows[i + n / 2], (mask)LOWER);
+            turned[2 * i + 1] = __builtin_shuffle(rows[i], rows[i + n / 2], (mask)UPPER);
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < n; i++) rows[i] = turned[i];
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < n; i++) *(any *)(t + i * t_stride) = rows[i];
+}
+
+/* t[columns, rows] = w[rows, columns] transposed */
+static void NAME(transpose)(real *t, ptrdiff_t t_stride, const real *w, ptrdiff_t w_stride,
+                            ptrdiff_t rows, ptrdiff_t columns) {
+    enum { n = FN_VECTOR / sizeof(real) };
+    for (ptrdiff_t i = 0; i < rows; i += n)
+        for (ptrdiff_t j = 0; j < columns; j += n) {
+            const real *from = w + i * w_stride + j;
+            real *to = t + j * t_stride + i;
+            if (i + n <= rows && j + n <= columns) {
+                NAME(transpose_square)(to, t_stride, from, w_stride);
+                continue;
+            }
+            for (ptrdiff_t k = 0; k < n && i + k < rows; k++)
+                for (ptrdiff_t m = 0; m < n && j + m < columns; m++)
+                    to[m * t_stride + k] = from[k * w_stride + m];
+        }
+}
+
 #undef vec
 #undef any
