@@ -11,6 +11,7 @@ import os
 import platform
 from pathlib import Path
 
+import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -80,7 +81,8 @@ def engine(level: str, flags: list[str]) -> Extension:
     return Extension(
         f"fastnn_ext.engine_{level}",
         [str(source)],
-        include_dirs=["fastnn_ext"],
+        include_dirs=["fastnn_ext", numpy.get_include()],
+        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
         extra_compile_args=COMMON + KERNEL + flags + THREADS,
         extra_link_args=THREADS,
         depends=HEADERS,

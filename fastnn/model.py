@@ -21,6 +21,7 @@ from fastnn.losses import Loss
 from fastnn.optimizers import Optimizer
 from fastnn.plan import Plan, compile_plan, table, views
 from fastnn.training import OptimizerState, run_epochs
+from fastnn_ext.engine import Predictor
 
 Array = NDArray[Any]
 
@@ -69,6 +70,18 @@ class Sequential:
         self._parameters: Array | None = None
         self._state: OptimizerState | None = None
         self._plans: dict[Loss | None, Plan] = {}
+        self._short: Predictor | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_short": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """The kernels want parameters where `native.aligned` puts them, which pickle forgets."""
+        self.__dict__.update(state)
+        if self._parameters is not None:
+            stored = self._parameters
+            self._parameters = native.aligned(len(stored), self.dtype)
+            self._parameters[:] = stored
 
     # ---- building and looking inside ----
 
@@ -371,8 +384,20 @@ class Sequential:
         ValueError
             If the network has no weights yet, or X is not what it was built for.
         """
+        if self._short is not None and n_threads is None:
+            out = self._short(X, check_finite)
+            if out is not None:
+                return out
         plan = self._plan()
-        return native.predict(plan, self._built(), self._features(X, check_finite), n_threads)
+        features = self._features(X, check_finite)
+        if self._short is None:
+            self._short = native.small_predictor(self._compile, self._built())
+        return native.predict(plan, self._built(), features, n_threads)
+
+    def _compile(self, batch_size: int) -> Plan:
+        """A plan for predicting a few rows at a time."""
+        assert self.n_features_in is not None
+        return compile_plan(self.layers, self.n_features_in, self.dtype, batch_size=batch_size)
 
     def evaluate(
         self,

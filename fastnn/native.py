@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import mmap
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +15,7 @@ from fastnn import threads
 from fastnn.job import Job
 from fastnn.plan import CACHE_LINE, Plan, compile_plan
 from fastnn_ext import engine
+from fastnn_ext.engine import Predictor
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -20,11 +24,23 @@ Floats = NDArray[np.float64]
 CLOCK_FLOPS = 1e6
 
 
+# Buffers from this size on ask for huge pages, which spare a product over many rows of weights a
+# miss of the address cache for each.
+HUGE_PAGE = 2 * 2**20
+
+
 def aligned(size: int, dtype: np.dtype[Any]) -> Array:
     """Zeros that begin on a cache line, with another readable behind them: the kernels read whole
     vectors."""
-    raw = np.zeros(size * dtype.itemsize + 2 * CACHE_LINE, np.uint8)
-    start = -raw.ctypes.data % CACHE_LINE
+    n_bytes = size * dtype.itemsize + 2 * CACHE_LINE
+    if n_bytes < 2 * HUGE_PAGE or not hasattr(mmap, "MADV_HUGEPAGE"):
+        raw = np.zeros(n_bytes, np.uint8)
+    else:
+        memory = mmap.mmap(-1, n_bytes + HUGE_PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        with contextlib.suppress(OSError):  # a kernel may be built without huge pages
+            memory.madvise(mmap.MADV_HUGEPAGE)
+        raw = np.frombuffer(memory, np.uint8)
+    start = -raw.ctypes.data % (CACHE_LINE if n_bytes < 2 * HUGE_PAGE else HUGE_PAGE)
     return raw[start : start + size * dtype.itemsize].view(dtype)
 
 
@@ -111,6 +127,20 @@ def loss_and_gradients(
     losses, _ = trainer.run(0, np.zeros(1), 0, np.inf, updates=False, drops=training)
     start = int(trainer.plan.settings["gradients"][0])
     return float(losses[0]), trainer.buffers.work[start : start + len(params)].copy()
+
+
+# Work of a call that takes the short way: as long as starting a second thread pays.
+SMALL_FLOPS = 2e6
+SMALL_ROWS = 256
+
+
+def small_predictor(compiled: Callable[[int], Plan], params: Array) -> Predictor:
+    """The short way for predictions of few rows, bound to these parameters."""
+    plan = compiled(1)
+    rows = min(max(int(SMALL_FLOPS * 3 / plan.flops_per_row), 1), SMALL_ROWS)
+    plan = compiled(rows)
+    work = aligned(plan.work_size, plan.dtype)
+    return Predictor(plan.layers, plan.buffers, plan.settings, params, work)
 
 
 def predict(plan: Plan, params: Array, X: Array, n_threads: int | None) -> Array:

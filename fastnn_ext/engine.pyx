@@ -1,4 +1,5 @@
-"""The training loop and prediction. Written once, compiled once per instruction-set level.
+"""The training loop, and the functions that Python calls. Written once, compiled once per level of
+instructions.
 
 Decisions
   a. The loop is a plain function of its arguments: a plan, flat buffers, a position. It holds no
@@ -19,10 +20,10 @@ Decisions
 
 from cython.parallel cimport parallel, threadid
 from libc.math cimport isfinite, sqrt
-from libc.string cimport memcpy
+cimport numpy as cnp
 
-from fastnn_ext.activations cimport activate, scale_by_slope, softmax
-from fastnn_ext.codes cimport Activation, Purpose
+from fastnn_ext.activations cimport activate, scale_by_slope
+from fastnn_ext.codes cimport Purpose
 from fastnn_ext.network cimport backward, forward, gather
 from fastnn_ext.objective cimport Rows, batch_total, losses_of_rows, ordered_sum
 from fastnn_ext.optimizers cimport Pace, pace_of
@@ -33,6 +34,7 @@ from fastnn_ext.parameters cimport (
     update_share,
 )
 from fastnn_ext.plan cimport Buffer, Layer, Plan, Settings
+from fastnn_ext.prediction cimport predict_rows
 from fastnn_ext.random cimport shuffle as shuffle_rows, stream
 from fastnn_ext.real cimport real
 
@@ -44,7 +46,10 @@ cdef extern from "threads.h" nogil:
     void fn_wait(fn_barrier* barrier, int team)
     double fn_seconds()
     int fn_team_size()
+    int fn_swap(int* flag, int value)
     int fn_max_threads()
+
+cnp.import_array()
 
 # The rows of one call. Their dtype is the call's `real`, which a struct cannot say.
 cdef struct Data:
@@ -188,49 +193,6 @@ cdef void start_team(
             run_steps(plan, data, params, slots, work, run, threadid(), fn_team_size())
 
 
-# ---- prediction --------------------------------------------------------------------------------
-
-cdef inline void apply_link(const Plan* plan, real* row) noexcept nogil:
-    """Raw outputs of one row into predictions."""
-    if plan.s.link == Activation.SOFTMAX:
-        softmax(row, plan.s.n_outputs)
-    else:
-        activate(plan.s.link, <real> 0, row, plan.s.n_outputs)
-
-
-cdef void predict_rows(
-    const Plan* plan, const Data* data, const real* params, real* work, real* out,
-    double* row_losses, int thread, int team
-) noexcept nogil:
-    """The thread's share of all rows, through its own slice of the workspace. Row losses are
-    wanted where `row_losses` is not NULL."""
-    cdef const Buffer* x = &plan.buffers[0]
-    cdef const Buffer* y = &plan.buffers[plan.layers[plan.n_layers - 1].output]
-    cdef Py_ssize_t slice_first = plan.s.block_rows * thread // team
-    cdef Py_ssize_t slice_rows = plan.s.block_rows * (thread + 1) // team - slice_first
-    cdef Py_ssize_t last = data.n // team * (thread + 1) + data.n % team * (thread + 1) // team
-    cdef Py_ssize_t row = data.n // team * thread + data.n % team * thread // team
-    cdef Rows rows = Rows(NULL, NULL, NULL, 1)
-    cdef Py_ssize_t n, r
-    cdef real* outputs
-    while row < last:
-        n = last - row if last - row < slice_rows else slice_rows
-        for r in range(n):
-            memcpy(work + x.values + (slice_first + r) * x.stride,
-                   <const real*> data.X + (row + r) * x.width, x.width * sizeof(real))
-        forward(plan, params, work, slice_first, slice_first + n, 0, 0, False)
-        outputs = work + y.values + slice_first * y.stride
-        if row_losses != NULL:
-            rows.y = <const real*> data.y + row * plan.s.n_targets
-            losses_of_rows(plan, &rows, outputs, work + y.gradient + slice_first * y.stride,
-                           y.stride, row_losses + row, n)
-        for r in range(n):
-            outputs = work + y.values + (slice_first + r) * y.stride
-            apply_link(plan, outputs)
-            memcpy(out + (row + r) * y.width, outputs, y.width * sizeof(real))
-        row += n
-
-
 # ---- what Python calls -------------------------------------------------------------------------
 
 cdef inline Plan as_plan(
@@ -308,23 +270,95 @@ def predict(
     """Fill `out` (n, n_outputs) with predictions and, where given with y, `row_losses` (n,) with
     the loss of each row. n_threads is at most the plan's block_rows."""
     cdef Plan plan = as_plan(layers, buffers, settings)
-    cdef Data data
-    cdef double* losses = NULL if row_losses is None else &row_losses[0]
-    data.X = &X[0, 0]
-    data.y = NULL
+    cdef const real* targets = NULL
+    cdef double* losses = NULL
     if y is not None:
-        data.y = &y[0, 0]
-    data.sample_weight = NULL
-    data.n = X.shape[0]
-    data.batch_size = X.shape[0]
-    data.shuffles = False
+        targets = &y[0, 0]
+        losses = &row_losses[0]
     with nogil:
         if n_threads == 1:
-            predict_rows(&plan, &data, &params[0], &work[0], &out[0, 0], losses, 0, 1)
+            predict_rows(&plan, &params[0], &work[0], &X[0, 0], targets, X.shape[0], &out[0, 0],
+                         losses, 0, 1)
         else:
             with parallel(num_threads=n_threads):
-                predict_rows(&plan, &data, &params[0], &work[0], &out[0, 0], losses,
-                             threadid(), fn_team_size())
+                predict_rows(&plan, &params[0], &work[0], &X[0, 0], targets, X.shape[0],
+                             &out[0, 0], losses, threadid(), fn_team_size())
+
+
+cdef inline bint all_finite(const real* x, Py_ssize_t n) noexcept nogil:
+    """Whether no number is infinite or NaN: 0 * x is 0 for all others."""
+    cdef real total = 0
+    cdef Py_ssize_t i
+    for i in range(n):
+        total += x[i] * 0
+    return total == 0
+
+
+cdef class Predictor:
+    """Prediction for calls so small that looking at their arguments would take longer than the
+    answer: everything is bound beforehand, no view is made, no thread is started, and the GIL is
+    kept.
+
+    `predictor(X, check_finite)` answers for an array of the network's dtype and width, C-contiguous
+    and of at most the plan's block_rows rows; it returns None for anything else, which then has to
+    take the way with all checks.
+    """
+
+    cdef Plan plan
+    cdef void* params
+    cdef void* work
+    cdef int type_number
+    cdef int busy
+    cdef object kept
+
+    def __init__(self, const Layer[::1] layers, const Buffer[::1] buffers,
+                 const Settings[::1] settings, cnp.ndarray params, cnp.ndarray work):
+        self.plan = as_plan(layers, buffers, settings)
+        self.params = cnp.PyArray_DATA(params)
+        self.work = cnp.PyArray_DATA(work)
+        self.type_number = cnp.PyArray_TYPE(params)
+        self.kept = (layers, buffers, params, work)
+
+    def __call__(self, X, check_finite):
+        cdef cnp.npy_intp[2] shape
+        cdef cnp.ndarray x, out
+        cdef bint checked = check_finite is True
+        cdef bint done
+        if not checked and check_finite is not False:
+            return None
+        if not cnp.PyArray_CheckExact(X):
+            return None
+        x = <cnp.ndarray> X
+        if cnp.PyArray_TYPE(x) != self.type_number or cnp.PyArray_NDIM(x) != 2:
+            return None
+        shape[0] = cnp.PyArray_DIM(x, 0)
+        shape[1] = self.plan.s.n_outputs
+        if not 0 < shape[0] <= self.plan.s.block_rows or not cnp.PyArray_ISCARRAY_RO(x):
+            return None
+        if cnp.PyArray_DIM(x, 1) != self.plan.s.n_features or fn_swap(&self.busy, 1):
+            return None
+        try:
+            out = cnp.PyArray_EMPTY(2, shape, self.type_number, 0)
+            if self.type_number == cnp.NPY_FLOAT:
+                done = answered(self, <const float*> cnp.PyArray_DATA(x),
+                                <float*> cnp.PyArray_DATA(out), shape[0], checked)
+            else:
+                done = answered(self, <const double*> cnp.PyArray_DATA(x),
+                                <double*> cnp.PyArray_DATA(out), shape[0], checked)
+        finally:
+            fn_swap(&self.busy, 0)
+        return out if done else None
+
+
+cdef inline bint answered(
+    Predictor self, const real* X, real* out, Py_ssize_t n, bint check_finite
+) noexcept:
+    """Predictions of n rows; false where X does not pass the check."""
+    if check_finite and not all_finite(X, n * self.plan.s.n_features):
+        return False
+    predict_rows(&self.plan, <const real*> self.params, <real*> self.work, X, <const real*> NULL,
+                 n, out, NULL, 0, 1)
+    return True
 
 
 def shuffled(Py_ssize_t[::1] order, Py_ssize_t seed, Py_ssize_t epoch):

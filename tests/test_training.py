@@ -1,6 +1,9 @@
 """Whole training runs, native against reference, in float64: every optimizer, schedule and
 regularizer over 200 steps. A wrong bias correction or a shuffled row shows here."""
 
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -224,3 +227,33 @@ def test_evaluate_is_loss_of_predict(rng, dtype):
     assert net.loss_and_gradients(X, y, sample_weight=weight)[0] == pytest.approx(
         scores["loss"], rel=1e-5
     )
+
+
+def test_short_way_of_small_predictions(rng, dtype):
+    """Bound beforehand, for arrays that need no conversion; it sees later changes of the weights,
+    refuses what is wrong, and is left behind by pickle."""
+    net = fn.Sequential(fn.Dense(9, "tanh"), fn.Dense(2, "softmax"), seed=0, dtype=dtype).build(4)
+    X = rng.normal(size=(3, 4)).astype(dtype)
+    first = net.predict(X)
+    assert net._short is not None
+    assert (net._short(X, True) == first).all()
+    for other in (X[:, ::-1], X[:, :3].copy(), np.asfortranarray(X), X.astype("f2"), X.tolist()):
+        assert net._short(other, True) is None
+    X[1, 2] = np.nan
+    assert net._short(X, True) is None
+    with pytest.raises(ValueError, match="X: expected finite numbers"):
+        net.predict(X)
+    assert np.isnan(net.predict(X, check_finite=False)[1]).all()
+    net.parameters[:] = 0
+    assert (net.predict(np.ones((1, 4), dtype)) == 0.5).all()
+    again = pickle.loads(pickle.dumps(net))
+    assert (again.predict(np.ones((1, 4), dtype)) == 0.5).all()
+
+
+def test_predictions_from_many_threads_at_once(rng):
+    net = fn.Sequential(fn.Dense(64, "gelu"), fn.Dense(3), seed=0).build(20)
+    X = rng.normal(size=(200, 20)).astype(np.float32)
+    wanted = net.predict(X)
+    with ThreadPoolExecutor(4) as pool:
+        rows = pool.map(lambda i: net.predict(X[i % 200 : i % 200 + 1]), range(2000))
+        assert all((row == wanted[i % 200]).all() for i, row in enumerate(rows))
