@@ -137,7 +137,7 @@ SMALL_ROWS = 256
 def small_predictor(compiled: Callable[[int], Plan], params: Array) -> Predictor:
     """The short way for predictions of few rows, bound to these parameters."""
     plan = compiled(1)
-    rows = min(max(int(SMALL_FLOPS * 3 / plan.flops_per_row), 1), SMALL_ROWS)
+    rows = min(max(int(SMALL_FLOPS / plan.forward_flops_per_row), 1), SMALL_ROWS)
     plan = compiled(rows)
     work = aligned(plan.work_size, plan.dtype)
     return Predictor(plan.layers, plan.buffers, plan.settings, params, work)
@@ -166,7 +166,7 @@ def _predict(
 ) -> Array:
     out = np.empty((len(X), plan.n_outputs), plan.dtype)
     rows = min(plan.block_rows, len(X))
-    n_threads = threads.choose(n_threads, plan.flops_per_row / 3 * len(X), rows)
+    n_threads = threads.choose(n_threads, plan.forward_flops_per_row * len(X), rows)
     work = aligned(plan.work_size, plan.dtype)
     engine.predict(
         plan.layers, plan.buffers, plan.settings, params, work, X, y, out, row_losses, n_threads

@@ -37,6 +37,9 @@ BLOCK_BYTES = 32 * 2**20
 BLOCK_FLOPS = 2e9
 FEWEST_BLOCK_ROWS = 32
 
+# Without training nothing is kept for a way back, so a block need only fill the inner caches.
+PREDICTION_ROWS = 512
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -47,6 +50,7 @@ class Plan:
     settings: NDArray[Any]
     dtype: np.dtype[Any]
     n_slots: int
+    predicts_only: bool
 
     @property
     def n_params(self) -> int:
@@ -66,15 +70,25 @@ class Plan:
     @cached_property
     def work_size(self) -> int:
         """Numbers in the workspace."""
-        return int(self.settings["gradients"][0]) + self.n_params
+        gradients = 0 if self.predicts_only else self.n_params
+        return int(self.settings["gradients"][0]) + gradients
 
     @cached_property
     def flops_per_row(self) -> float:
         """Arithmetic of a training step per row: three products of each weight matrix, less the
         input gradient where none is needed."""
-        dense = self.layers[self.layers["kind"] == Kind.DENSE]
+        dense = self.layers[self._is_dense]
         sizes = dense["n_in"] * dense["n_out"]
         return float(np.sum(sizes * np.where(dense["transposed"] == NONE, 4, 6)))
+
+    @cached_property
+    def forward_flops_per_row(self) -> float:
+        """Arithmetic of a prediction per row."""
+        return float(2 * np.sum(self.layers["n_in"] * self.layers["n_out"], where=self._is_dense))
+
+    @property
+    def _is_dense(self) -> NDArray[np.bool_]:
+        return np.asarray(self.layers["kind"] == Kind.DENSE)
 
     def __str__(self) -> str:
         rows = [
@@ -192,7 +206,7 @@ def compile_plan(
     loss: Loss | None = None,
     optimizer: Optimizer | None = None,
     n_targets: int = 1,
-    batch_size: int = BLOCK_ROWS,
+    batch_size: int = PREDICTION_ROWS,
 ) -> Plan:
     """The plan of a network; without a loss, one that can only predict.
 
@@ -208,7 +222,7 @@ def compile_plan(
     outputs = _fold_layers(fold, layers, fold.new_buffer(n_features))
     link = _split_link(fold, layers, loss)
     _mark_sums(fold)
-    needed = _gradient_buffers(fold)
+    needed = _gradient_buffers(fold) if loss is not None else set()
     line = CACHE_LINE // dtype.itemsize
     strides = [-(-width // line) * line for width in fold.widths]
     # Python's integers do not overflow: sizes are known to be addressable before any is stored.
@@ -241,7 +255,7 @@ def compile_plan(
         "penalized": any(row.get("l1") or row.get("l2") for row in fold.rows),
     }.items():  # fmt: skip
         settings[name] = value
-    return Plan(rows, buffers, settings, dtype, optimizer.n_slots if optimizer else 0)
+    return Plan(rows, buffers, settings, dtype, optimizer.n_slots if optimizer else 0, loss is None)
 
 
 def _flat(layers: tuple[Layer, ...]) -> list[Layer]:

@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fastnn as fn
-from fastnn.activations import NAMES
-from fastnn.losses import resolve
+from fastnn.losses import HEADS, resolve
 from fastnn.optimizers import CLASSES
 from fastnn.plan import CACHE_LINE, check_tiling, compile_plan
 from fastnn_ext.codes import SETTINGS, Kind
 
 FLOAT = np.dtype("f4")
+LOSS = fn.losses.SquaredError()
 
 
 def test_rows_of_a_small_network():
@@ -25,7 +25,8 @@ def test_rows_of_a_small_network():
 
 
 def test_input_gradient_only_where_parameters_lie_before():
-    plan = compile_plan((fn.Dropout(0.1), fn.Dense(4), fn.Dropout(0.1), fn.Dense(2)), 3, FLOAT)
+    layers = (fn.Dropout(0.1), fn.Dense(4), fn.Dropout(0.1), fn.Dense(2))
+    plan = compile_plan(layers, 3, FLOAT, loss=LOSS)
     assert (plan.buffers["gradient"] >= 0).tolist() == [False, False, True, True, True]
     assert (plan.layers["transposed"] >= 0).tolist() == [False, False, False, True]
 
@@ -42,12 +43,15 @@ def test_first_gradient_sets_and_later_ones_add():
 
 
 @given(
-    st.lists(st.tuples(st.integers(1, 50), st.sampled_from(NAMES[:-1])), min_size=1, max_size=5),
+    st.lists(
+        st.tuples(st.integers(1, 50), st.sampled_from(sorted(HEADS["squared_error"]))),
+        min_size=1, max_size=5,
+    ),
     st.integers(1, 50), st.integers(1, 5000), st.sampled_from(["f4", "f8"]),
 )  # fmt: skip
 def test_buffers_tile_the_workspace(widths, n_features, batch_size, dtype):
     layers = tuple(fn.Dense(units, name) for units, name in widths)
-    plan = compile_plan(layers, n_features, np.dtype(dtype), batch_size=batch_size)
+    plan = compile_plan(layers, n_features, np.dtype(dtype), loss=LOSS, batch_size=batch_size)
     rows = plan.block_rows
     assert 1 <= rows <= batch_size
     pieces = []
@@ -69,6 +73,14 @@ def test_buffers_tile_the_workspace(widths, n_features, batch_size, dtype):
         assert start == end
         end = start + size
     assert end == plan.work_size
+
+
+def test_a_plan_for_predicting_keeps_nothing_for_a_way_back():
+    plan = compile_plan((fn.Dense(100, "tanh"), fn.Dense(2)), 30, FLOAT)
+    assert (plan.buffers["gradient"] < 0).all()
+    assert (plan.layers["transposed"] < 0).all()
+    assert plan.work_size == plan.block_rows * plan.buffers["stride"].sum()
+    assert plan.forward_flops_per_row == 2 * (30 * 100 + 100 * 2)
 
 
 def test_a_gap_is_found():
