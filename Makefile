@@ -28,7 +28,7 @@ build/debug:
 	FASTNN_DEBUG=1 $(PYTHON) -m pip install -q --no-deps --no-build-isolation --target $@ .
 
 debug: build/debug   ## all tests with Cython's bounds checks
-	PYTHONPATH=build/debug $(PYTEST)
+	PYTHONPATH=build/debug $(PYTEST) -m "not optimized"
 
 SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 build/sanitize:
@@ -40,7 +40,7 @@ build/sanitize:
 sanitize: build/sanitize   ## the kernels' tests under address and undefined-behaviour sanitizers
 	PYTHONPATH=build/sanitize PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 \
 	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
-	$(PYTEST) -m "not process"
+	$(PYTEST) -m "not process and not optimized"
 
 wheel:          ## sdist, and a wheel made from it, repaired to manylinux where patchelf is there
 	$(PYTHON) -m build
