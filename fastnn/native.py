@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import mmap
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -82,7 +83,8 @@ class Trainer:
         self._done = np.zeros(1, np.intp)
         rows = min(job.batch_size, self.plan.block_rows)
         self.flops_per_step = self.plan.flops_per_row * job.batch_size
-        self.n_threads = threads.choose(n_threads, self.plan.flops_per_row * rows, rows)
+        most = threads.choose(n_threads, self.plan.flops_per_row * rows, rows)
+        self.team = threads.Team(most, fixed=n_threads is not None)
         if job.shuffle == "once":
             engine.shuffled(self.buffers.order, job.seed, job.first_epoch)
 
@@ -104,6 +106,8 @@ class Trainer:
         """See `job.Trainer`. Without `updates`, gradients stay in the workspace."""
         job, plan, buffers = self.job, self.plan, self.buffers
         losses, totals = np.empty(len(rates)), np.empty(len(rates))
+        n_threads, limit = self.team.size()
+        began = time.perf_counter()
         self._done[0] = 0
         engine.train(
             plan.layers, plan.buffers, plan.settings,
@@ -111,9 +115,10 @@ class Trainer:
             buffers.order, buffers.row_losses, buffers.row_sums, rates, losses, totals,
             self._done,
             job.batch_size, job.shuffle == "epoch", first_step, job.first_epoch,
-            job.first_step + first_step, optimizer_step, updates, drops, seconds,
-            max(1, int(CLOCK_FLOPS / self.flops_per_step)), self.n_threads,
+            job.first_step + first_step, optimizer_step, updates, drops, min(seconds, limit),
+            max(1, int(CLOCK_FLOPS / self.flops_per_step)), n_threads,
         )  # fmt: skip
+        self.team.record(n_threads, self.done, time.perf_counter() - began)
         return losses[: self.done], totals[: self.done]
 
 

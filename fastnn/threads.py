@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import time
 import warnings
 from pathlib import Path
 
@@ -47,6 +49,47 @@ def limit() -> int:
         return int(named)
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return min(n for n in (engine.max_threads(), affinity, _cgroup_quota()) if n is not None)
+
+
+# A trial of one number of threads takes this long, and trials come round this often: less than one
+# per cent of the time.
+TRIAL_SECONDS = 0.003
+SECONDS_BETWEEN_TRIALS = 1.0
+
+
+class Team:
+    """How many threads a long run uses, by trying: as many as were chosen, or one.
+
+    What a second thread gains depends on what else runs on the machine, and that changes: beside a
+    busy process, a step that takes 25 us on two free cores took 397 on two threads and 32 on one.
+    Results do not depend on the number, so it may change at any step.
+    """
+
+    def __init__(self, most: int, fixed: bool) -> None:
+        self.candidates = [most] if fixed or most == 1 else [1, most]
+        self.best = most
+        self._spent: dict[int, float] = {}
+        self._made: dict[int, int] = {}
+        self._next_trial = 0.0
+
+    def size(self) -> tuple[int, float]:
+        """Threads for the next call, and how long it may take at most."""
+        if len(self.candidates) == 1:
+            return self.best, math.inf
+        if time.perf_counter() >= self._next_trial:
+            for n in self.candidates:
+                if self._spent.get(n, 0.0) < TRIAL_SECONDS:
+                    return n, TRIAL_SECONDS
+            self.best = min(self.candidates, key=lambda n: self._spent[n] / self._made[n])
+            self._spent, self._made = {}, {}
+            self._next_trial = time.perf_counter() + SECONDS_BETWEEN_TRIALS
+        return self.best, math.inf
+
+    def record(self, n: int, steps: int, seconds: float) -> None:
+        """What a call of `size` n has made."""
+        if steps and time.perf_counter() >= self._next_trial:
+            self._spent[n] = self._spent.get(n, 0.0) + seconds
+            self._made[n] = self._made.get(n, 0) + steps
 
 
 def choose(n_threads: int | None, flops: float, rows: int) -> int:

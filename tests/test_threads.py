@@ -208,3 +208,41 @@ def test_import_is_quick_and_takes_no_threads():
         assert loaded == "[]", err
         times.append(float(seconds))
     assert min(times) < 0.35
+
+
+def test_team_takes_what_measures_faster():
+    """Trials of each number come first and come back; the faster one is used between them."""
+    for speed, wanted in (({1: 100, 4: 250}, 4), ({1: 100, 4: 30}, 1)):
+        team = threads.Team(4, fixed=False)
+        tried = []
+        for _ in range(4):
+            n, limit = team.size()
+            if limit == np.inf:
+                break
+            tried.append(n)
+            team.record(n, speed[n], 0.004)
+        assert sorted(tried) == [1, 4]
+        assert team.best == wanted
+        assert team.size() == (wanted, np.inf)
+        team._next_trial = 0
+        assert team.size()[1] == threads.TRIAL_SECONDS
+
+
+def test_team_of_a_fixed_number_makes_no_trials():
+    assert threads.Team(3, fixed=True).size() == (3, np.inf)
+    assert threads.Team(1, fixed=False).size() == (1, np.inf)
+
+
+def test_changing_teams_do_not_change_bits(monkeypatch):
+    """Trials in every call: numbers of threads change all the time."""
+    run = {
+        "layers": [fn.Dense(64, "tanh"), fn.Dense(1)], "n": 3000, "n_features": 30, "dtype": "f4",
+        "batch_size": 300, "optimizer": optimizers.Adam(), "weighted": False,
+    }  # fmt: skip
+    wanted = trained(run, 1)
+    monkeypatch.setattr(threads, "SECONDS_BETWEEN_TRIALS", 0.0)
+    monkeypatch.setattr(threads, "TRIAL_SECONDS", 1e-5)
+    monkeypatch.setattr(threads, "FLOPS_PER_THREAD", 1.0)
+    monkeypatch.setattr(threads, "limit", lambda: 2)
+    for got, want in zip(trained(run, None), wanted, strict=True):
+        assert (got == want).all()

@@ -1,0 +1,81 @@
+"""The arrays that every peer is given: inputs, targets, initial weights; and NumPy's own answer."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import numpy as np
+from cases import Case, Net
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Weights = list[tuple[Array, Array]]
+
+LEARNING_RATE = {"sgd": 0.01, "momentum": 0.01, "adam": 1e-3}
+MOMENTUM = 0.9
+BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
+
+
+def _rng(text: str) -> np.random.Generator:
+    return np.random.default_rng(zlib.crc32(text.encode()))
+
+
+def initial_weights(net: Net, dtype: str) -> Weights:
+    """(w, b) of each layer, w of shape (n_in, n_out): normal, variance 2 / (n_in + n_out)."""
+    rng = _rng(f"weights of {net}")
+    return [
+        ((rng.standard_normal(shape) * np.sqrt(2 / sum(shape))).astype(dtype),
+         np.zeros(shape[1], dtype))
+        for shape in net.shapes
+    ]  # fmt: skip
+
+
+def arrays(case: Case) -> tuple[Array, Array]:
+    """X (rows, n_in) and y: (rows, n_out) numbers, (rows, 1) zeros and ones, or (rows,) labels.
+
+    A random linear map and noise: something to learn that cannot be learned by heart, so that
+    gradients stay normal numbers for as long as a measurement takes.
+    """
+    net, rng = case.net, _rng(case.name)
+    n_in, n_out = net.widths[0], net.widths[-1]
+    X = rng.standard_normal((case.rows, n_in), np.float32).astype(case.dtype)
+    signal = X @ rng.standard_normal((n_in, n_out)).astype(case.dtype) / np.sqrt(n_in)
+    signal += rng.standard_normal(signal.shape)
+    if net.loss == "cross-entropy":
+        return X, signal.argmax(axis=1)
+    return X, ((signal > 0) if net.loss == "binary" else signal).astype(case.dtype)
+
+
+def forward(net: Net, weights: Weights, X: Array) -> Array:
+    """Outputs of the net by plain NumPy: numbers or probabilities."""
+    a = X
+    for w, b in weights[:-1]:
+        a = a @ w
+        a += b
+        if net.activation == "tanh":
+            np.tanh(a, out=a)
+        else:
+            np.maximum(a, 0, out=a)
+    w, b = weights[-1]
+    z: Array = a @ w
+    z += b
+    if net.loss == "binary":
+        return 1 / (1 + np.exp(-z))
+    if net.loss == "cross-entropy":
+        z -= z.max(axis=1, keepdims=True)
+        np.exp(z, out=z)
+        z /= z.sum(axis=1, keepdims=True)
+    return z
+
+
+def mean_loss(net: Net, outputs: Array, y: Array) -> float:
+    """The loss that training lowers, from a net's outputs."""
+    out = np.asarray(outputs, np.float64)
+    if net.loss == "squared":
+        return float(np.square(out - y.reshape(out.shape)).mean())
+    tiny = 1e-7  # float32 probabilities round to 0 and 1
+    if net.loss == "cross-entropy":
+        return float(-np.log(np.maximum(out[np.arange(len(y)), y], tiny)).mean())
+    p = np.where(y.reshape(out.shape) > 0, out, 1 - out)
+    return float(-np.log(np.maximum(p, tiny)).mean())

@@ -1,0 +1,73 @@
+"""What this machine is: processor, cores, caches, versions."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from pathlib import Path
+
+_CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+
+
+def _cpuinfo() -> dict[str, str]:
+    """The first processor's lines."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return {}
+    first = text.split("\n\n")[0]
+    return dict(re.findall(r"^(.+?)\s*: ?(.*)$", first, re.M))
+
+
+def caches() -> dict[str, int]:
+    """Bytes of the first processor's data caches by level, "L3" and so on."""
+    found = {}
+    for index in sorted(_CACHES.glob("index*")):
+        try:
+            if (index / "type").read_text().strip() == "Instruction":
+                continue
+            size = (index / "size").read_text().strip()
+            found[f"L{(index / 'level').read_text().strip()}"] = (
+                int(size[:-1]) * 2 ** ({"K": 10, "M": 20}[size[-1]])
+            )
+        except (OSError, KeyError, ValueError):
+            continue
+    return found
+
+
+def last_cache() -> int:
+    """Bytes of the largest cache; a guess where the system does not say."""
+    return max(caches().values(), default=2**24)
+
+
+def vectors() -> str:
+    """The widest vector instructions that the processor has."""
+    flags = _cpuinfo().get("flags", "").split()
+    names = {"avx512f": "AVX-512", "avx2": "AVX2", "sse4_2": "SSE4.2"}
+    return next((text for flag, text in names.items() if flag in flags), "unknown vectors")
+
+
+def busy_seconds() -> float | None:
+    """Processor time that all programs have used since the start, and that a host took away."""
+    try:
+        fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()
+    except OSError:
+        return None
+    user, nice, system, _idle, _wait, irq, softirq, steal = map(int, fields[1:9])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def describe() -> dict[str, str]:
+    """By name, for the head of a report."""
+    info = _cpuinfo()
+    family = f"family {info.get('cpu family', '?')}, model {info.get('model', '?')}"
+    sizes = ", ".join(f"{name} {size // 1024:,} KiB" for name, size in caches().items())
+    return {
+        "processor": f"{info.get('model name', platform.processor())} ({family}), {vectors()}",
+        "cores used": f"{len(os.sched_getaffinity(0))} of {os.cpu_count()}",
+        "caches": sizes or "unknown",
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "Python": platform.python_version(),
+        "load before": f"{os.getloadavg()[0]:.2f}",
+    }

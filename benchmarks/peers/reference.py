@@ -1,0 +1,24 @@
+"""fastnn's readable NumPy twin: the same calls, `engine="reference"`."""
+
+from __future__ import annotations
+
+from cases import TrainingCase
+
+from peers import native
+
+LABEL = "fastnn.reference"
+SETTINGS: dict[str, dict[str, str]] = {"default": {}}
+TRAINS, PREDICTS = True, False
+
+version = native.version
+
+
+class Fit(native.Fit):
+    """One call of `fit` for all epochs."""
+
+    engine = "reference"
+
+
+def train(case: TrainingCase) -> Fit:
+    """See `Training`."""
+    return Fit(case)

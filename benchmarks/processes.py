@@ -1,0 +1,101 @@
+"""The other end of `worker.py`: starting it, asking it, ending it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+
+# Thread pools spin after their work, OpenBLAS's for 0.1 s, and would slow down whoever is measured
+# next. A worker is at rest when it used less than a twentieth of a processor for a moment.
+MOMENT = 0.005
+AT_REST = 0.05
+PATIENCE = 1.0
+
+
+class WorkerError(Exception):
+    """A peer is not installed, failed, or ended."""
+
+
+class Worker:
+    """One peer with one setting."""
+
+    def __init__(self, peer: str, setting: str, environment: dict[str, str]) -> None:
+        self.peer, self.setting = peer, setting
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by stop
+        self._process = subprocess.Popen(
+            [sys.executable, HERE / "worker.py", peer],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True,
+            env=os.environ | environment,
+        )  # fmt: skip
+
+    def _ask(self, **request: Any) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            self._errors.seek(0)
+            last = self._errors.read().strip().splitlines()[-1:] or ["no message"]
+            raise WorkerError(f"its process ended: {last[0]}")
+        answer: dict[str, Any] = json.loads(line)
+        self._settle()
+        if "error" in answer:
+            raise WorkerError(answer["error"])
+        return answer
+
+    def processor_time(self) -> float:
+        """Seconds that the threads of the process have run."""
+        total = 0
+        for file in Path(f"/proc/{self._process.pid}/task").glob("*/schedstat"):
+            with contextlib.suppress(OSError):  # a thread may end meanwhile
+                total += int(file.read_text().split()[0])
+        return total / 1e9
+
+    def _settle(self) -> None:
+        """Wait until the process is at rest."""
+        began = now = time.perf_counter()
+        used = self.processor_time()
+        while now - began < PATIENCE:
+            time.sleep(MOMENT)
+            before, then = used, now
+            used, now = self.processor_time(), time.perf_counter()
+            if used - before < AT_REST * (now - then):
+                return
+
+    def hello(self) -> str:
+        """The version of the library, which is imported by this."""
+        return str(self._ask(do="hello")["version"])
+
+    def prepare(self, case: str) -> dict[str, Any]:
+        """Build, compile and warm up."""
+        return self._ask(do="prepare", case=case)
+
+    def measure(self, seconds: float) -> float:
+        """Seconds per step or call."""
+        return float(self._ask(do="measure", seconds=seconds)["seconds"])
+
+    def stop(self) -> None:
+        """End the process."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+        self._errors.close()

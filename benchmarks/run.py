@@ -1,0 +1,100 @@
+"""Compare fastnn with other libraries on this machine: `python benchmarks/run.py --help`.
+
+Runs on the installed fastnn. A peer that is not installed is left out by name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import cases
+import machine
+import measure
+import peaks
+import peers
+import report
+
+HERE = Path(__file__).resolve().parent
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add = parser.add_argument
+    groups = ", ".join(cases.GROUPS)
+    add("--only", action="append", default=[], metavar="NAME",
+        help=f"a group ({groups}) or part of a case's name; may be repeated")  # fmt: skip
+    add("--peers", metavar="LIST", help=f"of {', '.join(list(peers.MODULES)[1:])}; by commas")
+    add("--compile", action="store_true", help="also torch.compile, which takes long to compile")
+    add("--rounds", type=int, metavar="N", help="by default 7, with --quick 3")
+    add("--quick", action="store_true", help="short measurements, to test the suite")
+    add("--json", type=Path, metavar="FILE", help="write all figures")
+    add(
+        "--plot",
+        action="store_true",
+        help="write training.png and prediction.png: beside RESULTS.md, or here if "
+        "RESULTS.md is not written",
+    )
+    parsed = parser.parse_args()
+    parsed.rounds = parsed.rounds or (3 if parsed.quick else 7)
+    names = parsed.peers.split(",") if parsed.peers else list(peers.DEFAULT)
+    if parsed.compile and "torch.compile" not in names:
+        names.append("torch.compile")
+    unknown = [n for n in names if n not in peers.MODULES or n == peers.FASTNN]
+    if unknown:
+        parser.error(f"--peers: no peer {', '.join(map(repr, unknown))}")
+    parsed.names = names
+    try:
+        parsed.cases = cases.select(parsed.only)
+    except ValueError as error:
+        parser.error(str(error))
+    return parsed
+
+
+def _log(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _run(options: argparse.Namespace) -> report.Run:
+    description = machine.describe()
+    _log("measuring peaks")
+    found = peaks.measure(options.quick)
+    seconds = 0.03 if options.quick else 0.2
+    workers, versions = measure.start([peers.FASTNN, *options.names], _log)
+    try:
+        results = [
+            measure.run(case, workers, options.rounds, seconds, _log) for case in options.cases
+        ]
+    finally:
+        for worker in workers:
+            worker.stop()
+    # Others on the machine may have been busy before, or may be now.
+    if not options.quick:
+        found = peaks.better(found, peaks.measure(False))
+    return report.Run(description, versions, found, options.rounds, seconds, options.quick, results)
+
+
+def main() -> None:
+    """Measure, print, write."""
+    options = _arguments()
+    run = _run(options)
+    text = report.text(run)
+    print(text)
+    whole = not (options.quick or options.only or options.peers)
+    if whole:
+        (HERE / "RESULTS.md").write_text(text)
+    if options.json:
+        options.json.write_text(json.dumps(report.as_json(run), indent=1) + "\n")
+    if options.plot:
+        try:
+            import plots
+
+            _log(f"wrote {', '.join(map(str, plots.draw(run, HERE if whole else Path.cwd())))}")
+        except ModuleNotFoundError as error:
+            _log(f"no pictures: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""One peer in a process of its own: `python worker.py PEER`, one JSON request per line on standard
+input, one JSON answer per line on standard output. Between requests it is blocked in a read.
+
+{"do": "hello"} -> {"version": ...}
+{"do": "prepare", "case": name} -> {"first_call": seconds, "loss" or "difference": ...}
+{"do": "measure", "seconds": at least so long} -> {"seconds": per step or per call}
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import data
+import numpy as np
+import peers
+from cases import BY_NAME, Case, PredictionCase, TrainingCase
+
+WARM = 0.05  # seconds of work after which a figure is good enough to plan with
+CHECKED_STEPS = 200  # after about so many the losses of all peers are compared
+
+
+class Timer:
+    """Times `run(n)`, where n makes it last as long as asked."""
+
+    def __init__(self, run: Callable[[int], None], reset: Callable[[], None], units: int) -> None:
+        self.run, self.reset, self.units = run, reset, units
+        began = time.perf_counter()
+        self._time(1)
+        self.first_call = time.perf_counter() - began
+        n, seconds = 1, self._time(1)
+        while seconds < WARM:
+            n *= 2
+            seconds = self._time(n)
+        self.each = seconds / n
+
+    def _time(self, n: int) -> float:
+        self.reset()
+        began = time.perf_counter()
+        self.run(n)
+        return time.perf_counter() - began
+
+    def measure(self, seconds: float) -> float:
+        """Seconds per unit, over at least about the seconds given."""
+        n = max(1, round(seconds / self.each))
+        self.each = self._time(n) / n
+        return self.each / self.units
+
+
+def _prepare_training(peer: ModuleType, case: TrainingCase) -> tuple[Timer, dict[str, Any]]:
+    training: peers.Training = peer.train(case)
+    timer = Timer(training.fit, training.reset, case.batches)
+    training.reset()
+    training.fit(max(1, CHECKED_STEPS // case.batches))
+    _, y = data.arrays(case)
+    value = data.mean_loss(case.net, training.outputs(), y)
+    return timer, {"first_call": timer.first_call, "loss": value}
+
+
+def _prepare_prediction(peer: ModuleType, case: PredictionCase) -> tuple[Timer, dict[str, Any]]:
+    call = peer.predict(case)
+
+    def run(n: int) -> None:
+        for _ in range(n):
+            call()
+
+    timer = Timer(run, lambda: None, 1)
+    X, _ = data.arrays(case)
+    expected = data.forward(case.net, data.initial_weights(case.net, case.dtype), X)
+    got = np.asarray(call()).reshape(expected.shape)
+    return timer, {
+        "first_call": timer.first_call,
+        "difference": float(np.abs(got - expected).max()),
+    }
+
+
+def _prepare(peer: ModuleType, case: Case) -> tuple[Timer, dict[str, Any]]:
+    if isinstance(case, TrainingCase):
+        return _prepare_training(peer, case)
+    return _prepare_prediction(peer, case)
+
+
+def serve(peer: ModuleType) -> None:
+    """Answer requests until standard input ends."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print is no answer
+    timer: Timer | None = None
+    for line in sys.stdin:
+        request = json.loads(line)
+        answer: dict[str, Any]
+        try:
+            if request["do"] == "hello":
+                answer = {"version": peer.version()}
+            elif request["do"] == "prepare":
+                timer = None  # frees the arrays of the last case first
+                timer, answer = _prepare(peer, BY_NAME[request["case"]])
+            else:
+                assert timer is not None, "measure before prepare"
+                answer = {"seconds": timer.measure(request["seconds"])}
+        except Exception as error:
+            traceback.print_exc()
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    serve(peers.load(sys.argv[1]))

@@ -1,0 +1,51 @@
+"""The benchmark suite works: its cases are well named, and a short run prints its tables."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
+pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="benchmarks/ is not here")
+
+
+@pytest.fixture
+def cases(monkeypatch):
+    spec = importlib.util.spec_from_file_location("benchmark_cases", FOLDER / "cases.py")
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)  # dataclasses look themselves up
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_names_of_cases_are_unique(cases):
+    names = [case.name for group in cases.GROUPS.values() for case in group]
+    assert len(names) == len(set(names)) == len(cases.BY_NAME)
+
+
+def test_selection_by_group_and_by_part_of_a_name(cases):
+    assert cases.select([]) == [*cases.GROUPS["training"], *cases.GROUPS["prediction"]]
+    assert cases.select(["online"]) == list(cases.GROUPS["online"])
+    assert [case.name for case in cases.select(["2-8-1"])] == ["2-8-1 tanh, binary, batch 32"]
+    with pytest.raises(ValueError, match="--only: expected a group"):
+        cases.select(["no such case"])
+
+
+@pytest.mark.process
+def test_a_short_run(tmp_path):
+    command = [sys.executable, FOLDER / "run.py", "--quick", "--only", "2-8-1"]
+    command += ["--peers", "reference", "--json", tmp_path / "figures.json"]
+    done = subprocess.run(
+        command, check=False, cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert "| 2-8-1 tanh, binary, batch 32 |" in done.stdout
+    (case,) = json.loads((tmp_path / "figures.json").read_text())["cases"]
+    (peer,) = case["peers"]
+    assert peer["peer"] == "reference"
+    assert len(peer["seconds"]) == 3
+    # The same training from the same weights, in another order of rows at most.
+    assert abs(peer["prepared"]["loss"] - case["prepared"]["loss"]) < 1e-3
