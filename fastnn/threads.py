@@ -51,10 +51,11 @@ def limit() -> int:
     return min(n for n in (engine.max_threads(), affinity, _cgroup_quota()) if n is not None)
 
 
-# A trial of one number of threads takes this long, and trials come round this often: less than one
-# per cent of the time.
+# A trial of one number of threads takes this long (or one step), and trials come round this often,
+# or so seldom that they take this share of the time.
 TRIAL_SECONDS = 0.003
 SECONDS_BETWEEN_TRIALS = 1.0
+SHARE_OF_TRIALS = 0.01
 
 
 class Team:
@@ -81,8 +82,9 @@ class Team:
                 if self._spent.get(n, 0.0) < TRIAL_SECONDS:
                     return n, TRIAL_SECONDS
             self.best = min(self.candidates, key=lambda n: self._spent[n] / self._made[n])
+            pause = max(SECONDS_BETWEEN_TRIALS, sum(self._spent.values()) / SHARE_OF_TRIALS)
             self._spent, self._made = {}, {}
-            self._next_trial = time.perf_counter() + SECONDS_BETWEEN_TRIALS
+            self._next_trial = time.perf_counter() + pause
         return self.best, math.inf
 
     def record(self, n: int, steps: int, seconds: float) -> None:

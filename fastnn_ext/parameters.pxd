@@ -37,6 +37,17 @@ cdef inline Py_ssize_t own_row(
     return row if row < n_rows else n_rows
 
 
+cdef inline bint own_rows(
+    const Plan* plan, const Layer* layer, int thread, int team, Py_ssize_t* first, Py_ssize_t* last
+) noexcept nogil:
+    """The layer's parameter rows first..last in the thread's share; false where there are none."""
+    if layer.kind != Kind.DENSE:
+        return False
+    first[0] = own_row(plan, layer, thread, team)
+    last[0] = own_row(plan, layer, thread + 1, team)
+    return first[0] < last[0]
+
+
 cdef inline void finish_gradient(
     const Plan* plan, const Layer* layer, const real* w, real* g, double* sums, bint is_weight
 ) noexcept nogil:
@@ -104,11 +115,7 @@ cdef inline void gradients_of_share(
     cdef Py_ssize_t index, first, last
     for index in range(plan.n_layers):
         layer = &plan.layers[index]
-        if layer.kind != Kind.DENSE:
-            continue
-        first = own_row(plan, layer, thread, team)
-        last = own_row(plan, layer, thread + 1, team)
-        if first < last:
+        if own_rows(plan, layer, thread, team, &first, &last):
             gradient_of_rows(plan, layer, params, work,
                              work + plan.s.gradients + layer.weights + first * layer.n_out,
                              row_sums, n_rows, first, last, adds, ends)
@@ -124,11 +131,7 @@ cdef inline void update_share(
     cdef Py_ssize_t index, i, first, last
     for index in range(plan.n_layers):
         layer = &plan.layers[index]
-        if layer.kind != Kind.DENSE:
-            continue
-        first = own_row(plan, layer, thread, team)
-        last = own_row(plan, layer, thread + 1, team)
-        if first >= last:
+        if not own_rows(plan, layer, thread, team, &first, &last):
             continue
         g = work + plan.s.gradients + layer.weights + first * layer.n_out
         if clip != 1:
@@ -147,11 +150,9 @@ cdef inline void train_share(
     cdef Py_ssize_t index, first, last, piece, rows_in_piece
     for index in range(plan.n_layers):
         layer = &plan.layers[index]
-        if layer.kind != Kind.DENSE:
+        if not own_rows(plan, layer, thread, team, &first, &last):
             continue
-        first = own_row(plan, layer, thread, team)
-        last = own_row(plan, layer, thread + 1, team)
-        if first < last and g == NULL:  # the beginning of the share, and no other thread's
+        if g == NULL:  # the beginning of the share, and no other thread's
             g = work + plan.s.gradients + layer.weights + first * layer.n_out
         rows_in_piece = (PIECE // layer.n_out // SQUARE + 1) * SQUARE
         while first < last:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 
 import numpy as np
 import pytest
@@ -174,8 +175,6 @@ INTERRUPTED = """
 def test_ctrl_c_stops_soon_and_leaves_whole_steps(n_threads, batch_size):
     """Soon is 0.1 s when nothing else runs; a shared machine may add its own delays. After a full
     batch the parameters are those of a run of as many steps."""
-    import time
-
     child = run_script(INTERRUPTED, str(n_threads), batch_size)
     assert child.stdout.readline() == "ready\n"
     time.sleep(0.5)
@@ -228,6 +227,15 @@ def test_team_takes_what_measures_faster():
         assert team.size()[1] == threads.TRIAL_SECONDS
 
 
+def test_trials_of_long_steps_are_rare():
+    """One step of a minute on each number: the next trial is hours away."""
+    team = threads.Team(2, fixed=False)
+    for _ in range(2):
+        team.record(team.size()[0], 1, 60.0)
+    assert team.size() == (2, np.inf) or team.size() == (1, np.inf)
+    assert team._next_trial - time.perf_counter() > 3600
+
+
 def test_team_of_a_fixed_number_makes_no_trials():
     assert threads.Team(3, fixed=True).size() == (3, np.inf)
     assert threads.Team(1, fixed=False).size() == (1, np.inf)
@@ -241,6 +249,7 @@ def test_changing_teams_do_not_change_bits(monkeypatch):
     }  # fmt: skip
     wanted = trained(run, 1)
     monkeypatch.setattr(threads, "SECONDS_BETWEEN_TRIALS", 0.0)
+    monkeypatch.setattr(threads, "SHARE_OF_TRIALS", np.inf)
     monkeypatch.setattr(threads, "TRIAL_SECONDS", 1e-5)
     monkeypatch.setattr(threads, "FLOPS_PER_THREAD", 1.0)
     monkeypatch.setattr(threads, "limit", lambda: 2)
