@@ -12,62 +12,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn import checks
-from fastnn.preprocessing import check_array, check_labels, check_numbers, one_hot
-
-_SUM_TOLERANCE = 1e-3  # of a row of probabilities, which may have been computed in float32
-
-
-def check_weight(sample_weight: Any, n: int) -> NDArray[np.float64] | None:
-    """Weights of n rows, none negative and not all 0; None for equal weights."""
-    if sample_weight is None:
-        return None
-    weight = check_numbers("sample_weight", sample_weight).astype(np.float64)
-    if weight.shape != (n,):
-        raise ValueError(f"sample_weight: expected shape ({n},); got shape {weight.shape}")
-    if weight.min() < 0 or weight.max() == 0:
-        got = weight.min()
-        raise ValueError(f"sample_weight: expected numbers of at least 0, not all 0; got {got}")
-    return weight
-
-
-def check_classes(name: str, value: Any) -> NDArray[Any]:
-    """Labels (n,), numbers or text, or rows of numbers (n, k)."""
-    array = check_array(name, value)
-    if array.dtype.kind in "OU" and array.ndim == 1 and all(isinstance(v, str) for v in array):
-        return array.astype(str)
-    return check_numbers(name, array)
-
-
-def check_like(true: NDArray[Any], predicted: NDArray[Any]) -> None:
-    """Predictions of the shape of what they predict, and text only for text."""
-    if predicted.shape != true.shape:
-        raise ValueError(f"y_pred: expected y_true's shape {true.shape}; got {predicted.shape}")
-    if (true.dtype.kind == "U") != (predicted.dtype.kind == "U"):
-        kinds = ["text" if a.dtype.kind == "U" else "numbers" for a in (true, predicted)]
-        raise TypeError(f"y_pred: expected {kinds[0]}, as y_true; got {kinds[1]}")
-
-
-def check_indicator(name: str, rows: NDArray[Any]) -> None:
-    """Rows of 0 and 1."""
-    wrong = (rows != 0) & (rows != 1)
-    if wrong.any():
-        raise ValueError(f"{name}: expected rows of 0 and 1; got {rows[wrong][0]}")
-
-
-def check_probabilities(name: str, value: Any) -> NDArray[Any]:
-    """Rows (n, k) of probabilities; a single column, P(class 1), is completed to two."""
-    p = check_numbers(name, value)
-    p = p if p.dtype.kind == "f" else p.astype(np.float64)
-    wrong = (p < 0) | (p > 1)
-    if wrong.any():
-        raise ValueError(f"{name}: expected numbers from 0 to 1; got {p[wrong][0]}")
-    if p.ndim == 1 or p.shape[1] == 1:
-        return np.column_stack([1 - p, p])
-    sums = p.sum(axis=1)
-    off = np.abs(sums - 1) > _SUM_TOLERANCE
-    if off.any():
-        raise ValueError(f"{name}: expected rows that sum to 1; got a sum of {sums[off][0]}")
-    return p
+from fastnn.checks.arrays import (
+    check_classes,
+    check_indicator,
+    check_labels,
+    check_like,
+    check_numbers,
+    check_probabilities,
+    check_weight,
+)
+from fastnn.preprocessing import one_hot
 
 
 def accuracy(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> float:

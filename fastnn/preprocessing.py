@@ -2,105 +2,22 @@
 
 from __future__ import annotations
 
-import math
-import numbers
-from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastnn import checks
+from fastnn.checks.arrays import (
+    check_labels,
+    check_n_rows,
+    check_numbers,
+    check_seed,
+    check_strata,
+    check_test_size,
+)
 
 Integers = NDArray[np.int64]
-
-
-def check_array(name: str, value: Any) -> NDArray[Any]:
-    """What numpy makes of a value, with the parameter's name in the error about ragged rows."""
-    try:
-        return np.asarray(value)
-    except ValueError:
-        got = checks.describe(value)
-        raise ValueError(f"{name}: expected rows of equal length; got {got}") from None
-
-
-def check_numbers(name: str, value: Any, *, ndims: tuple[int, ...] = (1, 2)) -> NDArray[Any]:
-    """An array of finite real numbers with at least one row and one column."""
-    array = check_array(name, value)
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"{name}: expected an array of real numbers; got dtype {array.dtype}")
-    if array.ndim not in ndims or array.size == 0:
-        shapes = " or ".join({1: "(n,)", 2: "(n, m)"}[ndim] for ndim in ndims)
-        raise ValueError(f"{name}: expected shape {shapes}, not empty; got shape {array.shape}")
-    finite = np.isfinite(array)
-    if not finite.all():
-        raise ValueError(f"{name}: expected finite numbers; got {array[~finite][0]}")
-    return array
-
-
-def check_labels(name: str, value: Any, n_classes: int | None = None) -> Integers:
-    """Class numbers (n,) as int64; whole floats and booleans count as what they equal."""
-    array = check_numbers(name, value, ndims=(1,))
-    limit = 2**31 if n_classes is None else n_classes
-    wrong = (array != np.rint(array)) | (array < 0) | (array >= limit)
-    if wrong.any():
-        bound = "of at least 0" if n_classes is None else f"from 0 to {n_classes - 1}"
-        raise ValueError(f"{name}: expected whole numbers {bound}; got {array[wrong][0]}")
-    return array.astype(np.int64)
-
-
-def check_n_rows(arrays: Sequence[Any]) -> int:
-    """The number of rows that all arrays have."""
-    if not arrays:
-        raise ValueError("arrays: expected at least one array; got none")
-    counts = []
-    for array in arrays:
-        shape = (len(array),) if isinstance(array, list | tuple) else getattr(array, "shape", ())
-        if not shape:
-            got = checks.describe(array)
-            raise TypeError(f"arrays: expected arrays, lists or pandas objects; got {got}")
-        counts.append(int(shape[0]))
-    if len(set(counts)) > 1:
-        raise ValueError(f"arrays: expected the same number of rows in each; got {counts}")
-    return counts[0]
-
-
-def check_test_size(test_size: float, n: int) -> int:
-    """The number of test rows; a share is rounded up, and either side keeps at least one row."""
-    if n < 2:
-        raise ValueError(f"arrays: expected at least 2 rows to split; got {n}")
-    if isinstance(test_size, numbers.Integral):
-        return checks.whole("test_size", test_size, at_least=1, at_most=n - 1)
-    n_test = math.ceil(checks.number("test_size", test_size, above=0, below=1) * n)
-    if n_test == n:
-        raise ValueError(f"test_size: expected room for a training row of {n}; got {test_size}")
-    return n_test
-
-
-def check_strata(stratify: Any, n: int, n_test: int) -> Integers:
-    """The class of each row as a number; each class has to have a chance on either side."""
-    strata = check_array("stratify", stratify)
-    if strata.shape != (n,):
-        raise ValueError(f"stratify: expected one label per row, ({n},); got shape {strata.shape}")
-    try:
-        _, codes, counts = np.unique(strata, return_inverse=True, return_counts=True)
-    except TypeError:
-        got = checks.describe(stratify)
-        raise TypeError(f"stratify: expected labels of one kind; got {got}") from None
-    if counts.min() < 2:
-        raise ValueError("stratify: expected at least 2 rows of each class; got a class with 1")
-    smaller = min(n_test, n - n_test)
-    if smaller < len(counts):
-        expected = f"at least {len(counts)} rows on either side, one per class"
-        raise ValueError(f"test_size: expected {expected}; got {smaller}")
-    return codes.astype(np.int64)
-
-
-def check_seed(seed: Any) -> np.random.Generator:
-    """The generator that a seed stands for."""
-    if seed is None or isinstance(seed, np.random.Generator):
-        return np.random.default_rng(seed)
-    return np.random.default_rng(checks.whole("seed", seed))
 
 
 def one_hot(
