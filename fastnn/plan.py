@@ -49,7 +49,6 @@ class Plan:
     buffers: NDArray[Any]
     settings: NDArray[Any]
     dtype: np.dtype[Any]
-    n_slots: int
     predicts_only: bool
 
     @property
@@ -255,7 +254,7 @@ def compile_plan(
         "penalized": any(row.get("l1") or row.get("l2") for row in fold.rows),
     }.items():  # fmt: skip
         settings[name] = value
-    return Plan(rows, buffers, settings, dtype, optimizer.n_slots if optimizer else 0, loss is None)
+    return Plan(rows, buffers, settings, dtype, loss is None)
 
 
 def _flat(layers: tuple[Layer, ...]) -> list[Layer]:
