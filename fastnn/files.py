@@ -47,6 +47,7 @@ class Training:
     slots: Array  # (n_slots, n_params)
     n_steps: int
     horizon: int | None
+    rate_factor: float
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ def write(path: str | os.PathLike[str], snapshot: Snapshot) -> None:
             "optimizer": to_data(training.optimizer),
             "n_steps": training.n_steps,
             "horizon": training.horizon,
+            "rate_factor": training.rate_factor,
         },
     }  # fmt: skip
     metadata = {"format": FORMAT, "format_version": VERSION, "config": json.dumps(config)}
@@ -216,6 +218,7 @@ def _training(
         _tensor(tensors, "slots", (optimizer.n_slots, len(parameters)), parameters.dtype),
         checks.whole("n_steps", config["n_steps"], at_most=LARGEST_COUNT),
         None if horizon is None else checks.whole("horizon", horizon, at_least=1),
+        checks.number("rate_factor", config["rate_factor"], above=0),
     )
 
 

@@ -67,16 +67,18 @@ class ExponentialDecay(Schedule):
 
 @dataclass(frozen=True)
 class InverseTimeDecay(Schedule):
-    """`initial / (1 + decay * step)**power`."""
+    """`initial / (1 + decay * floor(step / every))**power`."""
 
     initial_learning_rate: float
     decay: float
     power: float = 1.0
+    every: int = 1
 
     def __post_init__(self) -> None:
         checks.number("initial_learning_rate", self.initial_learning_rate, above=0)
         checks.number("decay", self.decay, at_least=0)
         checks.number("power", self.power, at_least=0)
+        checks.whole("every", self.every, at_least=1)
 
 
 @dataclass(frozen=True)
@@ -208,10 +210,6 @@ def rates(schedule: float | Schedule, steps: Array, n_steps: int | None = None) 
 
 
 def _with_steps(schedule: Schedule, n_steps: int | None) -> Schedule:
-    """The schedule with its number of steps filled in."""
-    if isinstance(schedule, Warmup):
-        left = None if n_steps is None else max(1, n_steps - schedule.n_steps)
-        return replace(schedule, after=_with_steps(schedule.after, left))
     """The schedule with its number of steps, where it has none of its own."""
     if isinstance(schedule, Warmup):
         left = None if n_steps is None else max(1, n_steps - schedule.n_steps)
@@ -253,7 +251,8 @@ def _(schedule: ExponentialDecay, steps: Array) -> Array:
 
 @_rates.register
 def _(schedule: InverseTimeDecay, steps: Array) -> Array:
-    return schedule.initial_learning_rate / (1 + schedule.decay * steps) ** schedule.power
+    count = np.floor(steps / schedule.every)
+    return schedule.initial_learning_rate / (1 + schedule.decay * count) ** schedule.power
 
 
 @_rates.register

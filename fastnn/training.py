@@ -39,6 +39,7 @@ class OptimizerState:
     slots: NDArray[Any]  # (n_slots, n_params)
     n_steps: int  # updates made: where schedule and Adam stand
     horizon: int | None  # steps for a schedule that names none; None where unknown
+    rate_factor: float = 1.0  # what callbacks made of the learning rate
 
 
 class _Diverged(Exception):  # noqa: N818 - never leaves this module
@@ -57,7 +58,7 @@ def run_epochs(
 ) -> History:
     """Train for a number of epochs and return what was recorded."""
     history = network.history = History()
-    factor = 1.0
+    factor = state.rate_factor
     with Progress(epochs, verbose) as progress:
         for index in range(epochs):
             began = time.perf_counter()
@@ -77,7 +78,7 @@ def run_epochs(
             epoch = Epoch(network, index, logs, factor)
             for callback in callbacks:
                 callback.after(epoch)
-            factor = epoch.rate_factor
+            factor = state.rate_factor = epoch.rate_factor
             if epoch.stop_reason is not None:
                 history.stop_reason = epoch.stop_reason
                 break

@@ -330,6 +330,7 @@ SCHEDULES = [
     *(s.StepDecay(0.1, every, factor) for every, factor in [(1, 0.99), (7, 0.5), (100, 1.5)]),
     *(s.ExponentialDecay(0.1, every, factor) for every, factor in [(1, 0.99), (7, 0.5)]),
     *(s.InverseTimeDecay(0.1, decay, power) for decay, power in [(0, 1), (0.01, 1), (2.0, 0.5)]),
+    s.InverseTimeDecay(0.1, 2.0, 0.5, every=7),
     *(s.LinearDecay(0.1, end, n) for end, n in [(0, None), (0.05, 200), (0.3, 1)]),
     *(s.CosineDecay(0.1, end, n) for end, n in [(0, None), (0.05, 200), (0.3, 1)]),
     *(s.Cyclic(0.01, 0.1, half, mode) for half in (1, 7, 300)

@@ -57,8 +57,8 @@ def exponential_decay(s: ExponentialDecay, step: int, n_steps: Steps) -> float:
 
 
 def inverse_time_decay(s: InverseTimeDecay, step: int, n_steps: Steps) -> float:
-    """initial / (1 + decay * step)**power."""
-    return float(s.initial_learning_rate / (1 + s.decay * step) ** s.power)
+    """initial / (1 + decay * floor(step / every))**power."""
+    return float(s.initial_learning_rate / (1 + s.decay * (step // s.every)) ** s.power)
 
 
 def linear_decay(s: LinearDecay, step: int, n_steps: Steps) -> float:
