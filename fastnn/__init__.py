@@ -4,7 +4,12 @@ import fastnn as fn
 net = fn.Sequential(fn.Dense(64, "relu"), fn.Dense(10, "softmax"), seed=0)
 history = net.fit(X, y, epochs=20)
 net.predict(X_new)
+
+The estimators (`MLPClassifier`, `MLPRegressor`) are imported when they are asked for, as they need
+scikit-learn.
 """
+
+from typing import TYPE_CHECKING, Any
 
 from fastnn import (
     activations,
@@ -23,6 +28,10 @@ from fastnn.layers import Dense, Dropout, Residual
 from fastnn.model import Sequential, load
 from fastnn.preprocessing import Standardizer, one_hot, train_test_split
 from fastnn.training import DivergenceWarning
+
+if TYPE_CHECKING:
+    from fastnn.estimators import MLPClassifier as MLPClassifier
+    from fastnn.estimators import MLPRegressor as MLPRegressor
 
 __all__ = [
     "Checkpoint",
@@ -49,3 +58,17 @@ __all__ = [
     "show_config",
     "train_test_split",
 ]
+
+_ESTIMATORS = ("MLPClassifier", "MLPRegressor")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ESTIMATORS:
+        raise AttributeError(f"module 'fastnn' has no attribute {name!r}")
+    from fastnn import estimators
+
+    return getattr(estimators, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ESTIMATORS})

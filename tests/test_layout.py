@@ -34,7 +34,7 @@ LAYERS = [
     {"reference", "native", "files", "callbacks"},
     {"training", "config"},
     {"model"},
-    {"cli"},
+    {"cli", "estimators"},
 ]
 
 

@@ -1,0 +1,14 @@
+"""Estimators for scikit-learn's pipelines and searches: its multilayer perceptrons by the same
+names and parameters, with more of them."""
+
+try:
+    import sklearn  # noqa: F401
+except ImportError:
+    raise ImportError(
+        "fastnn's estimators need scikit-learn: pip install fastnn[sklearn]"
+    ) from None
+
+from fastnn.estimators.classifier import MLPClassifier
+from fastnn.estimators.regressor import MLPRegressor
+
+__all__ = ["MLPClassifier", "MLPRegressor"]

@@ -1,0 +1,139 @@
+"""`MLPRegressor`."""
+
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import RegressorMixin
+from sklearn.utils import column_or_1d
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import validate_data
+
+from fastnn.estimators import objective
+from fastnn.estimators.architecture import Hidden
+from fastnn.estimators.base import MultilayerPerceptron
+from fastnn.estimators.objective import REGRESSION, Objective
+from fastnn.estimators.parameters import Parameters
+from fastnn.estimators.scaling import KINDS
+
+Array = NDArray[Any]
+
+
+@dataclass(eq=False, repr=False)
+class MLPRegressor(RegressorMixin, MultilayerPerceptron):  # type: ignore[misc]
+    """A regressor: scikit-learn's `MLPRegressor`, faster and with more to choose.
+
+    Parameters and attributes of scikit-learn's have its names, order, defaults and meaning; those
+    that fastnn adds to both stand with `MLPClassifier` (`scoring` defaults to R2 here). These are
+    added besides:
+
+    Parameters
+    ----------
+    loss : "squared_error" (default), "absolute_error", "huber", "poisson", "quantile" or \
+"gaussian_nll"
+        Half the squared error, and half the deviance for "poisson", as in scikit-learn. The
+        network of "gaussian_nll" has two outputs for each target, its mean and the logarithm of
+        its variance.
+    quantile : float, default 0.5
+        What loss="quantile" predicts.
+    delta : float, default 1.0
+        Where loss="huber" turns from squares to absolute values, in scaled units with
+        `scale_target`.
+    scale_target : "standard", "robust" or None (default)
+        Shifts and scales the targets inside the model; predictions are in the units of y, losses
+        in scaled ones.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnn import MLPRegressor
+    >>> X = np.linspace(-1, 1, 200).reshape(-1, 1)
+    >>> y = np.sin(3 * X[:, 0])
+    >>> model = MLPRegressor(solver="lbfgs", activation="tanh", random_state=0).fit(X, y)
+    >>> model.score(X, y) > 0.99
+    True
+    """
+
+    loss: str = "squared_error"
+    hidden_layer_sizes: Any = (100,)
+    activation: Any = "relu"
+    _: KW_ONLY
+    quantile: float = 0.5
+    delta: float = 1.0
+    scale_target: str | None = None
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **Parameters._parameter_constraints,
+        "loss": [StrOptions(set(REGRESSION))],
+        "quantile": [Interval(Real, 0, 1, closed="neither")],
+        "delta": [Interval(Real, 0, None, closed="neither")],
+        "scale_target": [StrOptions(set(KINDS)), None],
+    }
+
+    # ---- targets ----
+
+    def _check_parameters(self, incremental: bool) -> Hidden:
+        if self.loss == "poisson" and self.scale_target is not None:
+            raise ValueError(
+                "scale_target: expected None with loss='poisson', whose targets are counts; got "
+                f"{self.scale_target!r}"
+            )
+        return super()._check_parameters(incremental)
+
+    def _check_data(self, X: Any, y: Any, reset: bool) -> tuple[Any, Array]:
+        X, y = validate_data(
+            self, X, y, accept_sparse=["csr", "csc"], multi_output=True, y_numeric=True,
+            dtype=(np.float64, np.float32), reset=reset,
+        )  # fmt: skip
+        y = y.toarray() if hasattr(y, "toarray") else y
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        if self.loss == "poisson" and y.min() < 0:
+            raise ValueError(f"y: expected counts of at least 0 with loss='poisson'; got {y.min()}")
+        return X, y
+
+    def _learn_targets(self, y: Array, incremental: bool) -> int:
+        return 1 if y.ndim == 1 else int(y.shape[1])
+
+    def _encode(self, y: Array, dtype: Any) -> Array:
+        return np.require(y.reshape(len(y), -1), dtype, ("C", "A"))
+
+    def _objective(self, targets: Array, weights: Array | None) -> Objective:
+        return objective.regression(self.loss, self.quantile, self.delta, targets, weights)
+
+    def _target_scaling_kind(self) -> str | None:
+        return self.scale_target
+
+    # ---- calls ----
+
+    def predict(self, X: Any, return_std: bool = False) -> Any:
+        """Numbers (n,) or (n, n_outputs).
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n, n_features)
+        return_std : bool, default False
+            With loss="gaussian_nll", return (means, standard deviations).
+        """
+        if return_std and self.loss != "gaussian_nll":
+            raise ValueError(
+                f"return_std: expected loss='gaussian_nll' for it; got loss={self.loss!r}"
+            )
+        outputs = self._outputs(X)
+        means = outputs[:, : self.n_outputs_]
+        scaling = self._target_scaling
+        if not return_std:
+            return _column(means if scaling is None else scaling.undo(means))
+        std = np.exp(outputs[:, self.n_outputs_ :] / 2)
+        if scaling is not None:
+            means, std = scaling.undo(means), (std * scaling.spread).astype(std.dtype)
+        return _column(means), _column(std)
+
+
+def _column(values: Array) -> Array:
+    """(n,) for one target; contiguous either way."""
+    return np.ascontiguousarray(values[:, 0] if values.shape[1] == 1 else values)

@@ -1,0 +1,265 @@
+"""One fit of an estimator: from encoded rows to a trained network, as often as `n_init` says."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import check_scoring
+from sklearn.utils.optimize import _check_optimize_result
+
+from fastnn.callbacks import Epoch
+from fastnn.estimators import architecture, solvers
+from fastnn.estimators.architecture import Hidden
+from fastnn.estimators.objective import Objective
+from fastnn.estimators.progress import Progress, Rule, Watch
+from fastnn.estimators.solvers import Rows, Run, Trained
+from fastnn.estimators.tracing import Trace
+from fastnn.layers import Layer, dense_layers
+from fastnn.model import Sequential
+from fastnn.training import DivergenceWarning
+
+Array = NDArray[Any]
+
+
+@dataclass
+class Sample:
+    """Checked data in the user's terms: X (n, n_features), y as given, weights (n,) or None."""
+
+    X: Any
+    y: Array
+    weights: Array | None
+
+
+@dataclass
+class Outcome:
+    """What one training run came to."""
+
+    trained: Trained
+    progress: Progress
+    n_iter: int
+    stop_reason: str | None
+    interrupted: bool = False
+
+    @property
+    def loss(self) -> float:
+        """That of the last epoch."""
+        return self.progress.loss_curve[-1] if self.progress.loss_curve else math.inf
+
+    @property
+    def merit(self) -> float:
+        """What the best of several restarts has most of."""
+        score = self.progress.best_score if self.progress.validation_scores else -self.loss
+        return -math.inf if math.isnan(score) else score
+
+
+class Session:
+    """The fixed part of a fit."""
+
+    def __init__(
+        self, estimator: Any, hidden: Hidden, rows: Rows, objective: Objective,
+        held_out: tuple[Sample, Rows] | None, trace: Trace, incremental: bool,
+    ) -> None:  # fmt: skip
+        self.estimator = estimator
+        self.rows = rows
+        self.objective = objective
+        self.held_out = held_out
+        self.trace = trace
+        self.incremental = incremental
+        self.began = time.monotonic()
+        self.batch_size = self._batch_size()
+        self.layers = self._layers(hidden)
+
+    def _batch_size(self) -> int:
+        n, size = len(self.rows), self.estimator.batch_size
+        if self.estimator.solver == "lbfgs":
+            return n
+        if size == "auto":
+            return min(200, n)
+        if size > n:
+            warnings.warn(
+                "Got `batch_size` less than 1 or larger than sample size. It is going to be "
+                "clipped", stacklevel=6,
+            )  # fmt: skip
+        return min(int(size), n)
+
+    def _layers(self, hidden: Hidden) -> tuple[Layer, ...]:
+        """Layers whose penalties are `alpha` and `l1` over the weight of a batch or of all rows."""
+        estimator, rows = self.estimator, self.rows
+        total = float(len(rows) if rows.weights is None else rows.weights.sum(dtype=np.float64))
+        if estimator.alpha_scaling == "batch":
+            total *= self.batch_size / len(rows)
+        share = total * self.objective.gradient_scale
+        return architecture.build_layers(
+            hidden, rows.X.shape[1], self.objective.n_outputs, self.objective.head,
+            l1=estimator.l1 / share, l2=estimator.alpha / share, init=estimator._weight_init,
+        )  # fmt: skip
+
+    def take_up(self, network: Sequential) -> None:
+        """Continue a network, whose penalties may have changed but not its shape.
+
+        Raises
+        ------
+        ValueError
+            If it has other layers than the parameters describe.
+        """
+        was, now = ([layer.units for layer in dense_layers(layers)]
+                    for layers in (network.layers, self.layers))  # fmt: skip
+        if was != now:
+            raise ValueError(
+                f"hidden_layer_sizes: expected layers of {was} units, as the weights to continue "
+                f"from; got {now}"
+            )
+        network.layers = self.layers
+
+    def restarts(self, seeds: list[int]) -> list[Outcome]:
+        """A run from the initial weights of each seed; fewer where time is up."""
+        outcomes: list[Outcome] = []
+        for seed in seeds:
+            X = self.rows.X
+            network = architecture.draw(self.layers, X.shape[1], seed, X.dtype)
+            outcomes.append(self.run(Trained(network), Progress()))
+            if outcomes[-1].interrupted or self._time_is_up():
+                break
+        return outcomes
+
+    def _time_is_up(self) -> bool:
+        limit = self.estimator.max_time
+        return limit is not None and time.monotonic() - self.began >= limit
+
+    def run(self, trained: Trained, progress: Progress) -> Outcome:
+        """Train from where `trained` stands."""
+        self.estimator._trained, self.estimator._progress = trained, progress
+        watch = self._watch(progress)
+        solve = self._minimize if self.estimator.solver == "lbfgs" else self._train
+        interrupted = False
+        try:
+            reason = solve(trained, watch)
+        except KeyboardInterrupt:
+            interrupted, reason = True, "interrupted by the user"
+            warnings.warn("Training interrupted by user.", stacklevel=6)
+        except DivergenceWarning as diverged:
+            if progress.best is None:
+                raise _not_finite(str(diverged)) from None
+            reason = str(diverged)
+            warnings.warn(reason, DivergenceWarning, stacklevel=6)
+        trained.settle(progress.best)
+        return Outcome(trained, progress, watch.n_iter, reason, interrupted)
+
+    def _train(self, trained: Trained, watch: Watch) -> str | None:
+        estimator, n = self.estimator, len(self.rows)
+        epochs = 1 if self.incremental else estimator.max_iter
+        steps_per_epoch = -(-n // self.batch_size)
+        if self.incremental:
+            rate = solvers.rate_now(estimator, estimator.t_)
+        else:
+            rate = solvers.rates(estimator, n, steps_per_epoch)
+        run = Run(
+            self.objective, solvers.make_optimizer(estimator, self.objective, rate),
+            watch.rate_scale, self.batch_size, estimator.shuffle, epochs,
+            None if self.incremental else epochs * steps_per_epoch,
+        )  # fmt: skip
+        return solvers.train(trained, run, self.rows, partial(self._validate, trained), watch)
+
+    def _minimize(self, trained: Trained, watch: Watch) -> str | None:
+        """By L-BFGS, whose own rules say when it is done; the watch keeps records and time."""
+        reason: str | None = None
+
+        def after(loss: float) -> bool:
+            nonlocal reason
+            logs = {"loss": loss, "learning_rate": math.nan, **self._validate(trained)}
+            epoch = Epoch(trained.network, watch.n_iter, logs)
+            watch.after(epoch)
+            reason = epoch.stop_reason
+            return reason is not None
+
+        estimator = self.estimator
+        options = {"maxfun": estimator.max_fun, "maxiter": estimator.max_iter,
+                   "gtol": estimator.tol}  # fmt: skip
+        result = solvers.minimize(trained, self.objective, self.rows, options, after)
+        if not np.isfinite(trained.network.parameters).all():
+            raise _not_finite("L-BFGS met a loss that is not finite")
+        if reason is None:
+            _check_optimize_result("lbfgs", result, estimator.max_iter)
+        return reason or str(result.message)
+
+    # ---- what happens between epochs ----
+
+    def _watch(self, progress: Progress) -> Watch:
+        estimator = self.estimator
+        lbfgs, sgd = estimator.solver == "lbfgs", estimator.solver == "sgd"
+        rule = Rule(
+            tol=estimator.tol,
+            patience=math.inf if lbfgs else estimator.n_iter_no_change,
+            on_validation=estimator.early_stopping and not lbfgs,
+            adaptive=sgd and isinstance(estimator.learning_rate, str)
+            and estimator.learning_rate == "adaptive",
+            max_time=estimator.max_time,
+        )  # fmt: skip
+        return Watch(
+            progress, rule, self.objective.reported,
+            score=self._score() if self.held_out else None,
+            tell=self.trace.hook(),
+            verbose=bool(estimator.verbose),
+            rate_scale=self.objective.gradient_scale if sgd else 1.0,
+            began=self.began,
+        )  # fmt: skip
+
+    def _validate(self, trained: Trained) -> dict[str, float]:
+        if self.held_out is None:
+            return {}
+        _, rows = self.held_out
+        scores = trained.network.evaluate(
+            rows.X, rows.y, loss=self.objective.loss, sample_weight=rows.weights,
+            check_finite=False,
+        )  # fmt: skip
+        return {f"val_{name}": value for name, value in scores.items()}
+
+    def _score(self) -> Any:
+        """From the records of an epoch to its validation score."""
+        assert self.held_out is not None
+        sample, _ = self.held_out
+        scoring = self.estimator.scoring
+        if scoring == "loss":
+            return lambda logs: -self.objective.reported(logs["val_loss"])
+        scorer = check_scoring(self.estimator, scoring)
+        weights = {} if sample.weights is None else {"sample_weight": sample.weights}
+
+        def score(logs: dict[str, float]) -> float:
+            metric = logs.get("val_accuracy", logs.get("val_r2"))
+            if scoring is None and metric is not None:
+                return metric
+            return float(scorer(_nameless(self.estimator), sample.X, sample.y, **weights))
+
+        return score
+
+    def finish(self, outcome: Outcome) -> None:
+        """Tell the callbacks, and warn where `max_iter` alone ended the training."""
+        self.trace.end()
+        if outcome.stop_reason is None and not self.incremental:
+            warnings.warn(
+                f"Stochastic Optimizer: Maximum iterations ({self.estimator.max_iter}) reached "
+                "and the optimization hasn't converged yet.", ConvergenceWarning, stacklevel=5,
+            )  # fmt: skip
+
+
+def _nameless(estimator: Any) -> Any:
+    """The same fitted estimator, to predict for arrays without the column names of its frame."""
+    view = object.__new__(type(estimator))
+    view.__dict__.update(vars(estimator))
+    view.__dict__.pop("feature_names_in_", None)
+    return view
+
+
+def _not_finite(reason: str) -> ValueError:
+    return ValueError(
+        "Solver produced non-finite parameter weights. The input data may contain large values "
+        f"and need to be preprocessed. ({reason})"
+    )

@@ -1,0 +1,189 @@
+"""Training a network for an estimator: by minibatches, or by L-BFGS on all rows."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn import native, optimizers
+from fastnn.estimators.objective import Objective
+from fastnn.estimators.progress import Watch
+from fastnn.job import Job
+from fastnn.model import Sequential
+from fastnn.optimizers import SGD, Adam, AdamW, Optimizer
+from fastnn.schedules import InverseTimeDecay, Schedule
+from fastnn.training import DivergenceWarning, OptimizerState, run_epochs
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Encoded data: C-contiguous, of the network's dtype; y is (n, n_targets)."""
+
+    X: Array
+    y: Array
+    weights: Array | None
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+
+@dataclass
+class Trained:
+    """A network in training. It holds its best weights between fits, and `last` those to go on
+    from, where they are others."""
+
+    network: Sequential
+    state: OptimizerState | None = None
+    last: Array | None = None
+
+    def resume(self) -> None:
+        """Take up the weights of the last step."""
+        if self.last is not None:
+            self.network.parameters[:] = self.last
+            self.last = None
+
+    def settle(self, best: Array | None) -> None:
+        """Show the best weights, and keep the last."""
+        if best is not None and not np.array_equal(best, self.network.parameters):
+            self.last = self.network.parameters.copy()
+            self.network.parameters[:] = best
+
+
+@dataclass(frozen=True)
+class Run:
+    """One call of a stochastic solver."""
+
+    objective: Objective
+    optimizer: Optimizer
+    rate_factor: float
+    batch_size: int
+    shuffle: bool
+    epochs: int
+    horizon: int | None
+    """Steps for a schedule that names none; None where unknown."""
+
+
+def make_optimizer(params: Any, objective: Objective, rate: float | Schedule) -> Optimizer:
+    """The optimizer of an estimator's parameters, for the engine's gradients; SGD's learning rate
+    is converted by `Run.rate_factor`."""
+    scale = objective.gradient_scale
+    clip = None if params.clip_norm is None else params.clip_norm / scale
+    if params.solver == "sgd":
+        return SGD(rate, params.momentum, params.nesterovs_momentum, clip_norm=clip)
+    moments = {
+        "beta_1": params.beta_1, "beta_2": params.beta_2, "epsilon": params.epsilon / scale,
+        "clip_norm": clip,
+    }  # fmt: skip
+    if params.weight_decay:
+        return AdamW(rate, params.weight_decay, **moments)
+    return Adam(rate, **moments)
+
+
+def rates(params: Any, n_rows: int, steps_per_epoch: int) -> float | Schedule:
+    """The learning rate, or the schedule, of a fit. scikit-learn's "invscaling" falls once per
+    epoch, by the number of rows seen; its Adam knows no schedule."""
+    if isinstance(params.learning_rate, Schedule):
+        return params.learning_rate
+    rate: float = params.learning_rate_init
+    if params.solver == "sgd" and params.learning_rate == "invscaling":
+        return InverseTimeDecay(rate, n_rows, params.power_t, every=steps_per_epoch)
+    return rate
+
+
+def rate_now(params: Any, rows_seen: int) -> float | Schedule:
+    """The same for a single epoch after so many rows."""
+    rate = rates(params, rows_seen, 1)
+    if isinstance(rate, InverseTimeDecay) and rate is not params.learning_rate:
+        return float(rate.initial_learning_rate / (1 + rows_seen) ** rate.power)
+    return rate
+
+
+def _continued(state: OptimizerState | None, run: Run, network: Sequential) -> OptimizerState:
+    """The optimizer's state for this run: that of the last one, where it minimized the same with
+    an optimizer of the same kind."""
+    loss, optimizer = run.objective.loss, run.optimizer
+    shape = (optimizer.n_slots, network.n_parameters)
+    if state is None or state.loss != loss or state.slots.shape != shape or (
+        type(state.optimizer) is not type(optimizer)
+    ):  # fmt: skip
+        slots = np.zeros(shape, network.dtype)
+        state = OptimizerState(loss, optimizer, slots, 0, run.horizon, run.rate_factor)
+    horizon = run.horizon if state.horizon is None else state.horizon
+    optimizers.check_horizon(optimizer, horizon)
+    return replace(state, optimizer=optimizer, horizon=horizon)
+
+
+def train(
+    trained: Trained, run: Run, rows: Rows, validate: Callable[[], dict[str, float]], watch: Watch
+) -> str | None:
+    """Train by minibatches; returns why training ended before the last epoch.
+
+    Raises
+    ------
+    DivergenceWarning
+        If the loss became infinite or NaN; the weights are the last finite ones.
+    """
+    network = trained.network
+    state = _continued(trained.state, run, network)
+    job = Job(
+        network.layers, run.objective.loss, run.optimizer, rows.X, rows.y, rows.weights,
+        run.batch_size, "epoch" if run.shuffle else "never", network.seed, network.n_epochs,
+        network.n_steps,
+    )  # fmt: skip
+    trainer = native.Trainer(job, network.parameters, state.slots.reshape(-1), None)
+    trained.resume()
+    trained.state = state
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DivergenceWarning)
+        history = run_epochs(
+            network, job, trainer, state, run.epochs, validate, [watch], int(watch.verbose)
+        )
+    return history.stop_reason
+
+
+def minimize(
+    trained: Trained, objective: Objective, rows: Rows, options: dict[str, Any],
+    after: Callable[[float], bool],
+) -> Any:  # fmt: skip
+    """Train by scipy's L-BFGS-B on all rows at once; returns scipy's result. `after` hears the
+    engine's loss after each iteration; True stops."""
+    from scipy.optimize import minimize as scipy_minimize
+
+    network = trained.network
+    trained.resume()
+    job = Job(
+        network.layers, objective.loss, SGD(), rows.X, rows.y, rows.weights, len(rows), "never",
+        network.seed, network.n_epochs, network.n_steps,
+    )  # fmt: skip
+    scale = objective.gradient_scale
+
+    def value_and_gradient(x: Array) -> tuple[float, Array]:
+        network.parameters[:] = x
+        value, gradient = native.loss_and_gradients(job, network.parameters, False, None)
+        return scale * value, scale * gradient.astype(np.float64)
+
+    accepted = network.parameters.copy()
+
+    def after_iteration(intermediate_result: Any) -> None:
+        network.parameters[:] = accepted[:] = intermediate_result.x
+        if after(intermediate_result.fun / scale):
+            raise StopIteration
+
+    start = network.parameters.astype(np.float64)
+    try:
+        result = scipy_minimize(
+            value_and_gradient, start, method="L-BFGS-B", jac=True, options=options,
+            callback=after_iteration,
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        network.parameters[:] = accepted
+        raise
+    network.parameters[:] = result.x
+    return result

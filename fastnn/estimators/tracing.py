@@ -1,0 +1,54 @@
+"""scikit-learn's callback protocol, where the installed version has it (1.9)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["CallbackSupportMixin", "Trace", "with_callbacks"]
+
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Nothing to support."""
+
+    def with_callbacks(method: Any) -> Any:
+        """The method as it is."""
+        return method
+
+
+class Trace:
+    """Tells an estimator's callbacks of its epochs, if there are any."""
+
+    def __init__(
+        self, estimator: Any, max_epochs: int, data: dict[str, Any], listens: bool
+    ) -> None:
+        self.estimator = estimator
+        self.data = data
+        self.context: Any = None
+        set_here = hasattr(estimator, "_skl_callbacks")
+        if listens and (set_here or hasattr(estimator, "_parent_callback_ctx")):
+            self.context = estimator._init_callback_context(max_subtasks=max_epochs)
+            self.context.call_on_fit_task_begin(estimator=estimator, **data)
+
+    def hook(self) -> Callable[[], bool] | None:
+        """What to call after an epoch; it returns True where a callback wants to stop."""
+        return None if self.context is None else self._epoch
+
+    def _epoch(self) -> bool:
+        context = self.context.subcontext(task_name="epoch")
+        context.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+        return bool(self._end(context))
+
+    def end(self) -> None:
+        """The fit is over."""
+        if self.context is not None:
+            self._end(self.context)
+
+    def _end(self, context: Any) -> Any:
+        # A copy of the estimator as it stands can predict: nothing has to be added to it.
+        return context.call_on_fit_task_end(
+            estimator=self.estimator, **self.data, reconstruction_attributes={}
+        )

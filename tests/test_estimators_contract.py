@@ -1,0 +1,32 @@
+"""scikit-learn's own checks of estimators, with nothing expected to fail."""
+
+import pytest
+
+pytest.importorskip("sklearn")
+
+from sklearn.utils import estimator_checks
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import fastnn
+
+ESTIMATORS = [fastnn.MLPClassifier, fastnn.MLPRegressor]
+
+
+@parametrize_with_checks([kind() for kind in ESTIMATORS])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_check_estimator(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("kind", ESTIMATORS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "check_dataframe_column_names_consistency",
+        "check_param_validation",
+        "check_inplace_ensure_writeable",
+    ],
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_checks_outside_check_estimator(kind, name):
+    getattr(estimator_checks, name)(kind.__name__, kind())
