@@ -64,11 +64,27 @@ class Snapshot:
     training: Training | None
 
 
-def write(path: str | os.PathLike[str], snapshot: Snapshot) -> None:
+@dataclass(frozen=True)
+class Extra:
+    """What a file holds besides a network; who put it there checks it."""
+
+    data: dict[str, Any]
+    tensors: dict[str, Array]
+
+
+_PREFIX = "extra."
+
+
+def write(path: str | os.PathLike[str], snapshot: Snapshot, extra: Extra | None = None) -> None:
     """Write a snapshot, whole or not at all."""
+    checks.instance("path", path, (str, os.PathLike), "a path")
+    _replace(Path(path), to_bytes(snapshot, extra))
+
+
+def to_bytes(snapshot: Snapshot, extra: Extra | None = None) -> bytes:
+    """The content of a file."""
     from safetensors.numpy import save
 
-    checks.instance("path", path, (str, os.PathLike), "a path")
     training = snapshot.training
     config = {
         "layers": to_data(snapshot.layers),
@@ -90,7 +106,10 @@ def write(path: str | os.PathLike[str], snapshot: Snapshot) -> None:
     tensors = {"parameters": np.ascontiguousarray(snapshot.parameters)}
     if training is not None:
         tensors["slots"] = np.ascontiguousarray(training.slots)
-    _replace(Path(path), save(tensors, metadata))
+    if extra is not None:
+        metadata["extra"] = json.dumps(extra.data)
+        tensors |= {_PREFIX + name: tensor for name, tensor in extra.tensors.items()}
+    return save(tensors, metadata)
 
 
 def _replace(path: Path, content: bytes) -> None:
@@ -130,16 +149,31 @@ def read(path: str | os.PathLike[str]) -> Snapshot:
     OSError
         If it cannot be read.
     """
+    return read_all(path)[0]
+
+
+def read_all(path: str | os.PathLike[str]) -> tuple[Snapshot, Extra | None]:
+    """The same, with what the file holds besides."""
     checks.instance("path", path, (str, os.PathLike), "a path")
     with open(path, "rb") as file:
         content = file.read()
-    with _readable(path):
-        config, tensors = _parse(content)
-        return _snapshot(config, tensors)
+    with readable(path):
+        return from_bytes(content)
+
+
+def from_bytes(content: bytes) -> tuple[Snapshot, Extra | None]:
+    """What the content of a file says; see `readable` for its errors."""
+    metadata, tensors = _parse(content)
+    snapshot = _snapshot(_object(metadata["config"]), tensors)
+    if "extra" not in metadata:
+        return snapshot, None
+    named = {name.removeprefix(_PREFIX): tensor for name, tensor in tensors.items()
+             if name.startswith(_PREFIX)}  # fmt: skip
+    return snapshot, Extra(_object(metadata["extra"]), named)
 
 
 @contextmanager
-def _readable(path: str | os.PathLike[str]) -> Iterator[None]:
+def readable(path: str | os.PathLike[str]) -> Iterator[None]:
     """Whatever is wrong with a file's content is a ValueError that names the file."""
     from safetensors import SafetensorError
 
@@ -153,7 +187,7 @@ def _readable(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def _parse(content: bytes) -> tuple[dict[str, Any], dict[str, Array]]:
-    """The file's description and tensors, as they stand."""
+    """The file's metadata and tensors, as they stand."""
     from safetensors import deserialize
 
     size = int.from_bytes(content[:8], "little")
@@ -168,10 +202,14 @@ def _parse(content: bytes) -> tuple[dict[str, Any], dict[str, Array]]:
         raise ValueError(f"got a file of format {metadata.get('format')!r:.80}")
     if metadata.get("format_version") != VERSION:
         raise ValueError(f"got version {metadata.get('format_version')!r:.80}")
-    config = json.loads(metadata["config"])
-    if not isinstance(config, dict):
+    return metadata, tensors
+
+
+def _object(text: str) -> dict[str, Any]:
+    data = json.loads(text)
+    if not isinstance(data, dict):
         raise ValueError("got a description that is no object")
-    return config, tensors
+    return data
 
 
 def _tensor_dtype(name: str) -> np.dtype[Any]:

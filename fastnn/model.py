@@ -14,6 +14,7 @@ from fastnn import checks, data, files, initializers, losses, native, random, sc
 from fastnn import optimizers as optimizers_module
 from fastnn.activations import resolve as resolve_activation
 from fastnn.callbacks import Callback
+from fastnn.files import Snapshot
 from fastnn.history import History
 from fastnn.job import Job, Trainer
 from fastnn.layers import Layer, check_layers, dense_layers, output_activation
@@ -601,7 +602,11 @@ def load(path: str | os.PathLike[str]) -> Sequential:
     >>> bool((same.parameters == net.parameters).all())
     True
     """
-    snapshot = files.read(path)
+    return restored(files.read(path))
+
+
+def restored(snapshot: Snapshot) -> Sequential:
+    """The network that a file describes."""
     network = Sequential(*snapshot.layers, seed=snapshot.seed, dtype=snapshot.parameters.dtype)
     network._allocate(snapshot.n_features_in)
     network.parameters[:] = snapshot.parameters

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from fastnn.estimators import architecture
+from fastnn.estimators import architecture, storage
 from fastnn.estimators.architecture import Hidden
 from fastnn.estimators.objective import Objective
 from fastnn.estimators.parameters import Parameters
@@ -306,6 +307,44 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters):  # type: ignore[mi
         if self._scaling is not None:
             X = self._scaling.apply(X)
         return network.predict(X, check_finite=False)
+
+    # ---- files ----
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Plain data only, which libraries for safe files can hold."""
+        return storage.state_of(super().__getstate__())
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(storage.from_state(state))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write parameters, fitted model and where its training stands to a safetensors file:
+        whole, or not at all. `load` reads it; so does `fastnn.load`, for the network alone.
+
+        Raises
+        ------
+        ValueError
+            If there was no fit yet, or a parameter is an object that only pickle can hold: a
+            scorer, or a generator as `random_state`.
+        """
+        check_is_fitted(self)
+        storage.save(path, type(self).__name__, self.__getstate__())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read an estimator that `save` wrote; reading runs no code from the file.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged, or holds no estimator of this class.
+        OSError
+            If it cannot be read.
+        """
+        estimator = cls()
+        vars(estimator).update(storage.load(path, cls.__name__, set(estimator.get_params())))
+        estimator._validate_params()
+        return estimator
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -116,7 +116,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
         return X, y
 
     def _learn_targets(self, y: Array, incremental: bool) -> int:
-        if hasattr(self, "_labels") and (self.warm_start or incremental):
+        if hasattr(self, "_label_kind") and (self.warm_start or incremental):
             self._check_known(y)
         else:
             self._set_classes(y, y)
@@ -132,11 +132,13 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
             )
         self.classes_ = unique_labels(classes)
         if kind == "multilabel-indicator":
-            self._labels = Labels(np.arange(y.shape[1]), "multilabel")
-            self.classes_ = self._labels.classes
+            self.classes_, self._label_kind = np.arange(y.shape[1]), "multilabel"
         else:
-            several = len(self.classes_) > 2
-            self._labels = Labels(self.classes_, "multiclass" if several else "binary")
+            self._label_kind = "multiclass" if len(self.classes_) > 2 else "binary"
+
+    @property
+    def _labels(self) -> Labels:
+        return Labels(self.classes_, self._label_kind)
 
     def _check_known(self, y: Array) -> None:
         classes = unique_labels(y)

@@ -23,8 +23,8 @@ class Parameters(BaseEstimator):  # type: ignore[misc]
     asks for."""
 
     if TYPE_CHECKING:  # fields of the subclasses, in an order of their own
-        hidden_layer_sizes: Any
-        activation: Any
+        hidden_layer_sizes: Any = ()
+        activation: Any = ""
 
     solver: str = "adam"
     alpha: float = 0.0001
