@@ -253,7 +253,7 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters):  # type: ignore[mi
         validated = bool(progress.validation_scores)
         self._trained, self._progress = outcome.trained, progress
         self.n_iter_ = outcome.n_iter
-        self.t_ += outcome.n_iter * n_rows
+        self.t_ += 0 if self.solver == "lbfgs" else outcome.n_iter * n_rows
         self.loss_ = outcome.loss
         self.loss_curve_ = progress.loss_curve
         self.best_loss_ = None if self.early_stopping else progress.best_loss
@@ -342,7 +342,7 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters):  # type: ignore[mi
             If it cannot be read.
         """
         estimator = cls()
-        vars(estimator).update(storage.load(path, cls.__name__, set(estimator.get_params())))
+        estimator.__dict__.update(storage.load(path, cls.__name__, set(estimator.get_params())))
         estimator._validate_params()
         return estimator
 
