@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn import checks
+
 Array = NDArray[Any]
 
 
@@ -58,7 +60,7 @@ class Labels:
             factors[present] = totals.sum() / (present.sum() * totals[present])
         else:
             for label, factor in class_weight.items():
-                factors[self._code(label)] = factor
+                factors[self._code(label)] = checks.number("class_weight", factor, at_least=0)
         return factors[codes]
 
     def _codes(self, y: Array) -> NDArray[np.intp]:

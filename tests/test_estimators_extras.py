@@ -1,0 +1,541 @@
+"""What the estimators offer beyond scikit-learn's."""
+
+import time
+import warnings
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn")
+
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import get_scorer, log_loss
+
+import fastnn as fn
+from fastnn import MLPClassifier, MLPRegressor
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+KINDS = [MLPClassifier, MLPRegressor]
+
+
+def data(rng, n=80, y="classes"):
+    X = rng.normal(size=(n, 4))
+    signal = X[:, 0] + 0.5 * X[:, 1]
+    targets = {
+        "numbers": signal + 0.3 * rng.normal(size=n),
+        "outputs": np.column_stack([signal, 0.2 * X[:, 2]]),
+        "counts": rng.poisson(np.exp(0.5 * signal)).astype(float),
+        "binary": (signal > 0).astype(int),
+        "classes": np.digitize(signal, [-0.7, 0.7]),
+        "labels": (X[:, :3] > 0).astype(int),
+    }
+    return X, targets[y]
+
+
+def same(model, other, tolerance=1e-10):
+    for a, b in zip(model.coefs_ + model.intercepts_, other.coefs_ + other.intercepts_,
+                    strict=True):  # fmt: skip
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+
+
+# ---- weights ------------------------------------------------------------------------------------
+
+FULL_BATCH = [
+    (MLPClassifier, {}, "classes"),
+    (MLPClassifier, {"label_smoothing": 0.1, "scale": "standard"}, "binary"),
+    (MLPClassifier, {"class_weight": "balanced", "l1": 0.5}, "classes"),
+    (MLPClassifier, {"alpha_scaling": "samples", "alpha": 3.0}, "labels"),
+    (MLPRegressor, {"loss": "squared_error", "scale": "robust"}, "outputs"),
+    (MLPRegressor, {"loss": "absolute_error", "scale_target": "standard"}, "numbers"),
+    (MLPRegressor, {"loss": "huber", "scale_target": "robust"}, "outputs"),
+    (MLPRegressor, {"loss": "poisson"}, "counts"),
+    (MLPRegressor, {"loss": "quantile", "quantile": 0.8}, "numbers"),
+    (MLPRegressor, {"loss": "gaussian_nll"}, "numbers"),
+    (MLPRegressor, {"solver": "lbfgs", "max_iter": 5}, "numbers"),
+    (MLPClassifier, {"solver": "sgd", "momentum": 0.5, "clip_norm": 0.1}, "classes"),
+]
+
+
+@pytest.mark.parametrize(("kind", "params", "y"), FULL_BATCH)
+def test_a_weight_is_a_number_of_rows(kind, params, y, rng):
+    X, y = data(rng, 40, y)
+    weight = rng.integers(0, 4, 40)
+    repeated = np.repeat(np.arange(40), weight)
+    model = kind(hidden_layer_sizes=(6,), activation="tanh", max_iter=25, random_state=0,
+                 alpha=1.0, shuffle=False).set_params(**params)  # fmt: skip
+    weighted = clone(model).set_params(batch_size="auto").fit(X, y, sample_weight=weight)
+    same(weighted, clone(model).fit(X[repeated], y[repeated]))
+    assert weighted.score(X, y, weight) == pytest.approx(
+        weighted.score(X[repeated], y[repeated]), rel=1e-12
+    )
+
+
+@pytest.mark.parametrize("class_weight", ["balanced", {0: 2.0, 1: 0.5}, {2: 3}])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_class_weight_stands_for_sample_weights(class_weight, solver, rng):
+    X, y = data(rng)
+    factors = {0: 1.0, 1: 1.0, 2: 1.0}
+    if class_weight == "balanced":
+        factors = dict(enumerate(len(y) / (3 * np.bincount(y))))
+    factors = factors | (class_weight if isinstance(class_weight, dict) else {})
+    weight = np.array([factors[label] for label in y])
+    model = MLPClassifier((6,), solver=solver, max_iter=10, random_state=0)
+    same(clone(model).set_params(class_weight=class_weight).fit(X, y), model.fit(X, y, weight))
+
+
+def test_class_weight_multiplies_sample_weight(rng):
+    X, y = data(rng, y="binary")
+    weight = rng.uniform(0.5, 2, len(y))
+    model = MLPClassifier((6,), max_iter=10, random_state=0, class_weight={1: 3.0})
+    plain = clone(model).set_params(class_weight=None)
+    same(model.fit(X, y, weight), plain.fit(X, y, weight * np.where(y == 1, 3.0, 1.0)))
+
+
+def test_rows_without_weight_are_as_if_absent(rng):
+    X, y = data(rng)
+    weight = (rng.random(len(y)) < 0.6).astype(float)
+    model = MLPClassifier((6,), max_iter=5, batch_size=16, random_state=0)
+    there = clone(model).fit(X, y, weight)
+    same(there, clone(model).fit(X[weight > 0], y[weight > 0], np.ones(int(weight.sum()))))
+
+
+def test_weights_in_partial_fit(rng):
+    X, y = data(rng)
+    twice, weighted = MLPRegressor(random_state=0), MLPRegressor(random_state=0)
+    for _ in range(3):
+        twice.partial_fit(np.vstack([X, X]), np.hstack([y, y]))
+        weighted.partial_fit(X, y, np.full(len(y), 2.0))
+    same(twice, weighted)
+
+
+# ---- losses --------------------------------------------------------------------------------------
+
+
+def test_regression_losses_are_what_they_say(rng):
+    X, y = data(rng, 400, "numbers")
+    median = MLPRegressor("absolute_error", (), solver="lbfgs", alpha=0).fit(X, y).predict(X)
+    assert abs((y > median).mean() - 0.5) < 0.05
+    for q in (0.1, 0.9):
+        model = MLPRegressor("quantile", (8,), quantile=q, learning_rate_init=0.01, max_iter=300)
+        assert abs((y <= model.fit(X, y).predict(X)).mean() - q) < 0.05
+    for delta in (0.01, 100.0):
+        huber = MLPRegressor("huber", (), delta=delta, solver="lbfgs", alpha=0)
+        assert huber.fit(X, y).score(X, y) > 0.7
+
+
+def test_loss_curves_in_their_units(rng):
+    X, y = data(rng, 60, "numbers")
+    still = {"learning_rate_init": 1e-12, "max_iter": 1, "alpha": 0, "random_state": 0}
+    losses = {
+        "squared_error": lambda e: (e**2).mean() / 2,
+        "absolute_error": lambda e: np.abs(e).mean(),
+        "quantile": lambda e: np.where(e > 0, 0.25 * e, -0.75 * e).mean(),
+        "huber": lambda e: np.where(
+            np.abs(e) < 0.5, e**2 / 2, 0.5 * (np.abs(e) - 0.25)
+        ).mean(),
+    }  # fmt: skip
+    for name, value in losses.items():
+        model = MLPRegressor(name, quantile=0.25, delta=0.5, **still).fit(X, y, X_val=X, y_val=y)
+        expected = value(y - model.predict(X))
+        assert model.loss_ == pytest.approx(expected, rel=1e-6)
+        assert model.validation_loss_curve_[0] == pytest.approx(expected, rel=1e-6)
+
+
+def test_uncertainty(rng):
+    x = rng.uniform(-2, 2, (2000, 1))
+    noise = 0.1 + 0.3 * (x[:, 0] > 0)
+    y = 100 + 50 * (np.sin(x[:, 0]) + noise * rng.normal(size=2000))
+    model = MLPRegressor("gaussian_nll", scale_target="standard", learning_rate_init=0.01,
+                         random_state=0).fit(x, y)  # fmt: skip
+    mean, std = model.predict(np.array([[-1.0], [1.0]]), return_std=True)
+    np.testing.assert_allclose(mean, 100 + 50 * np.sin([-1, 1]), atol=5)
+    np.testing.assert_allclose(std, [5, 20], rtol=0.3)
+    np.testing.assert_array_equal(model.predict(x[:3]), model.predict(x[:3], return_std=True)[0])
+    assert model.n_outputs_ == 1
+    with pytest.raises(ValueError, match="return_std: expected loss='gaussian_nll'"):
+        MLPRegressor(max_iter=2).fit(x, y).predict(x, return_std=True)
+
+
+def test_uncertainty_of_several_targets(rng):
+    X, y = data(rng, y="outputs")
+    mean, std = MLPRegressor("gaussian_nll", max_iter=3).fit(X, y).predict(X, return_std=True)
+    assert mean.shape == std.shape == y.shape
+    assert (std > 0).all()
+
+
+def test_label_smoothing(rng):
+    X, y = data(rng, 200)
+    for classes, targets in ((2, (y > 0).astype(int)), (3, y)):
+        sharp, smooth = (
+            MLPClassifier((20,), label_smoothing=e, solver="lbfgs", alpha=0, random_state=0)
+            .fit(X, targets).predict_proba(X).max() for e in (0.0, 0.2)
+        )  # fmt: skip
+        assert sharp > 0.99
+        assert smooth < 1 - 0.2 / classes + 0.05
+
+
+# ---- architecture --------------------------------------------------------------------------------
+
+
+def layers_of(model):
+    return model._trained.network.layers
+
+
+def test_activations_per_layer(rng):
+    X, y = data(rng)
+    activations = ["tanh", "gelu", fn.activations.leaky_relu(0.2)]
+    model = MLPClassifier((5, 6, 7), activation=activations, max_iter=2).fit(X, y)
+    assert [layer.activation.name for layer in layers_of(model)[:-1]] == [
+        "tanh", "gelu", "leaky_relu",
+    ]  # fmt: skip
+
+
+def test_dropout_and_residual(rng):
+    X, y = data(rng)
+    model = MLPClassifier((6, 6, 6, 3), dropout=[0.0, 0.5, 0.0, 0.1], residual=True, max_iter=2)
+    first, second, third, fourth, drop, _ = layers_of(model.fit(X, y))
+    assert isinstance(first, fn.Dense)
+    assert [type(layer) for layer in second.layers] == [fn.Dense, fn.Dropout]
+    assert isinstance(third, fn.Residual)
+    assert (fourth.units, drop.rate) == (3, 0.1)
+
+
+def test_searchable_sizes(rng):
+    X, y = data(rng)
+    for params, sizes in [
+        ({"n_layers": 2, "width": 5}, [5, 5]),
+        ({"width": 5}, [5]),
+        ({"n_layers": 3, "hidden_layer_sizes": (7, 2)}, [7, 7, 7]),
+        ({"width": 4, "hidden_layer_sizes": (7, 2)}, [4, 4]),
+        ({"n_layers": 0}, []),
+    ]:
+        model = MLPClassifier(**params, max_iter=1, tol=10.0).fit(X, y)
+        assert [W.shape[1] for W in model.coefs_[:-1]] == sizes
+
+
+# ---- penalties and optimizers --------------------------------------------------------------------
+
+
+def test_alpha_by_samples_does_not_depend_on_the_batch(rng):
+    X, y = data(rng, 200, "numbers")
+    sizes = {}
+    for scaling in ("batch", "samples"):
+        for batch in (10, 200):
+            model = MLPRegressor(hidden_layer_sizes=(), alpha=50.0, alpha_scaling=scaling,
+                                 batch_size=batch, solver="sgd", learning_rate_init=0.02,
+                                 max_iter=400, n_iter_no_change=400, random_state=0)  # fmt: skip
+            sizes[scaling, batch] = np.abs(model.fit(X, y).coefs_[0]).sum()
+    assert sizes["samples", 10] == pytest.approx(sizes["samples", 200], rel=0.1)
+    assert sizes["batch", 10] < 0.5 * sizes["batch", 200]
+
+
+def test_l1_makes_weights_small(rng):
+    X, y = data(rng, 100, "numbers")
+    settings = {"hidden_layer_sizes": (), "max_iter": 800, "n_iter_no_change": 800, "alpha": 0}
+    plain, sparse = (MLPRegressor(**settings, l1=l1, random_state=0).fit(X, y) for l1 in (0, 20))
+    assert np.abs(sparse.coefs_[0][2:]).max() < 0.02
+    assert np.abs(sparse.coefs_[0]).sum() < np.abs(plain.coefs_[0]).sum()
+
+
+def test_weight_decay_is_adamw(rng):
+    X, y = data(rng)
+    decayed = MLPClassifier(weight_decay=1.0, max_iter=50, random_state=0).fit(X, y)
+    plain = MLPClassifier(max_iter=50, random_state=0).fit(X, y)
+    assert np.abs(decayed.coefs_[0]).sum() < np.abs(plain.coefs_[0]).sum()
+    assert isinstance(decayed._trained.state.optimizer, fn.optimizers.AdamW)
+
+
+def test_clip_norm_bounds_a_step(rng):
+    X, y = data(rng, y="numbers")
+    start, step = (
+        MLPRegressor(solver="sgd", momentum=0.0, max_iter=1, random_state=0, clip_norm=0.5,
+                     learning_rate_init=rate).fit(X, 1000 * y) for rate in (1e-12, 0.1)
+    )  # fmt: skip
+    moved = np.sqrt(sum(((a - b) ** 2).sum() for a, b in zip(
+        start.coefs_ + start.intercepts_, step.coefs_ + step.intercepts_, strict=True,
+    )))  # fmt: skip
+    assert moved == pytest.approx(0.05, rel=1e-6)
+
+
+@pytest.mark.parametrize("schedule", [
+    fn.schedules.OneCycle(0.02), fn.schedules.Warmup(fn.schedules.CosineDecay(0.02), 5),
+    fn.schedules.StepDecay(0.02, every=10), fn.schedules.Cyclic(0.001, 0.02, 5),
+])  # fmt: skip
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_schedules(schedule, solver, rng):
+    X, y = data(rng)
+    model = MLPClassifier(learning_rate=schedule, solver=solver, max_iter=20, random_state=0)
+    network = model.fit(X, y)._trained.network
+    rates = fn.schedules.rates(schedule, np.arange(20.0), 20)
+    np.testing.assert_allclose(network.history["learning_rate"], rates)
+
+
+def test_a_schedule_without_end_in_partial_fit(rng):
+    X, y = data(rng)
+    with pytest.raises(ValueError, match=r"n_steps: expected OneCycle\(n_steps=\.\.\.\)"):
+        MLPRegressor(learning_rate=fn.schedules.OneCycle(0.1)).partial_fit(X, y)
+
+
+# ---- validation ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+def test_the_best_weights_are_kept(kind, solver, rng):
+    X, y = data(rng, 60)
+    y = rng.permutation(y)  # nothing to learn, so that validation soon gets worse
+    X_val, y_val = data(rng, 60)
+    model = kind(solver=solver, learning_rate_init=0.02, max_iter=30, random_state=0, alpha=0)
+    model.fit(X, y, X_val=X_val, y_val=y_val)
+    assert len(model.validation_scores_) == len(model.validation_loss_curve_) == model.n_iter_
+    assert model.best_validation_score_ == max(model.validation_scores_)
+    assert model.score(X_val, y_val) == pytest.approx(model.best_validation_score_)
+    assert model.best_loss_ is not None
+    if kind is MLPClassifier:
+        best = model.validation_scores_.index(model.best_validation_score_)
+        expected = log_loss(y_val, model.predict_proba(X_val))
+        assert model.validation_loss_curve_[best] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("scoring", ["loss", "neg_log_loss", "f1_macro", get_scorer("accuracy")])
+def test_early_stopping_on_any_score(scoring, rng):
+    X, y = data(rng, 120)
+    X_val, y_val = data(rng, 60)
+    model = MLPClassifier(early_stopping=True, scoring=scoring, n_iter_no_change=3, random_state=0,
+                          learning_rate_init=0.02)  # fmt: skip
+    model.fit(X, y, X_val=X_val, y_val=y_val)
+    if scoring == "loss":
+        assert model.validation_scores_ == [-loss for loss in model.validation_loss_curve_]
+        return
+    scorer = get_scorer(scoring) if isinstance(scoring, str) else scoring
+    assert model.best_validation_score_ == pytest.approx(scorer(model, X_val, y_val))
+
+
+def test_the_default_score_of_losses_without_a_metric(rng):
+    X, y = data(rng, y="counts")
+    for loss in ("poisson", "quantile", "gaussian_nll"):
+        model = MLPRegressor(loss, max_iter=4, random_state=0).fit(X, y, X_val=X, y_val=y)
+        assert model.best_validation_score_ == pytest.approx(model.score(X, y))
+
+
+def test_weights_of_validation_rows(rng):
+    X, y = data(rng, y="binary")
+    weight = rng.integers(1, 4, len(y))
+    model = MLPClassifier(max_iter=4, random_state=0)
+    weighted = clone(model).fit(X, y, X_val=X, y_val=y, sample_weight_val=weight)
+    again = np.repeat(np.arange(len(y)), weight)
+    repeated = clone(model).fit(X, y, X_val=X[again], y_val=y[again])
+    np.testing.assert_allclose(weighted.validation_loss_curve_, repeated.validation_loss_curve_)
+    np.testing.assert_allclose(weighted.validation_scores_, repeated.validation_scores_)
+
+
+def test_early_stopping_splits_weights_too(rng):
+    X, y = data(rng)
+    model = MLPClassifier(early_stopping=True, max_iter=5, random_state=0)
+    assert len(model.fit(X, y, rng.uniform(0.5, 2, len(y))).validation_scores_) == 5
+
+
+# ---- scaling -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("scale", ["standard", "robust"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_scaling_inside(kind, scale, dtype, rng):
+    X, y = data(rng)
+    X = np.column_stack([X, np.full(len(X), 3.25)]).astype(dtype)
+    far = (X * [1, 10, 100, 0.1, 1] + [0, 5, -1000, 2, 0]).astype(dtype)
+    X.setflags(write=False)
+    model = kind(scale=scale, max_iter=10, random_state=0)
+    a, b = (clone(model).fit(inputs, y).predict(inputs) for inputs in (X, far))
+    assert np.mean(np.isclose(a.astype(float), b.astype(float), rtol=1e-2, atol=1e-2)) > 0.95
+    assert kind is MLPClassifier or a.dtype == dtype
+
+
+def test_target_scaling(rng):
+    X, y = data(rng, y="outputs")
+    model = MLPRegressor(scale_target="standard", learning_rate_init=0.01, random_state=0)
+    near = clone(model).fit(X, y)
+    far = clone(model).fit(X, 1000 * y + 5)
+    np.testing.assert_allclose(far.predict(X), 1000 * near.predict(X) + 5, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(far.loss_curve_, near.loss_curve_, rtol=1e-6)
+
+
+# ---- time, restarts, reasons ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_max_time(solver, rng):
+    X, y = data(rng, 400)
+    y = rng.permutation(y)
+    began = time.perf_counter()
+    model = MLPClassifier((200, 200), solver=solver, tol=0, n_iter_no_change=10**6,
+                          max_iter=10**6, max_fun=10**9, max_time=0.2, n_init=5)  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        model.fit(X, y)
+    assert 0.15 < time.perf_counter() - began < 2
+    assert model.stop_reason_ == "max_time of 0.2 s reached" or solver == "lbfgs"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_restarts_keep_the_best(kind, rng):
+    X, y = data(rng, 50)
+    model = kind(hidden_layer_sizes=(2,), n_init=5, max_iter=30, random_state=0).fit(X, y)
+    assert len(set(model.restarts_)) == 5
+    assert -model.loss_ == max(model.restarts_)
+    scored = clone(model).fit(X, y, X_val=X, y_val=y)
+    assert scored.best_validation_score_ == max(scored.restarts_)
+    assert scored.score(X, y) == pytest.approx(scored.best_validation_score_)
+
+
+def test_reasons_to_stop(rng):
+    X, y = data(rng)
+    assert MLPClassifier(max_iter=3).fit(X, y).stop_reason_ == "max_iter of 3 epochs reached"
+    assert "Training loss did not improve" in MLPClassifier(tol=9.0).fit(X, y).stop_reason_
+    assert "CONVERGENCE" in MLPClassifier(solver="lbfgs").fit(X, y).stop_reason_
+    stopped = MLPClassifier(early_stopping=True, tol=9.0).fit(X, y).stop_reason_
+    assert "Validation score did not improve" in stopped
+
+
+def test_divergence_keeps_validated_weights(rng):
+    X, y = data(rng, y="numbers")
+    model = MLPRegressor(solver="sgd", learning_rate_init=3.0, max_iter=200, random_state=0)
+    with pytest.raises(ValueError, match=r"Solver produced non-finite.*learning rate"):
+        clone(model).fit(X, y)
+    with pytest.warns(fn.DivergenceWarning):
+        model.fit(X, y, X_val=X, y_val=y)
+    assert np.isfinite(model.predict(X)).all()
+    assert "diverged" in model.stop_reason_
+
+
+# ---- outputs -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("y", ["binary", "classes", "labels"])
+def test_decision_function(y, rng):
+    X, y = data(rng, y=y)
+    model = MLPClassifier(max_iter=20, random_state=0).fit(X, y)
+    raw, p, log_p = (getattr(model, call)(X) for call in (
+        "decision_function", "predict_proba", "predict_log_proba"))  # fmt: skip
+    if y.ndim == 2 or model.n_outputs_ == 1:
+        np.testing.assert_allclose(1 / (1 + np.exp(-raw)), p if y.ndim == 2 else p[:, 1])
+    else:
+        np.testing.assert_allclose(np.exp(raw) / np.exp(raw).sum(1, keepdims=True), p)
+    np.testing.assert_allclose(np.exp(log_p), p)
+
+
+def test_log_probabilities_of_what_rounds_to_nothing():
+    model = MLPClassifier((), solver="lbfgs", alpha=0).fit([[0.0], [1.0]], [0, 1])
+    assert model.predict_log_proba([[1e3]])[0, 0] < -1e3
+
+
+def test_weights_can_be_changed(rng):
+    X, y = data(rng)
+    model = MLPClassifier((3,), max_iter=2).fit(X, y)
+    model.coefs_ = [np.zeros((4, 3)), np.zeros((3, 3))]
+    model.intercepts_[1][:] = [0, 5, 0]
+    assert set(model.predict(X)) == {1}
+    with pytest.raises(ValueError, match=r"coefs_: expected shapes \[\(4, 3\), \(3, 3\)\]; got"):
+        model.coefs_ = [np.zeros((4, 3))]
+    assert not hasattr(MLPClassifier(), "coefs_")
+
+
+# ---- bad parameters and input --------------------------------------------------------------------
+
+BAD = [
+    (MLPClassifier, {"activation": ["relu", "tanh"]}, "activation: expected one entry for each of"),
+    (MLPClassifier, {"activation": ["softmax"]}, "activation: expected one of"),
+    (MLPClassifier, {"activation": [3]}, "activation: expected one of"),
+    (MLPClassifier, {"dropout": [0.1, 0.2]}, "dropout: expected one entry for each of 1 hidden"),
+    (MLPClassifier, {"dropout": [1.0]}, "dropout: expected a finite number at least 0 and below 1"),
+    (MLPClassifier, {"dropout": 1.0}, "The 'dropout' parameter"),
+    (MLPClassifier, {"l1": -1}, "The 'l1' parameter"),
+    (MLPClassifier, {"weight_decay": -1}, "The 'weight_decay' parameter"),
+    (
+        MLPClassifier,
+        {"weight_decay": 1, "solver": "sgd"},
+        "weight_decay: expected 0 with solver=",
+    ),
+    (MLPClassifier, {"dropout": 0.1, "solver": "lbfgs"}, "dropout: expected its default with solv"),
+    (MLPClassifier, {"l1": 0.1, "solver": "lbfgs"}, "l1: expected its default with solver='lbfgs'"),
+    (MLPClassifier, {"clip_norm": 1, "solver": "lbfgs"}, "clip_norm: expected its default"),
+    (MLPClassifier, {"clip_norm": 0}, "The 'clip_norm' parameter"),
+    (MLPClassifier, {"residual": 1.0}, "The 'residual' parameter"),
+    (MLPClassifier, {"n_layers": -1}, "The 'n_layers' parameter"),
+    (MLPClassifier, {"width": 0}, "The 'width' parameter"),
+    (MLPClassifier, {"n_layers": 2, "hidden_layer_sizes": ()}, "width: expected a number of units"),
+    (MLPClassifier, {"hidden_layer_sizes": (2.5,)}, "hidden_layer_sizes: expected a whole number"),
+    (MLPClassifier, {"scale": "minmax"}, "The 'scale' parameter"),
+    (MLPClassifier, {"scoring": "goodness"}, "The 'scoring' parameter"),
+    (MLPClassifier, {"max_time": 0}, "The 'max_time' parameter"),
+    (MLPClassifier, {"n_init": 0}, "The 'n_init' parameter"),
+    (MLPClassifier, {"alpha_scaling": "rows"}, "The 'alpha_scaling' parameter"),
+    (MLPClassifier, {"class_weight": "even"}, "The 'class_weight' parameter"),
+    (MLPClassifier, {"class_weight": {7: 1.0}}, "class_weight: expected classes of"),
+    (MLPClassifier, {"class_weight": {1: -1.0}}, "class_weight: expected a finite number at least"),
+    (MLPClassifier, {"label_smoothing": 1}, "The 'label_smoothing' parameter"),
+    (MLPRegressor, {"quantile": 1.0}, "The 'quantile' parameter"),
+    (MLPRegressor, {"delta": 0}, "The 'delta' parameter"),
+    (MLPRegressor, {"scale_target": "log"}, "The 'scale_target' parameter"),
+    (MLPRegressor, {"loss": "poisson", "scale_target": "robust"}, "scale_target: expected None"),
+    (MLPRegressor, {"learning_rate": fn.schedules.OneCycle}, "The 'learning_rate' parameter"),
+]
+
+
+@pytest.mark.parametrize(("kind", "params", "message"), BAD)
+def test_bad_parameters(kind, params, message, rng):
+    X, y = data(rng)
+    model = kind(**params)
+    with pytest.raises((ValueError, TypeError), match=message.replace("(", r"\(")):
+        model.fit(X, y)
+    assert not hasattr(model, "coefs_")
+
+
+BAD_FITS = {
+    "X_val: expected": lambda m, X, y: m.fit(X, y, sample_weight_val=y),
+    "y_val: expected X_val and y_val together": lambda m, X, y: m.fit(X, y, X_val=X),
+    "y: expected labels of": lambda m, X, y: m.fit(X, y, X_val=X, y_val=y + 5),
+    "X has 2 features": lambda m, X, y: m.fit(X, y, X_val=X[:, :2], y_val=y),
+    "Negative values in data passed to": lambda m, X, y: m.fit(X, y, -np.ones(len(y))),
+    "ample.weight": lambda m, X, y: m.fit(X, y, np.ones(3)),
+    "ample weights must contain|sample_weight: exp": lambda m, X, y: m.fit(X, y, np.zeros(len(y))),
+    "Input sample_weight contains NaN": lambda m, X, y: m.fit(X, y, np.full(len(y), np.nan)),
+    "class_weight: expected None for several": lambda m, X, y: m.set_params(
+        class_weight="balanced"
+    ).fit(X, (X > 0).astype(int)),
+    "class_weight: expected a dict or None in partial_fit": lambda m, X, y: m.set_params(
+        class_weight="balanced"
+    ).partial_fit(X, y, classes=[0, 1, 2]),
+    "hidden_layer_sizes: expected layers of": lambda m, X, y: (
+        m.fit(X, y).set_params(warm_start=True, hidden_layer_sizes=(3,)).fit(X, y)
+    ),
+}
+
+
+@pytest.mark.parametrize("message", BAD_FITS)
+def test_bad_input(message, rng):
+    X, y = data(rng)
+    with pytest.raises(ValueError, match=message):
+        BAD_FITS[message](MLPClassifier(max_iter=2), X, y)
+
+
+def test_negative_counts(rng):
+    X, y = data(rng, y="numbers")
+    with pytest.raises(ValueError, match="y: expected counts of at least 0 with loss='poisson'"):
+        MLPRegressor("poisson").fit(X, y)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_arrays_are_neither_changed_nor_kept(kind, rng):
+    X, y = data(rng)
+    weight = np.ones(len(y))
+    copies = X.copy(), y.copy(), weight.copy()
+    model = kind(max_iter=3, scale="standard", random_state=0).fit(X, y, weight)
+    before = model.predict(copies[0])
+    for array, copy in zip((X, y, weight), copies, strict=True):
+        np.testing.assert_array_equal(array, copy)
+        array[:] = 0
+    np.testing.assert_array_equal(model.predict(copies[0]), before)
