@@ -28,8 +28,12 @@ class History:
 
     def append(self, logs: dict[str, float]) -> None:
         """Add one epoch."""
-        for name, value in logs.items():
-            self._columns.setdefault(name, []).append(float(value))
+        self.extend({name: np.array([value]) for name, value in logs.items()})
+
+    def extend(self, records: dict[str, NDArray[np.float64]]) -> None:
+        """Add several epochs, one number each in every array."""
+        for name, values in records.items():
+            self._columns.setdefault(name, []).extend(values.tolist())
 
     def names(self) -> list[str]:
         """What was recorded."""

@@ -13,6 +13,7 @@ from fastnn.losses import Loss
 from fastnn.optimizers import Optimizer
 
 Array = NDArray[Any]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -37,19 +38,27 @@ class Job:
         return -(-len(self.X) // self.batch_size)
 
 
+@dataclass
+class Steps:
+    """Steps to make, and what came of those that were made."""
+
+    first: int  # of this job
+    optimizer_step: int  # updates that the optimizer had made before
+    rates: Floats  # (n,): learning rates
+    done: int = 0
+
+    def __post_init__(self) -> None:
+        self.losses = np.empty(len(self.rates))
+        """The objective before each update."""
+        self.totals = np.empty(len(self.rates))
+        """The sum of each batch's sample weights."""
+
+
 class Trainer(Protocol):
     """What both engines offer: `native.Trainer` and `reference.Trainer`."""
 
-    @property
-    def done(self) -> int:
-        """Steps made by the last call of `run`, also by one that a signal cut short."""
-        ...
-
-    def run(
-        self, first_step: int, rates: NDArray[np.float64], optimizer_step: int, seconds: float
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Make up to len(rates) steps from step `first_step` of this job on, changing parameters
-        and slots in place. Returns, for each step made, the objective before its update and the
-        sum of its batch's weights. Fewer are made when `seconds` have passed or an objective is
-        not finite, which then is the last and was not followed by an update."""
+    def run(self, steps: Steps, seconds: float) -> None:
+        """Go on with these steps, changing parameters and slots in place. The call ends early when
+        `seconds` have passed, and when an objective is not finite, which then is the last and was
+        not followed by an update. `steps` are up to date also where a signal ends it."""
         ...

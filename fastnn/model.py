@@ -325,7 +325,7 @@ class Sequential:
         job = self._job(state, arrays, size, order)
         trainer = self._trainer(job, state, engine, n_threads)
         self._state = state
-        run_epochs(self, job, trainer, state, 1, dict, [], verbose=0)
+        run_epochs(self, job, trainer, state, 1, None, [], verbose=0)
         return self
 
     def loss_and_gradients(
@@ -482,10 +482,10 @@ class Sequential:
         plan: Plan,
         finite: bool,
         n_threads: int | None,
-    ) -> tuple[Callable[[], dict[str, float]], list[str]]:
+    ) -> tuple[Callable[[], dict[str, float]] | None, list[str]]:
         """What to run after each epoch, and the names that it records."""
         if validation_data is None:
-            return dict, []
+            return None, []
         expected = "(X, y) or (X, y, sample_weight)"
         checks.instance("validation_data", validation_data, (tuple, list), expected)
         if len(validation_data) not in (2, 3):

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import threads
-from fastnn.job import Job
+from fastnn.job import Job, Steps
 from fastnn.plan import CACHE_LINE, Plan, compile_plan
 from fastnn_ext import engine
 from fastnn_ext.engine import Predictor
@@ -80,7 +80,6 @@ class Trainer:
         self.params = params
         self.slots = slots
         self.buffers = _buffers(self.plan, len(job.X), job.batch_size)
-        self._done = np.zeros(1, np.intp)
         rows = min(job.batch_size, self.plan.block_rows)
         self.flops_per_step = self.plan.flops_per_row * job.batch_size
         most = threads.choose(n_threads, self.plan.flops_per_row * rows, rows)
@@ -88,38 +87,28 @@ class Trainer:
         if job.shuffle == "once":
             engine.shuffled(self.buffers.order, job.seed, job.first_epoch)
 
-    @property
-    def done(self) -> int:
-        """Steps made by the last call of `run`, also by one that a signal cut short."""
-        return int(self._done[0])
-
     def run(
-        self,
-        first_step: int,
-        rates: Floats,
-        optimizer_step: int,
-        seconds: float,
-        *,
-        updates: bool = True,
-        drops: bool = True,
-    ) -> tuple[Floats, Floats]:
+        self, steps: Steps, seconds: float, *, updates: bool = True, drops: bool = True
+    ) -> None:
         """See `job.Trainer`. Without `updates`, gradients stay in the workspace."""
         job, plan, buffers = self.job, self.plan, self.buffers
-        losses, totals = np.empty(len(rates)), np.empty(len(rates))
         n_threads, limit = self.team.size()
         began = time.perf_counter()
-        self._done[0] = 0
-        engine.train(
-            plan.layers, plan.buffers, plan.settings,
-            self.params, self.slots, buffers.work, job.X, job.y, job.sample_weight,
-            buffers.order, buffers.row_losses, buffers.row_sums, rates, losses, totals,
-            self._done,
-            job.batch_size, job.shuffle == "epoch", first_step, job.first_epoch,
-            job.first_step + first_step, optimizer_step, updates, drops, min(seconds, limit),
-            max(1, int(CLOCK_FLOPS / self.flops_per_step)), n_threads,
-        )  # fmt: skip
-        self.team.record(n_threads, self.done, time.perf_counter() - began)
-        return losses[: self.done], totals[: self.done]
+        made = np.zeros(1, np.intp)
+        first, rest = steps.first + steps.done, slice(steps.done, None)
+        try:
+            engine.train(
+                plan.layers, plan.buffers, plan.settings,
+                self.params, self.slots, buffers.work, job.X, job.y, job.sample_weight,
+                buffers.order, buffers.row_losses, buffers.row_sums,
+                steps.rates[rest], steps.losses[rest], steps.totals[rest], made,
+                job.batch_size, job.shuffle == "epoch", first, job.first_epoch,
+                job.first_step + first, steps.optimizer_step + steps.done, updates, drops,
+                min(seconds, limit), max(1, int(CLOCK_FLOPS / self.flops_per_step)), n_threads,
+            )  # fmt: skip
+        finally:  # a signal's exception is raised here, after whole steps
+            steps.done += int(made[0])
+        self.team.record(n_threads, int(made[0]), time.perf_counter() - began)
 
 
 def loss_and_gradients(
@@ -129,9 +118,10 @@ def loss_and_gradients(
     training only."""
     slots = np.zeros(0, params.dtype)
     trainer = Trainer(job, params, slots, n_threads)
-    losses, _ = trainer.run(0, np.zeros(1), 0, np.inf, updates=False, drops=training)
+    step = Steps(0, 0, np.zeros(1))
+    trainer.run(step, np.inf, updates=False, drops=training)
     start = int(trainer.plan.settings["gradients"][0])
-    return float(losses[0]), trainer.buffers.work[start : start + len(params)].copy()
+    return float(step.losses[0]), trainer.buffers.work[start : start + len(params)].copy()
 
 
 # Work of a call that takes the short way: as long as starting a second thread pays.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fastnn import schedules
 from fastnn.callbacks import Epoch, Running
 from fastnn.history import History
-from fastnn.job import Job, Trainer
+from fastnn.job import Job, Steps, Trainer
 from fastnn.losses import Loss
 from fastnn.optimizers import Optimizer
 from fastnn.progress import Progress
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 # An engine returns this often, so that Python can handle a signal.
 SECONDS_PER_CALL = 0.05
+
+# Epochs between which nothing happens are trained together for about this long: each time in Python
+# takes some 15 us, as ten steps of a small network.
+SECONDS_TOGETHER = 0.02
 
 
 class DivergenceWarning(RuntimeWarning):
@@ -52,75 +56,100 @@ def run_epochs(
     trainer: Trainer,
     state: OptimizerState,
     epochs: int,
-    validate: Callable[[], dict[str, float]],
+    validate: Callable[[], dict[str, float]] | None,
     callbacks: list[Running],
     verbose: int,
 ) -> History:
     """Train for a number of epochs and return what was recorded."""
     history = network.history = History()
-    factor = state.rate_factor
+    factor, index, together = state.rate_factor, 0, 1
     with Progress(epochs, verbose) as progress:
-        for index in range(epochs):
+        most = 1 if validate or callbacks or progress.visible else epochs
+        while index < epochs and history.stop_reason is None:
             began = time.perf_counter()
-            before = network.parameters.copy()
+            n = min(together, most, epochs - index)
+            before = network.parameters.copy(), state.slots.copy() if n > 1 else 0
+            steps = _steps(job, state, index, n, factor)
             try:
-                logs = _run_epoch(network, job, trainer, state, index, factor)
+                _make(steps, network, job, trainer, state)
             except _Diverged as diverged:
-                network.parameters[:] = before
-                state.slots[:], state.n_steps = 0, 0  # a fresh optimizer, the same loss
+                # All is forgotten that the optimizer gathered; or, where epochs were trained
+                # together, they are once more one by one, to keep the last finite one.
+                network.parameters[:], state.slots[:] = before
+                state.n_steps = steps.optimizer_step if n > 1 else 0
+                if n > 1:
+                    most = 1
+                    continue
                 history.stop_reason = _explain(diverged, index, epochs)
                 warnings.warn(history.stop_reason, DivergenceWarning, stacklevel=3)
                 break
-            logs |= validate()
-            logs["seconds"] = time.perf_counter() - began
-            history.append(logs)
+            except KeyboardInterrupt:
+                if most > 1:  # nothing else belongs to the records of these epochs
+                    history.extend(_records(job, steps, began, {}))
+                raise
+            records = _records(job, steps, began, validate() if validate else {})
+            history.extend(records)
+            index += n
+            logs = {name: float(column[-1]) for name, column in records.items()}
             progress.update(logs)
-            epoch = Epoch(network, index, logs, factor)
+            epoch = Epoch(network, index - 1, logs, factor)
             for callback in callbacks:
                 callback.after(epoch)
-            factor = state.rate_factor = epoch.rate_factor
-            if epoch.stop_reason is not None:
-                history.stop_reason = epoch.stop_reason
-                break
+            factor, history.stop_reason = epoch.rate_factor, epoch.stop_reason
+            state.rate_factor = factor
+            together = max(1, int(SECONDS_TOGETHER / logs["seconds"]))
     for callback in callbacks:
         callback.finish(network)
     return history
 
 
-def _run_epoch(
-    network: Sequential,
-    job: Job,
-    trainer: Trainer,
-    state: OptimizerState,
-    index: int,
-    factor: float,
-) -> dict[str, float]:
-    first, n_steps = index * job.steps_per_epoch, job.steps_per_epoch
-    steps = np.arange(state.n_steps, state.n_steps + n_steps, dtype=np.float64)
-    rates = factor * schedules.rates(state.optimizer.learning_rate, steps, state.horizon)
-    losses, totals = np.empty(n_steps), np.empty(n_steps)
-    done = 0
-    network.n_epochs += 1  # begun counts: an interrupted epoch's shuffle is not used again
-    while done < n_steps:
-        now = slice(done, n_steps)
-        try:
-            some_losses, some_totals = trainer.run(
-                first + done, rates[now], state.n_steps, SECONDS_PER_CALL
-            )
-        finally:  # also where a signal cut the call short: its whole steps were made
-            made = trainer.done
-            state.n_steps += made
-            network.n_steps += made
-        losses[done : done + made], totals[done : done + made] = some_losses, some_totals
-        done += made
-        finite = np.isfinite(some_losses)
-        if not finite.all():
-            bad = done - made + int(finite.argmin())
-            raise _Diverged(f"step {first + bad + 1} (learning rate {rates[bad]:.3g})")
-    if not np.isfinite(network.parameters).all():
-        raise _Diverged(f"step {first + n_steps} (learning rate {rates[-1]:.3g})")
-    mean = float(losses @ (totals / totals.sum()))  # in this order it cannot overflow
-    return {"loss": mean, "learning_rate": float(rates[-1])}
+def _steps(job: Job, state: OptimizerState, index: int, n_epochs: int, factor: float) -> Steps:
+    """The steps of some epochs from the given one on."""
+    n = n_epochs * job.steps_per_epoch
+    counted = np.arange(state.n_steps, state.n_steps + n, dtype=np.float64)
+    rates = factor * schedules.rates(state.optimizer.learning_rate, counted, state.horizon)
+    return Steps(index * job.steps_per_epoch, state.n_steps, rates)
+
+
+def _make(
+    steps: Steps, network: Sequential, job: Job, trainer: Trainer, state: OptimizerState
+) -> None:
+    """Make the steps, and count those that were made also where a signal cuts them short."""
+    try:
+        while steps.done < len(steps.rates):
+            done = steps.done
+            trainer.run(steps, SECONDS_PER_CALL)
+            finite = np.isfinite(steps.losses[done : steps.done])
+            if not finite.all():
+                raise _Diverged(_place(steps, done + int(finite.argmin())))
+        if not np.isfinite(network.parameters).all():
+            raise _Diverged(_place(steps, len(steps.rates) - 1))
+    finally:
+        made = steps.first + steps.done
+        state.n_steps = steps.optimizer_step + steps.done
+        network.n_steps = job.first_step + made
+        # Begun counts: an interrupted epoch's shuffle is not used again.
+        network.n_epochs = job.first_epoch + -(-made // job.steps_per_epoch)
+
+
+def _place(steps: Steps, step: int) -> str:
+    return f"step {steps.first + step + 1} (learning rate {steps.rates[step]:.3g})"
+
+
+def _records(
+    job: Job, steps: Steps, began: float, extra: dict[str, float]
+) -> dict[str, NDArray[np.float64]]:
+    """What History keeps of each whole epoch, the time that it took on average, and `extra`."""
+    n = steps.done // job.steps_per_epoch
+    losses, totals, rates = (
+        values[: n * job.steps_per_epoch].reshape(n, job.steps_per_epoch)
+        for values in (steps.losses, steps.totals, steps.rates)
+    )
+    # Shares first: in this order the sum cannot overflow.
+    mean = np.einsum("es,es->e", losses, totals / totals.sum(axis=1, keepdims=True))
+    added = {name: np.array([value]) for name, value in extra.items()}
+    seconds = np.full(n, (time.perf_counter() - began) / max(n, 1))
+    return {"loss": mean, "learning_rate": rates[:, -1], **added, "seconds": seconds}
 
 
 def _explain(diverged: _Diverged, index: int, epochs: int) -> str:

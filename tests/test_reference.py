@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from types import SimpleNamespace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from fastnn import losses, optimizers, random, schedules
 from fastnn.activations import PARAMETERS, elu, leaky_relu
+from fastnn.job import Job, Steps
 from fastnn.layers import Dense, Dropout, Residual, dense_layers
 from fastnn.reference import activations, network, training
 from fastnn.reference import losses as reference_losses
@@ -374,7 +375,7 @@ def job(layers, loss="squared_error", n=7, n_features=3, **changes):
         "X": rng.normal(size=(n, n_features)), "sample_weight": None, "batch_size": 3,
         "shuffle": "epoch", "seed": 5, "first_epoch": 0, "first_step": 0,
     }  # fmt: skip
-    return SimpleNamespace(**fields | changes)
+    return Job(**fields | changes)
 
 
 def random_parameters(job, seed=1):
@@ -429,7 +430,7 @@ def test_gradient_through_every_head(name, head):
     units = 4 if name == "gaussian_nll" else 3
     made = job((Dense(4, "tanh"), Dense(units, head)), name)
     if name == "gaussian_nll":
-        made.y = made.y[:, :2]
+        made = replace(made, y=made.y[:, :2])
     check_gradient(made)
 
 
@@ -452,7 +453,7 @@ def test_evaluate_gives_rows():
     np.testing.assert_allclose(values, ((outputs - made.y) ** 2).mean(axis=1))
     weighted, _ = training.evaluate(made.layers, made.loss, flat, made.X, made.y, WEIGHT)
     np.testing.assert_allclose(weighted, WEIGHT * values)
-    made.sample_weight = WEIGHT
+    made = replace(made, sample_weight=WEIGHT)
     value, _ = training.loss_and_gradients(made, flat, np.arange(7), 0, False)
     assert value == pytest.approx(weighted.sum() / WEIGHT.sum())
 
@@ -500,14 +501,23 @@ def trainer(made, dtype=np.float64, seed=1):
     return training.Trainer(made, params, slots)
 
 
+def make(run, first, rates, optimizer_step, seconds):
+    """Losses and total weights of the steps made."""
+    steps = Steps(first, optimizer_step, rates)
+    run.run(steps, seconds)
+    return steps.losses[: steps.done], steps.totals[: steps.done]
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_one_step_is_one_update(name):
-    made = job(NETWORKS["dropout"], optimizer=optimizers.CLASSES[name](clip_norm=0.5))
-    made.batch_size, made.shuffle, made.first_step = 7, "never", 11
+    made = job(
+        NETWORKS["dropout"], optimizer=optimizers.CLASSES[name](clip_norm=0.5),
+        batch_size=7, shuffle="never", first_step=11,
+    )  # fmt: skip
     run = trainer(made)
     before = training.split(made.layers, 3, run.params.copy())
     value, gradients = training.loss_and_gradients(made, run.params, np.arange(7), 4, True)
-    (losses_made, totals) = run.run(4, np.array([0.1]), 2, np.inf)
+    (losses_made, totals) = make(run, 4, np.array([0.1]), 2, np.inf)
     assert (losses_made.tolist(), totals.tolist()) == ([value], [7.0])
     clipped = reference_optimizers.clip(made.optimizer, [*gradients[0], *gradients[1]])
     after = training.split(made.layers, 3, run.params)
@@ -527,7 +537,7 @@ def test_epochs_see_each_row_once(shuffle):
         NETWORKS["one layer"], shuffle=shuffle, first_epoch=4, sample_weight=2.0 ** np.arange(7)
     )
     run = trainer(made)
-    _, totals = run.run(0, np.full(9, 0.01), 0, np.inf)
+    _, totals = make(run, 0, np.full(9, 0.01), 0, np.inf)
     epochs = totals.reshape(3, 3)
     assert (epochs.sum(axis=1) == 127).all()
     assert (epochs[0] == epochs[1]).all() == (shuffle != "epoch")
@@ -543,10 +553,10 @@ def test_runs_in_parts_are_one_run():
     made = job(NETWORKS["nested"], optimizer=optimizers.Adam())
     whole, parts = trainer(made), trainer(made)
     rates = np.linspace(0.1, 0.01, 8)
-    losses_whole, _ = whole.run(0, rates, 0, np.inf)
-    first, _ = parts.run(0, rates[:4], 0, np.inf)
+    losses_whole, _ = make(whole, 0, rates, 0, np.inf)
+    first, _ = make(parts, 0, rates[:4], 0, np.inf)
     done = len(first)
-    second = [parts.run(i, rates[i:], i, 0.0)[0] for i in range(done, 8)]
+    second = [make(parts, i, rates[i:], i, 0.0)[0] for i in range(done, 8)]
     assert [len(losses_made) for losses_made in second] == [1] * 4
     assert losses_whole.tolist() == [*first.tolist(), *itertools.chain(*second)]
     assert (whole.params == parts.params).all()
@@ -556,10 +566,10 @@ def test_runs_in_parts_are_one_run():
 def test_a_fresh_trainer_goes_on_within_an_epoch():
     made = job(NETWORKS["dropout"])
     whole, first = trainer(made), trainer(made)
-    whole.run(0, np.full(5, 0.1), 0, np.inf)
-    first.run(0, np.full(2, 0.1), 0, np.inf)
+    make(whole, 0, np.full(5, 0.1), 0, np.inf)
+    make(first, 0, np.full(2, 0.1), 0, np.inf)
     second = training.Trainer(made, first.params, first.slots)
-    second.run(2, np.full(3, 0.1), 2, np.inf)
+    make(second, 2, np.full(3, 0.1), 2, np.inf)
     assert (whole.params == second.params).all()
 
 
@@ -575,7 +585,7 @@ def test_masks_are_counted_over_the_life_of_a_network():
 def test_training_fits():
     made = job((Dense(8, "tanh"), Dense(2)), optimizer=optimizers.Adam())
     run = trainer(made, np.float32)
-    losses_made, _ = run.run(0, np.full(900, 0.02), 0, np.inf)
+    losses_made, _ = make(run, 0, np.full(900, 0.02), 0, np.inf)
     assert run.params.dtype == np.float32
     assert losses_made[-3:].mean() < 0.01 * losses_made[:3].mean()
 
@@ -586,21 +596,21 @@ def test_batch_without_weight_makes_no_update():
     )
     run = trainer(made)
     before = run.params.copy()
-    losses_made, totals = run.run(0, np.array([0.1]), 0, np.inf)
+    losses_made, totals = make(run, 0, np.array([0.1]), 0, np.inf)
     assert (losses_made.tolist(), totals.tolist()) == ([0.0], [0.0])
     assert (run.params == before).all()
-    _, totals = run.run(1, np.array([0.1, 0.1]), 1, np.inf)
+    _, totals = make(run, 1, np.array([0.1, 0.1]), 1, np.inf)
     assert totals.tolist() == [3.0, 0.0]
     assert (run.params != before).any()
 
 
 def test_diverged_run_ends_before_the_update():
     run = trainer(job((Dense(3, "exp"), Dense(2))))
-    losses_made, totals = run.run(0, np.full(50, 1e3), 0, np.inf)
+    losses_made, totals = make(run, 0, np.full(50, 1e3), 0, np.inf)
     assert len(losses_made) == len(totals) < 50
     assert np.isfinite(losses_made[:-1]).all()
     assert not np.isfinite(losses_made[-1])
     before = run.params.copy()
-    again, _ = run.run(len(losses_made) - 1, np.full(5, 1e3), 0, np.inf)
+    again, _ = make(run, len(losses_made) - 1, np.full(5, 1e3), 0, np.inf)
     assert len(again) == 1
     assert (run.params == before).all()

@@ -166,7 +166,8 @@ class Session:
             watch.rate_scale, self.batch_size, estimator.shuffle, epochs,
             None if self.incremental else epochs * steps_per_epoch,
         )  # fmt: skip
-        return solvers.train(trained, run, self.rows, partial(self._validate, trained), watch)
+        validate = partial(self._validate, trained) if self.held_out else None
+        return solvers.train(trained, run, self.rows, validate, watch)
 
     def _minimize(self, trained: Trained, watch: Watch) -> str | None:
         """By L-BFGS, whose own rules say when it is done; the watch keeps records and time."""

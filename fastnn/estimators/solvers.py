@@ -121,8 +121,9 @@ def _continued(state: OptimizerState | None, run: Run, network: Sequential) -> O
 
 
 def train(
-    trained: Trained, run: Run, rows: Rows, validate: Callable[[], dict[str, float]], watch: Watch
-) -> str | None:
+    trained: Trained, run: Run, rows: Rows, validate: Callable[[], dict[str, float]] | None,
+    watch: Watch,
+) -> str | None:  # fmt: skip
     """Train by minibatches; returns why training ended before the last epoch.
 
     Raises

@@ -22,7 +22,7 @@ from fastnn.reference import losses, network, optimizers
 from fastnn.reference.parameters import Arrays, join, penalty, penalty_gradient, places, split
 
 if TYPE_CHECKING:
-    from fastnn.job import Job
+    from fastnn.job import Job, Steps
 
 Array = NDArray[np.float64]
 AnyArray = NDArray[Any]
@@ -142,47 +142,43 @@ class Trainer:
         self.order = np.arange(0)
 
     @np.errstate(all="ignore")
-    def run(
-        self, first_step: int, rates: Array, optimizer_step: int, seconds: float
-    ) -> tuple[Array, Array]:
-        """Up to len(rates) minibatch steps, from step `first_step` of this job on.
+    def run(self, steps: Steps, seconds: float) -> None:
+        """Go on with these minibatch steps.
 
-        Returns, for each step made, the objective before its update and the sum of its batch's
-        weights. Fewer are made when `seconds` have passed, or when an objective is not finite:
-        that one is the last, and no update follows it. Neither does one follow a batch of total
+        Written down for each: the objective before its update and the sum of its batch's weights.
+        The call ends early when `seconds` have passed, or when an objective is not finite: that
+        one is the last, and no update follows it. Neither does one follow a batch of total
         weight 0, whose loss counts as 0.
         """
         deadline = time.monotonic() + seconds
-        self.done = 0
         params, slots = self.params.astype(np.float64), self.slots.astype(np.float64)
-        objectives: list[float] = []
-        totals: list[float] = []
-        for i, rows in enumerate(self._batches(first_step, len(rates))):
+        for rows in self._batches(steps.first + steps.done, steps.first + len(steps.rates)):
+            i = steps.done
             total, value = float(row_weights(self.job, rows).sum()), 0.0
             if total > 0:
-                step, t = first_step + i, optimizer_step + i + 1
-                value, gradients = loss_and_gradients(self.job, params, rows, step, True)
-                if np.isfinite(value):
-                    params, slots = step_of_optimizer(
-                        self.job, params, slots, join(*gradients), rates[i], t
-                    )
-                    # One statement without a call: no signal comes between, so an interrupt
-                    # leaves parameters and slots of the same step.
-                    self.params[:], self.slots[:] = params, slots
-                    params, slots = self.params.astype(np.float64), self.slots.astype(np.float64)
-            self.done += 1
-            objectives.append(value)
-            totals.append(total)
+                value, gradients = loss_and_gradients(
+                    self.job, params, rows, steps.first + i, training=True
+                )
+            steps.losses[i], steps.totals[i] = value, total
+            if total > 0 and np.isfinite(value):
+                params, slots = step_of_optimizer(
+                    self.job, params, slots, join(*gradients), steps.rates[i],
+                    steps.optimizer_step + i + 1,
+                )  # fmt: skip
+                # One statement without a call: no signal comes between, so an interrupt leaves
+                # parameters, slots and their count of the same step.
+                self.params[:], self.slots[:], steps.done = params, slots, i + 1
+                params, slots = self.params.astype(np.float64), self.slots.astype(np.float64)
+            steps.done = i + 1
             if not np.isfinite(value) or time.monotonic() > deadline:
                 break
-        return np.array(objectives), np.array(totals)
 
-    def _batches(self, first_step: int, n_steps: int) -> Iterator[NDArray[np.int64]]:
-        """The rows of each step: `batch_size` of them, the last batch of an epoch what is left."""
+    def _batches(self, first: int, last: int) -> Iterator[NDArray[np.int64]]:
+        """The rows of steps first..last: `batch_size` of them, the last batch of an epoch what is
+        left."""
         job = self.job
-        steps_per_epoch = -(-len(job.X) // job.batch_size)
-        for step in range(first_step, first_step + n_steps):
-            epoch, batch = divmod(step, steps_per_epoch)
+        for step in range(first, last):
+            epoch, batch = divmod(step, job.steps_per_epoch)
             if epoch != self.epoch:
                 self.epoch, self.order = epoch, epoch_order(job, job.first_epoch + epoch)
             yield self.order[batch * job.batch_size : (batch + 1) * job.batch_size]
