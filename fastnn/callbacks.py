@@ -102,7 +102,11 @@ class Running(Protocol):
     """A callback during one fit."""
 
     def after(self, epoch: Epoch) -> None:
-        """Called after each epoch."""
+        """Called after each epoch, or several times after several `quiet_epochs`."""
+
+    def quiet_epochs(self) -> float:
+        """How many epochs may be trained before it is told of them: it can want nothing of any
+        but the last, and does not look at the network."""
 
     def finish(self, network: Sequential) -> None:
         """Called when the fit ends, unless it was interrupted."""
@@ -128,7 +132,17 @@ class _Best:
         return False
 
 
-class _RunningEarlyStopping:
+class _EveryEpoch:
+    """What most callbacks have in common."""
+
+    def quiet_epochs(self) -> float:
+        return 1
+
+    def finish(self, network: Sequential) -> None:
+        pass
+
+
+class _RunningEarlyStopping(_EveryEpoch):
     def __init__(self, options: EarlyStopping) -> None:
         self.options = options
         self.best = _Best(options.monitor, options.min_delta)
@@ -149,7 +163,7 @@ class _RunningEarlyStopping:
             network.parameters[:] = self.weights
 
 
-class _RunningReduceOnPlateau:
+class _RunningReduceOnPlateau(_EveryEpoch):
     def __init__(self, options: ReduceOnPlateau) -> None:
         self.options = options
         self.best = _Best(options.monitor, options.min_delta)
@@ -162,11 +176,8 @@ class _RunningReduceOnPlateau:
         lowest = min(1.0, self.options.min_learning_rate / rate) if rate > 0 else 1.0
         epoch.rate_factor *= max(self.options.factor, lowest)
 
-    def finish(self, network: Sequential) -> None:
-        pass
 
-
-class _RunningCheckpoint:
+class _RunningCheckpoint(_EveryEpoch):
     def __init__(self, options: Checkpoint) -> None:
         self.path = str(Path(options.path))
         self.best = _Best(options.monitor) if options.monitor else None
@@ -175,20 +186,14 @@ class _RunningCheckpoint:
         if self.best is None or self.best.improved(epoch.logs):
             epoch.network.save(self.path.replace("{epoch}", str(epoch.index + 1)))
 
-    def finish(self, network: Sequential) -> None:
-        pass
 
-
-class _RunningFunction:
+class _RunningFunction(_EveryEpoch):
     def __init__(self, function: Callable[[Epoch], Any]) -> None:
         self.function = function
 
     def after(self, epoch: Epoch) -> None:
         if self.function(epoch) is True and epoch.stop_reason is None:
             epoch.stop(f"{getattr(self.function, '__name__', 'a callback')} asked for it")
-
-    def finish(self, network: Sequential) -> None:
-        pass
 
 
 _RUNNING: dict[type, Callable[[Any], Running]] = {

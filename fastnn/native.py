@@ -116,12 +116,23 @@ def loss_and_gradients(
 ) -> tuple[float, Array]:
     """The objective of the whole job as one batch, and its gradient, flat; dropout is active in
     training only."""
-    slots = np.zeros(0, params.dtype)
-    trainer = Trainer(job, params, slots, n_threads)
-    step = Steps(0, 0, np.zeros(1))
-    trainer.run(step, np.inf, updates=False, drops=training)
+    return objective(job, params, training, n_threads)()
+
+
+def objective(
+    job: Job, params: Array, training: bool, n_threads: int | None
+) -> Callable[[], tuple[float, Array]]:
+    """The same as a function of what `params` hold when it is called."""
+    trainer = Trainer(job, params, np.zeros(0, params.dtype), n_threads)
     start = int(trainer.plan.settings["gradients"][0])
-    return float(step.losses[0]), trainer.buffers.work[start : start + len(params)].copy()
+    gradients = trainer.buffers.work[start : start + len(params)]
+
+    def value_and_gradients() -> tuple[float, Array]:
+        step = Steps(0, 0, np.zeros(1))
+        trainer.run(step, np.inf, updates=False, drops=training)
+        return float(step.losses[0]), gradients.copy()
+
+    return value_and_gradients
 
 
 # Work of a call that takes the short way: as long as starting a second thread pays.

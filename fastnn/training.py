@@ -64,10 +64,10 @@ def run_epochs(
     history = network.history = History()
     factor, index, together = state.rate_factor, 0, 1
     with Progress(epochs, verbose) as progress:
-        most = 1 if validate or callbacks or progress.visible else epochs
+        one_by_one = validate is not None or progress.visible
         while index < epochs and history.stop_reason is None:
             began = time.perf_counter()
-            n = min(together, most, epochs - index)
+            n = 1 if one_by_one else _together(min(together, epochs - index), callbacks)
             before = network.parameters.copy(), state.slots.copy() if n > 1 else 0
             steps = _steps(job, state, index, n, factor)
             try:
@@ -78,29 +78,51 @@ def run_epochs(
                 network.parameters[:], state.slots[:] = before
                 state.n_steps = steps.optimizer_step if n > 1 else 0
                 if n > 1:
-                    most = 1
+                    one_by_one = True
                     continue
                 history.stop_reason = _explain(diverged, index, epochs)
                 warnings.warn(history.stop_reason, DivergenceWarning, stacklevel=3)
                 break
             except KeyboardInterrupt:
-                if most > 1:  # nothing else belongs to the records of these epochs
-                    history.extend(_records(job, steps, began, {}))
+                if not one_by_one:  # nothing else belongs to the records of these epochs
+                    records = _records(job, steps, began, {})
+                    history.extend(records)
+                    _tell(callbacks, network, index, records, factor)
                 raise
             records = _records(job, steps, began, validate() if validate else {})
             history.extend(records)
-            index += n
-            logs = {name: float(column[-1]) for name, column in records.items()}
-            progress.update(logs)
-            epoch = Epoch(network, index - 1, logs, factor)
-            for callback in callbacks:
-                callback.after(epoch)
+            progress.update({name: float(column[-1]) for name, column in records.items()})
+            epoch = _tell(callbacks, network, index, records, factor)
             factor, history.stop_reason = epoch.rate_factor, epoch.stop_reason
             state.rate_factor = factor
-            together = max(1, int(SECONDS_TOGETHER / logs["seconds"]))
+            index += n
+            together = max(1, int(SECONDS_TOGETHER / epoch.logs["seconds"]))
     for callback in callbacks:
         callback.finish(network)
     return history
+
+
+def _together(most: int, callbacks: list[Running]) -> int:
+    """Epochs, of at most this many, that no callback wants to see one by one."""
+    return int(min([most, *(callback.quiet_epochs() for callback in callbacks)]))
+
+
+def _tell(
+    callbacks: list[Running],
+    network: Sequential,
+    first: int,
+    records: dict[str, NDArray[np.float64]],
+    factor: float,
+) -> Epoch:
+    """Call the callbacks for each epoch; returns the last, with what they made of it."""
+    epoch = Epoch(network, first, {}, factor)
+    n = len(records["loss"])
+    for i in range(n) if callbacks else range(n - 1, n):
+        logs = {name: float(column[i]) for name, column in records.items()}
+        epoch = Epoch(network, first + i, logs, factor)
+        for callback in callbacks:
+            callback.after(epoch)
+    return epoch
 
 
 def _steps(job: Job, state: OptimizerState, index: int, n_epochs: int, factor: float) -> Steps:

@@ -164,10 +164,11 @@ def minimize(
         network.seed, network.n_epochs, network.n_steps,
     )  # fmt: skip
     scale = objective.gradient_scale
+    evaluate = native.objective(job, network.parameters, False, None)
 
     def value_and_gradient(x: Array) -> tuple[float, Array]:
         network.parameters[:] = x
-        value, gradient = native.loss_and_gradients(job, network.parameters, False, None)
+        value, gradient = evaluate()
         return scale * value, scale * gradient.astype(np.float64)
 
     accepted = network.parameters.copy()
