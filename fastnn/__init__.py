@@ -5,8 +5,8 @@ net = fn.Sequential(fn.Dense(64, "relu"), fn.Dense(10, "softmax"), seed=0)
 history = net.fit(X, y, epochs=20)
 net.predict(X_new)
 
-The estimators (`MLPClassifier`, `MLPRegressor`) are imported when they are asked for, as they need
-scikit-learn.
+The estimators (`MLPClassifier`, `MLPRegressor`, `LogisticRegression`, `Perceptron`) are imported
+when they are asked for, as they need scikit-learn.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -30,8 +30,10 @@ from fastnn.preprocessing import Standardizer, one_hot, train_test_split
 from fastnn.training import DivergenceWarning
 
 if TYPE_CHECKING:
+    from fastnn.estimators import LogisticRegression as LogisticRegression
     from fastnn.estimators import MLPClassifier as MLPClassifier
     from fastnn.estimators import MLPRegressor as MLPRegressor
+    from fastnn.estimators import Perceptron as Perceptron
 
 __all__ = [
     "Checkpoint",
@@ -59,7 +61,7 @@ __all__ = [
     "train_test_split",
 ]
 
-_ESTIMATORS = ("MLPClassifier", "MLPRegressor")
+_ESTIMATORS = ("LogisticRegression", "MLPClassifier", "MLPRegressor", "Perceptron")
 
 
 def __getattr__(name: str) -> Any:

@@ -9,16 +9,17 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import fastnn
 
-ESTIMATORS = [fastnn.MLPClassifier, fastnn.MLPRegressor]
+KINDS = [fastnn.MLPClassifier, fastnn.MLPRegressor, fastnn.LogisticRegression, fastnn.Perceptron]
+ESTIMATORS = [kind(max_iter=30) if kind is fastnn.Perceptron else kind() for kind in KINDS]
 
 
-@parametrize_with_checks([kind() for kind in ESTIMATORS])
+@parametrize_with_checks(ESTIMATORS)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_check_estimator(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize("kind", ESTIMATORS)
+@pytest.mark.parametrize("estimator", ESTIMATORS)
 @pytest.mark.parametrize(
     "name",
     [
@@ -28,5 +29,5 @@ def test_check_estimator(estimator, check):
     ],
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_checks_outside_check_estimator(kind, name):
-    getattr(estimator_checks, name)(kind.__name__, kind())
+def test_checks_outside_check_estimator(estimator, name):
+    getattr(estimator_checks, name)(type(estimator).__name__, estimator)

@@ -9,6 +9,8 @@ except ImportError:
     ) from None
 
 from fastnn.estimators.classifier import MLPClassifier
+from fastnn.estimators.logistic import LogisticRegression
+from fastnn.estimators.perceptron import Perceptron
 from fastnn.estimators.regressor import MLPRegressor
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
+__all__ = ["LogisticRegression", "MLPClassifier", "MLPRegressor", "Perceptron"]

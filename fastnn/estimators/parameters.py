@@ -103,3 +103,5 @@ class Parameters(BaseEstimator):  # type: ignore[misc]
 
     # How initial weights are drawn; a teaching estimator may begin at zero.
     _weight_init: ClassVar[str] = "auto"
+    # What scipy's L-BFGS-B is told besides.
+    _lbfgs_options: ClassVar[dict[str, Any]] = {}

@@ -183,7 +183,7 @@ class Session:
 
         estimator = self.estimator
         options = {"maxfun": estimator.max_fun, "maxiter": estimator.max_iter,
-                   "gtol": estimator.tol}  # fmt: skip
+                   "gtol": estimator.tol, **estimator._lbfgs_options}  # fmt: skip
         result = solvers.minimize(trained, self.objective, self.rows, options, after)
         if not np.isfinite(trained.network.parameters).all():
             raise _not_finite("L-BFGS met a loss that is not finite")
