@@ -29,9 +29,8 @@ PAIRS = {
 }
 KINDS = list(PAIRS)
 
-# sample_weight and the loss of the regressor came with 1.7.
-NEW = parse_version(sklearn.__version__) >= parse_version("1.7")
-needs_new = pytest.mark.skipif(not NEW, reason="scikit-learn's perceptrons before 1.7")
+if parse_version(sklearn.__version__) < parse_version("1.7"):
+    pytest.skip("perceptrons without sample_weight and loss", allow_module_level=True)
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -84,8 +83,7 @@ def test_signatures():
     for theirs, ours in PAIRS.values():
         wanted = inspect.signature(theirs).parameters
         found = inspect.signature(ours).parameters
-        if NEW:
-            assert list(found)[: len(wanted)] == list(wanted)
+        assert list(found)[: len(wanted)] == list(wanted)
         for name, parameter in wanted.items():
             assert found[name].default == parameter.default, name
             assert found[name].kind == parameter.kind, name
@@ -148,8 +146,6 @@ WAYS = {
 @pytest.mark.parametrize("name", WAYS)
 def test_both_go_the_same_way(name, same_start, rng):
     kind, params, y = WAYS[name]
-    if "loss" in params and not NEW:
-        pytest.skip("scikit-learn's perceptrons before 1.7")
     X, y = data(rng, kind, y=y)
     theirs, ours = same_start(kind, **{"max_iter": 40, "shuffle": False} | params)
     theirs.fit(X, y)
@@ -184,7 +180,6 @@ def assert_close(theirs, ours, rtol=1e-8, name=""):
     np.testing.assert_allclose(ours, theirs, rtol, rtol, err_msg=name)
 
 
-@needs_new
 @pytest.mark.parametrize("kind", KINDS)
 def test_sample_weight(kind, same_start, rng):
     X, y = data(rng, kind)
@@ -463,13 +458,16 @@ def start(text):
     return re.split(r" \(|: y: |(?<=label type:)", text)[0]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", [*SITUATIONS, *CLASSIFIER_SITUATIONS])
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        *((kind, name) for kind in KINDS for name in SITUATIONS),
+        *(("MLPClassifier", name) for name in CLASSIFIER_SITUATIONS),
+    ],
+)
 def test_warnings_and_errors(kind, name, rng):
     X, y = data(rng, kind)
     situation = SITUATIONS.get(name) or CLASSIFIER_SITUATIONS[name]
-    if name in CLASSIFIER_SITUATIONS and kind != "MLPClassifier":
-        pytest.skip("has no classes")
     theirs, ours = (outcome(lambda e=e: situation(e, X.copy(), y.copy())) for e in PAIRS[kind])
     theirs = [(cls, text) for cls, text in theirs if cls is not RuntimeWarning]  # of its numpy
     assert [cls for cls, _ in ours] == [cls for cls, _ in theirs]

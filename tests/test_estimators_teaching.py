@@ -11,6 +11,9 @@ from sklearn.preprocessing import StandardScaler
 
 from fastnn import LogisticRegression, Perceptron
 
+# Old scikit-learn and new scipy.
+pytestmark = pytest.mark.filterwarnings("ignore:scipy.optimize. The .disp:DeprecationWarning")
+
 GATES = {"and": [0, 0, 0, 1], "or": [0, 1, 1, 1], "nand": [1, 1, 1, 0], "first": [0, 0, 1, 1]}
 CORNERS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
 
