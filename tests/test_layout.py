@@ -5,9 +5,11 @@ import ast
 import doctest
 import importlib
 import importlib.resources
+import importlib.util
 import inspect
 import pkgutil
 import re
+import warnings
 from pathlib import Path
 
 import pytest
@@ -19,10 +21,12 @@ from fastnn import activations, losses, optimizers, schedules
 from fastnn_ext import codes
 
 ROOT = Path(__file__).parents[1]
+HAS_SKLEARN = importlib.util.find_spec("sklearn") is not None
 MODULES = sorted(
     name for _, name, _ in pkgutil.walk_packages(fastnn.__path__, "fastnn.")
-    if name != "fastnn.__main__"
+    if name != "fastnn.__main__" and (HAS_SKLEARN or not name.startswith("fastnn.estimators"))
 )  # fmt: skip
+PAGES = [f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))]
 
 # Lower lines may import upper ones. What stands on one line is independent of its neighbours.
 LAYERS = [
@@ -152,14 +156,24 @@ def test_docstring_examples(name):
     assert result.failed == 0
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", *PAGES])
 def test_examples_in_documents(document):
     """Each document's Python examples run one after another and print what they say."""
+    if document in PAGES:
+        pytest.importorskip("sklearn")
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(), re.S)
     examples = [block for block in blocks if ">>>" in block]
     runner = doctest.DocTestRunner()
     test = doctest.DocTestParser().get_doctest("\n".join(examples), {}, document, None, 0)
-    assert runner.run(test).failed == 0
+    with warnings.catch_warnings():
+        assert runner.run(test).failed == 0
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", *PAGES])
+def test_links_in_documents(document):
+    page = ROOT / document
+    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+        assert (page.parent / target).exists(), target
 
 
 @pytest.mark.parametrize("name", fastnn.__all__)

@@ -48,7 +48,7 @@ class Perceptron(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     >>> from fastnn import Perceptron
     >>> gate = Perceptron().fit([[0, 0], [0, 1], [1, 0], [1, 1]], [0, 0, 0, 1])
     >>> gate.predict([[1, 1], [1, 0]]).tolist(), gate.n_corrections_
-    ([1, 0], 9)
+    ([1, 0], 18)
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
