@@ -49,3 +49,15 @@ def test_a_short_run(tmp_path):
     assert len(peer["seconds"]) == 3
     # The same training from the same weights, in another order of rows at most.
     assert abs(peer["prepared"]["loss"] - case["prepared"]["loss"]) < 1e-3
+
+
+@pytest.mark.process
+def test_a_short_run_on_a_table(tmp_path):
+    pytest.importorskip("sklearn")
+    command = [sys.executable, FOLDER / "tabular.py", "--quick", "--sets", "diabetes"]
+    command += ["--output", tmp_path / "table.md"]
+    subprocess.run(command, check=True, timeout=120, capture_output=True)
+    text = (tmp_path / "table.md").read_text()
+    for contender in ("fastnn", "scikit-learn", "boosting", "pytorch"):
+        assert f"| {contender} | " in text
+    assert "| RMSE | fastnn | 0." in text

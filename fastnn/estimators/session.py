@@ -24,6 +24,7 @@ from fastnn.estimators.solvers import Rows, Run, Trained
 from fastnn.estimators.tracing import Trace
 from fastnn.layers import Layer, dense_layers
 from fastnn.model import Sequential
+from fastnn.schedules import Schedule
 from fastnn.training import DivergenceWarning
 
 Array = NDArray[Any]
@@ -86,7 +87,7 @@ class Session:
         if size > n:
             warnings.warn(
                 "Got `batch_size` less than 1 or larger than sample size. It is going to be "
-                "clipped", stacklevel=6,
+                "clipped", stacklevel=7,
             )  # fmt: skip
         return min(int(size), n)
 
@@ -144,12 +145,12 @@ class Session:
             reason = solve(trained, watch)
         except KeyboardInterrupt:
             interrupted, reason = True, "interrupted by the user"
-            warnings.warn("Training interrupted by user.", stacklevel=6)
+            warnings.warn("Training interrupted by user.", stacklevel=7)
         except DivergenceWarning as diverged:
             if progress.best is None:
                 raise _not_finite(str(diverged)) from None
             reason = str(diverged)
-            warnings.warn(reason, DivergenceWarning, stacklevel=6)
+            warnings.warn(reason, DivergenceWarning, stacklevel=7)
         trained.settle(progress.best)
         return Outcome(trained, progress, watch.n_iter, reason, interrupted)
 
@@ -242,12 +243,14 @@ class Session:
         return score
 
     def finish(self, outcome: Outcome) -> None:
-        """Tell the callbacks, and warn where `max_iter` alone ended the training."""
+        """Tell the callbacks; warn where `max_iter` alone ended the training, unless a schedule of
+        the learning rate was made for it."""
         self.trace.end()
-        if outcome.stop_reason is None and not self.incremental:
+        planned = self.incremental or isinstance(self.estimator.learning_rate, Schedule)
+        if outcome.stop_reason is None and not planned:
             warnings.warn(
                 f"Stochastic Optimizer: Maximum iterations ({self.estimator.max_iter}) reached "
-                "and the optimization hasn't converged yet.", ConvergenceWarning, stacklevel=5,
+                "and the optimization hasn't converged yet.", ConvergenceWarning, stacklevel=6,
             )  # fmt: skip
 
 
