@@ -19,7 +19,7 @@ X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
 X_train, X_val, y_train, y_val = train_test_split(X_train, y_train, random_state=0)
 
 model = MLPRegressor(
-    "gaussian_nll", (64, 64), "gelu", scale="robust", scale_target="standard", max_iter=60, tol=0,
+    "gaussian_nll", (64, 64), "gelu", scale="standard", scale_target="standard", max_iter=60, tol=0,
     learning_rate=schedules.OneCycle(0.01), clip_norm=1.0, scoring="loss", random_state=0,
 )  # fmt: skip
 model.fit(X_train, y_train, X_val=X_val, y_val=y_val)

@@ -268,8 +268,22 @@ def test_schedules(schedule, solver, rng):
     X, y = data(rng)
     model = MLPClassifier(learning_rate=schedule, solver=solver, max_iter=20, random_state=0)
     network = model.fit(X, y)._trained.network
+    assert model.stop_reason_ == "max_iter of 20 epochs reached"
     rates = fn.schedules.rates(schedule, np.arange(20.0), 20)
     np.testing.assert_allclose(network.history["learning_rate"], rates)
+
+
+def test_an_end_that_was_planned_is_no_warning(rng):
+    X, y = data(rng)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        MLPClassifier(learning_rate=fn.schedules.OneCycle(0.02), max_iter=3).fit(X, y)
+
+
+def test_warnings_point_at_the_call(rng):
+    with pytest.warns(ConvergenceWarning) as caught:
+        MLPClassifier(max_iter=2).fit(*data(rng))
+    assert caught[0].filename == __file__
 
 
 def test_a_schedule_without_end_in_partial_fit(rng):
