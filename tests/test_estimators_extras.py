@@ -14,6 +14,7 @@ from sklearn.metrics import get_scorer, log_loss
 
 import fastnn as fn
 from fastnn import MLPClassifier, MLPRegressor
+from fastnn.estimators import architecture
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -423,6 +424,38 @@ def test_divergence_keeps_validated_weights(rng):
         model.fit(X, y, X_val=X, y_val=y)
     assert np.isfinite(model.predict(X)).all()
     assert "diverged" in model.stop_reason_
+
+
+def test_a_restart_that_diverges_is_left_out(rng, monkeypatch):
+    X, y = data(rng, y="numbers")
+    model = MLPRegressor(solver="sgd", max_iter=20, n_init=3, random_state=0)
+    draw = architecture.draw
+    drawn = []
+
+    def explosive(*args):
+        network = draw(*args)
+        drawn.append(network)
+        if len(drawn) != 2:
+            network.parameters[:] *= 1e180
+        return network
+
+    monkeypatch.setattr(architecture, "draw", explosive)
+    assert len(model.fit(X, y).restarts_) == 1
+    assert len(drawn) == 3
+    with pytest.raises(ValueError, match="Solver produced non-finite"):
+        model.fit(X, y)
+
+
+def test_going_on_without_validation_data_shows_the_last_weights(rng):
+    X, y = data(rng)
+    model = MLPClassifier(warm_start=True, max_iter=5, random_state=0, learning_rate_init=0.05)
+    model.fit(X, y, X_val=X, y_val=rng.permutation(y))
+    shown = model.coefs_[0].copy()
+    model.partial_fit(X, y)
+    assert model._trained.last is None
+    assert (model.coefs_[0] != shown).any()
+    through = MLPClassifier(max_iter=6, random_state=0, learning_rate_init=0.05).fit(X, y)
+    same(model, through, 0)
 
 
 # ---- outputs -------------------------------------------------------------------------------------

@@ -4,12 +4,12 @@ import pickle
 import subprocess
 import sys
 
-import joblib
 import numpy as np
 import pytest
 
 pytest.importorskip("sklearn")
 
+import joblib
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 

@@ -121,12 +121,18 @@ class Session:
         network.layers = self.layers
 
     def restarts(self, seeds: list[int]) -> list[Outcome]:
-        """A run from the initial weights of each seed; fewer where time is up."""
+        """A run from the initial weights of each seed; without those that diverged, and fewer
+        where time is up."""
         outcomes: list[Outcome] = []
+        X = self.rows.X
         for seed in seeds:
-            X = self.rows.X
             network = architecture.draw(self.layers, X.shape[1], seed, X.dtype)
-            outcomes.append(self.run(Trained(network), Progress()))
+            try:
+                outcomes.append(self.run(Trained(network), Progress()))
+            except NonFiniteError:
+                if seed == seeds[-1] and not outcomes:
+                    raise
+                continue
             if outcomes[-1].interrupted or self._time_is_up():
                 break
         return outcomes
@@ -138,6 +144,8 @@ class Session:
     def run(self, trained: Trained, progress: Progress) -> Outcome:
         """Train from where `trained` stands."""
         self.estimator._trained, self.estimator._progress = trained, progress
+        if self.held_out is None:
+            progress.best = None
         watch = self._watch(progress)
         solve = self._minimize if self.estimator.solver == "lbfgs" else self._train
         interrupted = False
@@ -262,8 +270,12 @@ def _nameless(estimator: Any) -> Any:
     return view
 
 
-def _not_finite(reason: str) -> ValueError:
-    return ValueError(
+class NonFiniteError(ValueError):
+    """Training diverged, and there are no earlier weights to keep."""
+
+
+def _not_finite(reason: str) -> NonFiniteError:
+    return NonFiniteError(
         "Solver produced non-finite parameter weights. The input data may contain large values "
         f"and need to be preprocessed. ({reason})"
     )
