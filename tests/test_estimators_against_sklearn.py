@@ -339,8 +339,9 @@ def outcome(action):
         warnings.simplefilter("always")
         try:
             action()
-        except Exception as error:  # any is compared
-            return [(type(error), str(error))]
+        except Exception as error:  # any is compared, but for the order of what it lists
+            listed = re.sub(r"{.*?}", lambda found: str(sorted(found[0])), str(error))
+            return [(type(error), listed)]
     return [(w.category, str(w.message)) for w in caught]
 
 
