@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn import losses
+from fastnn import checks, losses
 from fastnn.losses import Loss
 
 Array = NDArray[Any]
@@ -103,6 +103,22 @@ def features(
     if finite:
         check_finite(name, array)
     return array
+
+
+def check_output(out: Any, shape: tuple[int, int], dtype: np.dtype[Any], features: Array) -> None:
+    """An error unless `out` is None or predictions of this shape and dtype can be written to it."""
+    if out is None:
+        return
+    expected = f"out: expected a C-contiguous array of shape {shape} and dtype {dtype}"
+    if type(out) is not np.ndarray:
+        raise TypeError(f"{expected}; got {checks.describe(out)}")
+    if out.shape != shape or out.dtype != dtype:
+        raise ValueError(f"{expected}; got shape {out.shape} and dtype {out.dtype}")
+    if not out.flags.carray:
+        kind = "" if out.flags.writeable else ", read-only"
+        raise ValueError(f"{expected}, writeable and aligned; got strides {out.strides}{kind}")
+    if np.may_share_memory(out, features):
+        raise ValueError(f"{expected}, apart from X; got one that shares memory with it")
 
 
 def targets(

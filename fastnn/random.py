@@ -64,11 +64,12 @@ def normal(key: NDArray[np.uint64], shape: tuple[int, ...]) -> NDArray[np.float6
 
 def permutation(key: NDArray[np.uint64], n: int) -> NDArray[np.int64]:
     """A random order of 0..n-1: the shuffle of R. Fisher and F. Yates (1938), as R. Durstenfeld
-    (1964) states it. The bias of the remainder is below n / 2**64."""
-    last = np.arange(n - 1, 0, -1)
-    partners = draws(key, len(last)) % (last + 1).astype(np.uint64)
+    (1964) states it. A draw becomes a number below i + 1 as D. Lemire (2019) does it, without a
+    division, and with a bias below n / 2**64."""
+    last = range(n - 1, 0, -1)
     order: list[Any] = list(range(n))
-    for i, j in zip(last.tolist(), partners.tolist(), strict=True):
+    for i, bits in zip(last, draws(key, len(last)).tolist(), strict=True):
+        j = bits * (i + 1) >> 64
         order[i], order[j] = order[j], order[i]
     return np.array(order, dtype=np.int64)
 

@@ -6,6 +6,7 @@ import math
 import os
 import time
 import warnings
+from functools import cache
 from pathlib import Path
 
 from fastnn import checks
@@ -30,8 +31,10 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
+@cache
 def _cgroup_quota() -> int | None:
-    """Processors that a container may use, rounded up."""
+    """Processors that a container may use, rounded up; to read it takes as long as predicting some
+    hundred rows."""
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
     except (OSError, ValueError):

@@ -34,7 +34,7 @@ from fastnn_ext.parameters cimport (
     update_share,
 )
 from fastnn_ext.plan cimport Buffer, Layer, Plan, Settings
-from fastnn_ext.prediction cimport predict_rows
+from fastnn_ext.prediction cimport Request, predict_rows
 from fastnn_ext.random cimport shuffle as shuffle_rows, stream
 from fastnn_ext.real cimport real
 
@@ -96,7 +96,7 @@ cdef inline void rows_of_thread(
     cdef Rows rows = batch[0]
     rows.order += block + first
     gather(plan, <const real*> data.X, batch.order + block, work, first, last)
-    forward(plan, params, work, first, last, block + first, step, run.drops)
+    forward(plan, params, <const real*> NULL, work, first, last, block + first, step, run.drops)
     losses_of_rows(plan, &rows, work + y.values + first * y.stride,
                    work + y.gradient + first * y.stride, y.stride,
                    run.row_losses + block + first, last - first)
@@ -262,103 +262,143 @@ def train(
     done[0] = run.done
 
 
-def predict(
+cdef void start_prediction(
+    const Plan* plan, const real* params, real* work, Py_ssize_t work_size, Request* request,
+    int n_threads
+) noexcept nogil:
+    if n_threads == 1:
+        predict_rows(plan, params, work, request, 0, 1)
+    else:
+        with parallel(num_threads=n_threads):
+            predict_rows(plan, params, work + threadid() * work_size, request, threadid(),
+                         fn_team_size())
+
+
+def evaluate(
     const Layer[::1] layers, const Buffer[::1] buffers, const Settings[::1] settings,
-    const real[::1] params, real[::1] work, const real[:, ::1] X, const real[:, ::1] y,
-    real[:, ::1] out, double[::1] row_losses, int n_threads
+    const real[::1] params, real[:, ::1] work, const real[:, ::1] X, const real[:, ::1] y,
+    real[:, ::1] out, double[::1] row_losses
 ):
-    """Fill `out` (n, n_outputs) with predictions and, where given with y, `row_losses` (n,) with
-    the loss of each row. n_threads is at most the plan's block_rows."""
+    """Fill `out` (n, n_outputs) with predictions and `row_losses` (n,) with the loss of each row,
+    on as many threads as there are rows of `work`."""
     cdef Plan plan = as_plan(layers, buffers, settings)
-    cdef const real* targets = NULL
-    cdef double* losses = NULL
-    if y is not None:
-        targets = &y[0, 0]
-        losses = &row_losses[0]
+    cdef Request request = Request(&X[0, 0], &y[0, 0], X.shape[0], False, &out[0, 0],
+                                   &row_losses[0], False)
     with nogil:
-        if n_threads == 1:
-            predict_rows(&plan, &params[0], &work[0], &X[0, 0], targets, X.shape[0], &out[0, 0],
-                         losses, 0, 1)
-        else:
-            with parallel(num_threads=n_threads):
-                predict_rows(&plan, &params[0], &work[0], &X[0, 0], targets, X.shape[0],
-                             &out[0, 0], losses, threadid(), fn_team_size())
-
-
-cdef inline bint all_finite(const real* x, Py_ssize_t n) noexcept nogil:
-    """Whether no number is infinite or NaN: 0 * x is 0 for all others."""
-    cdef real total = 0
-    cdef Py_ssize_t i
-    for i in range(n):
-        total += x[i] * 0
-    return total == 0
+        start_prediction(&plan, &params[0], &work[0, 0], work.shape[1], &request,
+                         <int> work.shape[0])
 
 
 cdef class Predictor:
-    """Prediction for calls so small that looking at their arguments would take longer than the
-    answer: everything is bound beforehand, no view is made, no thread is started, and the GIL is
-    kept.
+    """Prediction bound to a network's parameters beforehand, so that a call looks at nothing but
+    its own arguments.
 
-    `predictor(X, check_finite)` answers for an array of the network's dtype and width, C-contiguous
-    and of at most the plan's block_rows rows; it returns None for anything else, which then has to
-    take the way with all checks.
+    `predictor(X, out, check_finite, n_threads)` answers for arrays as the engine reads them: the
+    network's dtype and width, C-contiguous, `out` of the right shape or None. For anything else it
+    returns None, and so it does where X is not finite: those go the way with all messages. Up to
+    `small` rows are computed with the GIL held and without asking for threads; for more,
+    `choose(n_threads, n)` tells how many. `allocate(n_threads)` makes a workspace, which is kept.
     """
 
     cdef Plan plan
     cdef void* params
-    cdef void* work
+    cdef cnp.ndarray work          # (threads, numbers)
     cdef int type_number
     cdef int busy
+    cdef Py_ssize_t small
+    cdef object choose
+    cdef object allocate
     cdef object kept
 
     def __init__(self, const Layer[::1] layers, const Buffer[::1] buffers,
-                 const Settings[::1] settings, cnp.ndarray params, cnp.ndarray work):
+                 const Settings[::1] settings, cnp.ndarray params, Py_ssize_t small, choose,
+                 allocate):
         self.plan = as_plan(layers, buffers, settings)
         self.params = cnp.PyArray_DATA(params)
-        self.work = cnp.PyArray_DATA(work)
         self.type_number = cnp.PyArray_TYPE(params)
-        self.kept = (layers, buffers, params, work)
+        self.small = small
+        self.choose = choose
+        self.allocate = allocate
+        self.work = allocate(1)
+        self.kept = (layers, buffers, params)
 
-    def __call__(self, X, check_finite):
+    def __call__(self, X, out, check_finite, n_threads):
         cdef cnp.npy_intp[2] shape
-        cdef cnp.ndarray x, out
-        cdef bint checked = check_finite is True
-        cdef bint done
-        if not checked and check_finite is not False:
+        cdef cnp.ndarray answer
+        cdef Request request
+        cdef int team = 1
+        if check_finite is not True and check_finite is not False:
             return None
-        if not cnp.PyArray_CheckExact(X):
+        if not is_plain(X, self.type_number, self.plan.s.n_features):
             return None
-        x = <cnp.ndarray> X
-        if cnp.PyArray_TYPE(x) != self.type_number or cnp.PyArray_NDIM(x) != 2:
-            return None
-        shape[0] = cnp.PyArray_DIM(x, 0)
+        shape[0] = cnp.PyArray_DIM(<cnp.ndarray> X, 0)
         shape[1] = self.plan.s.n_outputs
-        if not 0 < shape[0] <= self.plan.s.block_rows or not cnp.PyArray_ISCARRAY_RO(x):
+        if n_threads is not None or shape[0] > self.small:
+            team = self.choose(n_threads, shape[0])
+        if out is None:
+            answer = cnp.PyArray_EMPTY(2, shape, self.type_number, 0)
+        elif not is_plain(out, self.type_number, shape[1]):
             return None
-        if cnp.PyArray_DIM(x, 1) != self.plan.s.n_features or fn_swap(&self.busy, 1):
-            return None
+        else:
+            answer = <cnp.ndarray> out
+            if not suits(answer, <cnp.ndarray> X):
+                return None
+        request = Request(cnp.PyArray_DATA(<cnp.ndarray> X), NULL, shape[0], check_finite,
+                          cnp.PyArray_DATA(answer), NULL, False)
+        self.answer(&request, team)
+        return None if request.failed else answer
+
+    cdef int answer(self, Request* request, int team) except -1:
+        """With the workspace that is kept, or, where another thread uses it just now, a new one."""
+        cdef bint alone = fn_swap(&self.busy, 1) == 0
+        cdef cnp.ndarray work
         try:
-            out = cnp.PyArray_EMPTY(2, shape, self.type_number, 0)
+            if alone and cnp.PyArray_DIM(self.work, 0) < team:
+                self.work = self.allocate(team)
+            work = self.work if alone else self.allocate(team)
             if self.type_number == cnp.NPY_FLOAT:
-                done = answered(self, <const float*> cnp.PyArray_DATA(x),
-                                <float*> cnp.PyArray_DATA(out), shape[0], checked)
+                predict_request(&self.plan, <const float*> self.params, work, request, team,
+                                request.n <= self.small)
             else:
-                done = answered(self, <const double*> cnp.PyArray_DATA(x),
-                                <double*> cnp.PyArray_DATA(out), shape[0], checked)
+                predict_request(&self.plan, <const double*> self.params, work, request, team,
+                                request.n <= self.small)
         finally:
-            fn_swap(&self.busy, 0)
-        return out if done else None
+            if alone:
+                fn_swap(&self.busy, 0)
+        return 0
 
 
-cdef inline bint answered(
-    Predictor self, const real* X, real* out, Py_ssize_t n, bint check_finite
-) noexcept:
-    """Predictions of n rows; false where X does not pass the check."""
-    if check_finite and not all_finite(X, n * self.plan.s.n_features):
+cdef inline bint is_plain(x, int type_number, Py_ssize_t width) noexcept:
+    """Whether x is an array (n, width), n > 0, that kernels can read as it is."""
+    if not cnp.PyArray_CheckExact(x):
         return False
-    predict_rows(&self.plan, <const real*> self.params, <real*> self.work, X, <const real*> NULL,
-                 n, out, NULL, 0, 1)
-    return True
+    cdef cnp.ndarray array = <cnp.ndarray> x
+    return (
+        cnp.PyArray_TYPE(array) == type_number and cnp.PyArray_NDIM(array) == 2
+        and cnp.PyArray_DIM(array, 0) > 0 and cnp.PyArray_DIM(array, 1) == width
+        and cnp.PyArray_ISCARRAY_RO(array))
+
+
+cdef inline bint suits(cnp.ndarray out, cnp.ndarray X) noexcept:
+    """Whether the answer for X can be written into a plain array."""
+    cdef char* begin = <char*> cnp.PyArray_DATA(out)
+    cdef char* x = <char*> cnp.PyArray_DATA(X)
+    return (
+        cnp.PyArray_ISWRITEABLE(out) and cnp.PyArray_DIM(out, 0) == cnp.PyArray_DIM(X, 0)
+        and (begin + cnp.PyArray_NBYTES(out) <= x or x + cnp.PyArray_NBYTES(X) <= begin))
+
+
+cdef inline void predict_request(
+    const Plan* plan, const real* params, cnp.ndarray work, Request* request, int team, bint brief
+) noexcept:
+    """A brief call keeps the GIL: to give it up and take it again costs as much as one row."""
+    cdef real* memory = <real*> cnp.PyArray_DATA(work)
+    cdef Py_ssize_t size = cnp.PyArray_DIM(work, 1)
+    if brief and team == 1:
+        start_prediction(plan, params, memory, size, request, 1)
+    else:
+        with nogil:
+            start_prediction(plan, params, memory, size, request, team)
 
 
 def shuffled(Py_ssize_t[::1] order, Py_ssize_t seed, Py_ssize_t epoch):

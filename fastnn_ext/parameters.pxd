@@ -79,7 +79,7 @@ cdef inline void gradient_of_rows(
 ) noexcept nogil:
     """Gradient rows first..last of one layer into g; whole once the batch's last block `ends`."""
     cdef Py_ssize_t k
-    dense_weight_gradient(plan, layer, work, g, n_rows, first, last, adds)
+    dense_weight_gradient(plan, layer, params, work, g, n_rows, first, last, adds)
     if ends and (layer.l1 > 0 or layer.l2 > 0 or plan.s.clip_value > 0 or plan.s.clip_norm > 0):
         for k in range(first, last):
             finish_gradient(plan, layer, params + layer.weights + k * layer.n_out,
