@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import mmap
 import time
 from dataclasses import dataclass
@@ -81,8 +82,8 @@ class Trainer:
         self.buffers = _buffers(self.plan, len(job.X), job.batch_size)
         rows = min(job.batch_size, self.plan.block_rows)
         self.flops_per_step = self.plan.flops_per_row * job.batch_size
-        most = threads.choose(n_threads, self.plan.flops_per_row * rows, rows)
-        self.team = threads.Team(most, fixed=n_threads is not None)
+        self.most = threads.choose(n_threads, self.plan.flops_per_row * rows, rows)
+        self.team = threads.Team(self.flops_per_step) if n_threads is None else None
         if job.shuffle == "once":
             engine.shuffled(self.buffers.order, job.seed, job.first_epoch)
 
@@ -91,7 +92,7 @@ class Trainer:
     ) -> None:
         """See `job.Trainer`. Without `updates`, gradients stay in the workspace."""
         job, plan, buffers = self.job, self.plan, self.buffers
-        n_threads, limit = self.team.size()
+        n_threads, limit = self.team.size(self.most) if self.team else (self.most, math.inf)
         began = time.perf_counter()
         made = np.zeros(1, np.intp)
         first, rest = steps.first + steps.done, slice(steps.done, None)
@@ -107,7 +108,8 @@ class Trainer:
             )  # fmt: skip
         finally:  # a signal's exception is raised here, after whole steps
             steps.done += int(made[0])
-        self.team.record(n_threads, int(made[0]), time.perf_counter() - began)
+        if self.team:
+            self.team.record(n_threads, int(made[0]), time.perf_counter() - began)
 
 
 def loss_and_gradients(
@@ -130,14 +132,20 @@ SMALL_FLOPS = 2e6
 def predictor(plan: Plan, params: Array) -> Predictor:
     """Predictions with these parameters: `predictor(X, out, check_finite, n_threads)`."""
 
-    def team(n_threads: int | None, n: int) -> int:
-        return threads.choose(n_threads, plan.prediction_flops_per_row * n, n)
+    flops = plan.prediction_flops_per_row
+    team = threads.Team(flops)
+
+    def choose(n_threads: int | None, n: int) -> int:
+        most = threads.choose(n_threads, flops * n, n)
+        return most if n_threads is not None else team.size(most)[0]
 
     def workspace(n_threads: int) -> Array:
         return _workspace(plan, n_threads)
 
-    small = int(SMALL_FLOPS / plan.prediction_flops_per_row)
-    return Predictor(plan.layers, plan.buffers, plan.settings, params, small, team, workspace)
+    return Predictor(
+        plan.layers, plan.buffers, plan.settings, params, int(SMALL_FLOPS / flops), choose,
+        team.record, workspace,
+    )  # fmt: skip
 
 
 def evaluate(

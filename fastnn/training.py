@@ -64,17 +64,19 @@ def run_epochs(
     factor, index, together = 1.0, 0, 1
     with Progress(epochs, verbose) as progress:
         most = 1 if validate or callbacks or progress.visible else epochs
+        before = network.parameters.copy()
         while index < epochs and history.stop_reason is None:
             began = time.perf_counter()
             n = min(together, most, epochs - index)
-            before = network.parameters.copy(), state.slots.copy() if n > 1 else 0
+            before[:] = network.parameters
+            slots_before = state.slots.copy() if n > 1 else 0
             steps = _steps(job, state, index, n, factor)
             try:
                 _make(steps, network, job, trainer, state)
             except _Diverged as diverged:
                 # All is forgotten that the optimizer gathered; or, where epochs were trained
                 # together, they are once more one by one, to keep the last finite one.
-                network.parameters[:], state.slots[:] = before
+                network.parameters[:], state.slots[:] = before, slots_before
                 state.n_steps = steps.optimizer_step if n > 1 else 0
                 if n > 1:
                     most = 1

@@ -11,8 +11,8 @@ Decisions
      two cores, 0.69 of the time at 4-32-32-1 and 0.36 at 784-128-10.
   d. Weights that the update will change are fetched for writing while their gradient is computed:
      the forward pass of the other threads has left copies in their caches, and to take them back
-     line by line cost the update twice its own time. On two threads a step took 0.63 to 0.81 of the
-     time at 784-256-128-10, 10-45-45-10, 784-128-10 and 64-64-64-1, and as long as before elsewhere.
+     line by line cost the update twice its own time. On two threads a step took 0.63 to 0.81 of
+     the time at 784-256-128-10, 784-128-10 and 64-64-64-1, and as long as before elsewhere.
 """
 
 from libc.string cimport memcpy
@@ -137,18 +137,18 @@ cdef inline void dense_input_gradient(
 
 
 cdef inline void dense_weight_gradient(
-    const Plan* plan, const Layer* layer, const real* params, const real* work, real* g,
-    Py_ssize_t n_rows, Py_ssize_t first, Py_ssize_t last, bint adds
+    const Plan* plan, const Layer* layer, const real* later, const real* work, real* g,
+    Py_ssize_t row, Py_ssize_t n_rows, Py_ssize_t first, Py_ssize_t last, bint adds
 ) noexcept nogil:
-    """Rows first..last of dW = x' dy (or dW += x' dy) over the whole block into g, which holds
-    just these; the row after the last weight is the bias."""
+    """Rows first..last of dW = x' dy (or dW += x' dy) over n_rows of the block from `row` on, into
+    g, which holds just these; the row after the last weight is the bias. `later` are the parameters
+    that will be changed (decision d), or NULL."""
     cdef const Buffer* x = &plan.buffers[layer.input]
     cdef const Buffer* y = &plan.buffers[layer.output]
-    cdef const real* from_x = work + x.values + first
-    cdef const real* dy = work + y.gradient
+    cdef const real* from_x = work + x.values + row * x.stride + first
+    cdef const real* dy = work + y.gradient + row * y.stride
     cdef Py_ssize_t n_out = layer.n_out
     cdef Py_ssize_t weights_end = last if last < layer.n_in else layer.n_in
-    cdef const real* later = params + layer.weights + first * n_out
     cdef real* bias = g + (layer.n_in - first) * n_out
     cdef const real* begin = g if adds else NULL
     if first < weights_end and n_out == 1:  # one row of dy' x: its lanes are full

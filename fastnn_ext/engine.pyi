@@ -59,6 +59,7 @@ class Predictor:
         params: _Array,
         small: int,
         choose: Callable[[int | None, int], int],
+        record: Callable[[int, int, float], None],
         allocate: Callable[[int], _Array],
     ) -> None: ...
     def __call__(

@@ -12,6 +12,8 @@ Decisions
      for any of them.
   c. A batch larger than `block_rows` goes through in blocks of fixed size, whose gradients are
      added up in order: the workspace stays bounded and the numbers stay independent of threads.
+     In narrow networks the parts are chunks of fewer rows, each of one thread (parameters.pxd,
+     decision c).
   d. Every thread computes a step's loss itself, in the same order, and all come to the same
      decision: a loss that is not finite makes no update and ends the run.
   e. A run returns after `seconds` at the latest plus one step: Python then handles signals
@@ -28,8 +30,10 @@ from fastnn_ext.network cimport backward, forward, gather
 from fastnn_ext.objective cimport Rows, batch_total, losses_of_rows, ordered_sum
 from fastnn_ext.optimizers cimport Pace, pace_of
 from fastnn_ext.parameters cimport (
+    gradient_of_chunk,
     gradients_of_share,
     refresh_transposed,
+    sum_of_chunks,
     train_share,
     update_share,
 )
@@ -84,15 +88,13 @@ cdef struct Run:
 
 # ---- one step, one run -------------------------------------------------------------------------
 
-cdef inline void rows_of_thread(
+cdef inline void carry_rows(
     const Plan* plan, const Data* data, const Rows* batch, const real* params, real* work,
-    Run* run, Py_ssize_t block, Py_ssize_t size, Py_ssize_t step, int thread, int team
+    Run* run, Py_ssize_t block, Py_ssize_t first, Py_ssize_t last, Py_ssize_t step
 ) noexcept nogil:
-    """The thread's rows of one block (the batch's rows block..block + size) through all layers,
-    forward and back."""
+    """Rows first..last of the workspace, of which row r is the batch's row block + r, through all
+    layers, forward and back."""
     cdef const Buffer* y = &plan.buffers[plan.layers[plan.n_layers - 1].output]
-    cdef Py_ssize_t first = size * thread // team
-    cdef Py_ssize_t last = size * (thread + 1) // team
     cdef Rows rows = batch[0]
     rows.order += block + first
     gather(plan, <const real*> data.X, batch.order + block, work, first, last)
@@ -101,6 +103,48 @@ cdef inline void rows_of_thread(
                    work + y.gradient + first * y.stride, y.stride,
                    run.row_losses + block + first, last - first)
     backward(plan, work, first, last, block + first, step, run.drops)
+
+
+cdef inline void gradient_by_chunks(
+    const Plan* plan, const Data* data, const Rows* batch, Py_ssize_t n, const real* params,
+    real* work, Run* run, Py_ssize_t step, int thread, int team
+) noexcept nogil:
+    """The whole gradient of the thread's own parameters, chunk by chunk (parameters.pxd, decision
+    c). The workspace of a block gives a place to so many threads."""
+    cdef Py_ssize_t n_chunks = (n + plan.s.chunk_rows - 1) // plan.s.chunk_rows
+    cdef Py_ssize_t places = plan.s.block_rows // plan.s.chunk_rows
+    cdef Py_ssize_t workers = team if team < places else places
+    cdef Py_ssize_t row = thread * plan.s.chunk_rows
+    cdef Py_ssize_t chunk, first, size
+    if thread < workers:
+        for chunk in range(n_chunks * thread // workers, n_chunks * (thread + 1) // workers):
+            first = n * chunk // n_chunks
+            size = n * (chunk + 1) // n_chunks - first
+            carry_rows(plan, data, batch, params, work, run, first - row, row, row + size, step)
+            gradient_of_chunk(plan, work, chunk, row, size)
+    fn_wait(&run.barrier, team)
+    sum_of_chunks(plan, params, work, run.row_sums, n_chunks, thread, team)
+
+
+cdef inline void gradient_by_blocks(
+    const Plan* plan, const Data* data, const Rows* batch, Py_ssize_t n, const real* params,
+    real* work, Run* run, Py_ssize_t step, bint whole, int thread, int team
+) noexcept nogil:
+    """What `change_share` needs: the whole gradient of the thread's own parameters, or the rows
+    that it comes from."""
+    cdef Py_ssize_t block = 0
+    cdef Py_ssize_t size
+    while block < n:
+        size = n - block if n - block < plan.s.block_rows else plan.s.block_rows
+        if block > 0:
+            fn_wait(&run.barrier, team)
+        carry_rows(plan, data, batch, params, work, run, block, size * thread // team,
+                   size * (thread + 1) // team, step)
+        fn_wait(&run.barrier, team)
+        if whole:
+            gradients_of_share(plan, params, work, run.row_sums, size, block > 0,
+                               block + size == n, thread, team)
+        block += size
 
 
 cdef inline void change_share(
@@ -130,22 +174,20 @@ cdef void step(
     cdef Py_ssize_t start = (run.first_step + s) % n_batches * data.batch_size
     cdef Py_ssize_t n = data.n - start if data.n - start < data.batch_size else data.batch_size
     cdef Rows batch = Rows(run.order + start, data.y, data.sample_weight, 0)
+    cdef bint chunked = 0 < plan.s.chunk_rows < n
     # Whether the gradient is needed whole before any parameter changes.
-    cdef bint whole = plan.s.clip_norm > 0 or n > plan.s.block_rows or not run.updates
-    cdef Py_ssize_t block = 0
-    cdef Py_ssize_t size
+    cdef bint whole = (
+        chunked or plan.s.clip_norm > 0 or n > plan.s.block_rows or not run.updates)
     cdef double loss = 0
     batch.total = batch_total(&batch, n, work)
-    while batch.total > 0 and block < n:
-        size = n - block if n - block < plan.s.block_rows else plan.s.block_rows
-        rows_of_thread(plan, data, &batch, params, work, run, block, size, run.life_step + s,
-                       thread, team)
+    if batch.total > 0 and chunked:
+        gradient_by_chunks(plan, data, &batch, n, params, work, run, run.life_step + s, thread,
+                           team)
+    elif batch.total > 0:
+        gradient_by_blocks(plan, data, &batch, n, params, work, run, run.life_step + s, whole,
+                           thread, team)
+    if plan.s.clip_norm > 0:  # the length of the gradient is that of all shares
         fn_wait(&run.barrier, team)
-        if whole:
-            gradients_of_share(plan, params, work, run.row_sums, size, block > 0,
-                               block + size == n, thread, team)
-            fn_wait(&run.barrier, team)
-        block += size
     if batch.total > 0:
         loss = ordered_sum(run.row_losses, n) / batch.total
         if run.updates and isfinite(loss):
@@ -297,7 +339,8 @@ cdef class Predictor:
     network's dtype and width, C-contiguous, `out` of the right shape or None. For anything else it
     returns None, and so it does where X is not finite: those go the way with all messages. Up to
     `small` rows are computed with the GIL held and without asking for threads; for more,
-    `choose(n_threads, n)` tells how many. `allocate(n_threads)` makes a workspace, which is kept.
+    `choose(n_threads, n)` tells how many and `record(threads, n, seconds)` hears what they took.
+    `allocate(n_threads)` makes a workspace, which is kept.
     """
 
     cdef Plan plan
@@ -307,17 +350,19 @@ cdef class Predictor:
     cdef int busy
     cdef Py_ssize_t small
     cdef object choose
+    cdef object record
     cdef object allocate
     cdef object kept
 
     def __init__(self, const Layer[::1] layers, const Buffer[::1] buffers,
                  const Settings[::1] settings, cnp.ndarray params, Py_ssize_t small, choose,
-                 allocate):
+                 record, allocate):
         self.plan = as_plan(layers, buffers, settings)
         self.params = cnp.PyArray_DATA(params)
         self.type_number = cnp.PyArray_TYPE(params)
         self.small = small
         self.choose = choose
+        self.record = record
         self.allocate = allocate
         self.work = allocate(1)
         self.kept = (layers, buffers, params)
@@ -327,6 +372,7 @@ cdef class Predictor:
         cdef cnp.ndarray answer
         cdef Request request
         cdef int team = 1
+        cdef double began = 0
         if check_finite is not True and check_finite is not False:
             return None
         if not is_plain(X, self.type_number, self.plan.s.n_features):
@@ -345,7 +391,12 @@ cdef class Predictor:
                 return None
         request = Request(cnp.PyArray_DATA(<cnp.ndarray> X), NULL, shape[0], check_finite,
                           cnp.PyArray_DATA(answer), NULL, False)
-        self.answer(&request, team)
+        if n_threads is None and shape[0] > self.small:
+            began = fn_seconds()
+            self.answer(&request, team)
+            self.record(team, shape[0], fn_seconds() - began)
+        else:
+            self.answer(&request, team)
         return None if request.failed else answer
 
     cdef int answer(self, Request* request, int team) except -1:

@@ -8,6 +8,7 @@ Decisions
      them up comes to the same bits.
 """
 
+from fastnn_ext.dense cimport copy_row
 from fastnn_ext.losses cimport elementwise, row_loss, takes_rows
 from fastnn_ext.plan cimport Plan
 from fastnn_ext.real cimport real
@@ -65,32 +66,34 @@ cdef inline void losses_of_piece(
 ) noexcept nogil:
     """Outputs start..end of rows first..last: at most PIECE numbers."""
     cdef Py_ssize_t n = plan.s.n_outputs
+    cdef Py_ssize_t m = end - start
     cdef real z[PIECE]
     cdef real t[PIECE]
     cdef real value[PIECE]
     cdef real slope[PIECE]
-    cdef const real* y
-    cdef Py_ssize_t k = 0
-    cdef Py_ssize_t r, i
-    cdef double weight, total
+    cdef Py_ssize_t r, i, k
     cdef double part = 1.0 / n
     cdef real scale = <real> (part / rows.total)
+    cdef double weight, total
     for r in range(first, last):
-        y = <const real*> rows.y + place(rows, r) * n
-        for i in range(start, end):
-            z[k] = outputs[r * stride + i]
-            t[k] = y[i]
-            k += 1
-    elementwise(plan.s.loss, plan.s.link, <real> plan.s.loss_parameter, z, t, k, value, slope)
-    k = 0
+        k = (r - first) * m
+        copy_row(z + k, outputs + r * stride + start, m)
+        copy_row(t + k, <const real*> rows.y + place(rows, r) * n + start, m)
+    elementwise(plan.s.loss, plan.s.link, <real> plan.s.loss_parameter, z, t, (last - first) * m,
+                value, slope)
+    for k in range((last - first) * m):
+        slope[k] *= scale
     for r in range(first, last):
+        k = (r - first) * m
         weight = weight_of(rows, r, outputs)
         total = 0
-        for i in range(start, end):
-            total += value[k]
-            gradients[r * stride + i] = slope[k] * (<real> weight * scale)
-            k += 1
+        for i in range(m):
+            total += value[k + i]
         row_losses[r] += weight * total * part
+        if weight != 1:
+            for i in range(m):
+                slope[k + i] *= <real> weight
+        copy_row(gradients + r * stride + start, slope + k, m)
 
 
 cdef inline void losses_of_rows(
