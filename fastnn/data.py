@@ -60,17 +60,22 @@ def converted(array: Array, dtype: np.dtype[Any]) -> Array:
         return np.require(array, dtype, ("C", "A"))
 
 
+def all_finite(array: Array) -> bool:
+    """Whether no number is NaN or infinite; where that is so, nothing is allocated."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = array.sum(dtype=np.float64)
+    return math.isfinite(total) or bool(np.isfinite(array).all())
+
+
 def check_finite(name: str, array: Array) -> None:
     """An error that counts what is not a finite number."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        if math.isfinite(array.sum(dtype=np.float64)):  # one pass that allocates nothing
-            return
+    if all_finite(array):
+        return
     n_bad = int(array.size - np.count_nonzero(np.isfinite(array)))
-    if n_bad:
-        raise ValueError(
-            f"{name}: expected finite numbers in the range of {array.dtype}; got {n_bad} that are "
-            "NaN, infinite or too large (check_finite=False turns this check off)"
-        )
+    raise ValueError(
+        f"{name}: expected finite numbers in the range of {array.dtype}; got {n_bad} that are "
+        "NaN, infinite or too large (check_finite=False turns this check off)"
+    )
 
 
 def features(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn import schedules
+from fastnn import data, schedules
 from fastnn.callbacks import Epoch, Running
 from fastnn.history import History
 from fastnn.job import Job, Steps, Trainer
@@ -122,7 +122,7 @@ def _make(
             finite = np.isfinite(steps.losses[done : steps.done])
             if not finite.all():
                 raise _Diverged(_place(steps, done + int(finite.argmin())))
-        if not np.isfinite(network.parameters).all():
+        if not data.all_finite(network.parameters):
             raise _Diverged(_place(steps, len(steps.rates) - 1))
     finally:
         made = steps.first + steps.done

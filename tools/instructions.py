@@ -40,7 +40,7 @@ def run(name, steps):
 
     import fastnn as fn
     from fastnn import losses, optimizers
-    from fastnn.job import Job
+    from fastnn.job import Job, Steps
     from fastnn.native import Trainer
 
     widths, hidden, last, dtype, _ = TRAINING[PREDICTION[name][0] if name in PREDICTION else name]
@@ -49,17 +49,16 @@ def run(name, steps):
     X = np.sin(np.arange(ROWS * widths[0], dtype=dtype)).reshape(ROWS, -1)
     if name in PREDICTION:
         row = X[:1]
-        net.predict(row)  # which binds the short way
-        predict = net._short
         for _ in range(steps):
-            predict(row, True)
+            net.predict(row)
         return
     y = (X[:, :1] > 0).astype(dtype)
     loss = losses.resolve("cross_entropy" if last == "softmax" else "squared_error")
     adam = optimizers.Adam()
     slots = np.zeros(adam.n_slots * net.n_parameters, dtype)
     job = Job(net.layers, loss, adam, X, y, None, BATCH, "epoch", 0, 0, 0)
-    Trainer(job, net.parameters, slots, n_threads=1).run(0, np.full(steps, 1e-3), 0, np.inf)
+    trainer = Trainer(job, net.parameters, slots, n_threads=1)
+    trainer.run(Steps(0, 0, np.full(steps, 1e-3)), np.inf)
 
 
 def instructions(name, steps):
