@@ -67,8 +67,8 @@ def expected(optimizer, _epochs, rows, batch_size, *widths):
     transposed = sum(weights[1:])
     workspace = batch_size * (widths[0] + 2 * sum(widths[1:]))  # values, and gradients but of X
     numbers = n_parameters * (1 + KEPT[optimizer] + ways_back) + transposed + workspace
-    # A row has its place in the order. A step of an epoch has its rate, loss and sum of weights, and
-    # at the end that sum's share.
+    # A row has its place in the order. A step of an epoch has its rate, loss and sum of weights,
+    # and at the end that sum's share.
     return 4 * numbers + 8 * rows + 4 * 8 * (rows // batch_size)
 
 
