@@ -3,7 +3,7 @@
 PYTHON ?= python
 PYTEST = $(PYTHON) -m pytest -q
 
-.PHONY: build test lint types bench debug sanitize wheel clean
+.PHONY: build test lint types bench instructions debug sanitize wheel clean
 
 build:          ## compile the kernels in place
 	$(PYTHON) setup.py -q build_ext --inplace
@@ -22,6 +22,9 @@ types: build
 
 bench: build    ## speed comparisons
 	$(PYTHON) benchmarks/run.py
+
+instructions: build   ## instructions of the engine's steps against what is recorded (needs valgrind)
+	PYTHONPATH=. $(PYTHON) tools/instructions.py --check
 
 # A second fastnn beside the installed one; PYTHONPATH puts it first.
 build/debug:

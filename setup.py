@@ -20,10 +20,11 @@ DEBUG = os.environ.get("FASTNN_DEBUG", "0") == "1"
 OPENMP = os.environ.get("FASTNN_OPENMP", "on") != "off"
 
 # The engine is one source, compiled once per instruction-set level and picked at import.
+# Every processor of level 3 takes prefetchw, but the level does not name it.
 LEVELS = {
     "v2": ["-march=x86-64-v2"],
-    "v3": ["-march=x86-64-v3"],
-    "v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
+    "v3": ["-march=x86-64-v3", "-mprfchw"],
+    "v4": ["-march=x86-64-v4", "-mprfchw", "-mprefer-vector-width=512"],
 }
 if platform.machine() not in ("x86_64", "AMD64"):
     LEVELS = {"generic": []}
@@ -34,6 +35,8 @@ COMMON += ["-O1", "-g1"] if DEBUG else ["-O2", "-g0"]
 # Let loops become vectors; no flag here may change a result or hide a NaN. Without contract=off a
 # number depends on whether it stands in a vector or in the rest of a loop (simd.h, decision c).
 KERNEL = ["-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off"]
+# Loops that copy a row of a few numbers are no calls of memcpy.
+KERNEL += ["-fno-tree-loop-distribute-patterns"]
 # A loop with a call in it is no vector, and gcc's limits leave calls where many loops stand in one
 # function: what is `cdef inline` is inlined.
 KERNEL += ["-DCYTHON_INLINE=inline __attribute__((always_inline))"]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn import losses
+from fastnn import checks, losses
 from fastnn.losses import Loss
 
 Array = NDArray[Any]
@@ -60,17 +60,22 @@ def converted(array: Array, dtype: np.dtype[Any]) -> Array:
         return np.require(array, dtype, ("C", "A"))
 
 
+def all_finite(array: Array) -> bool:
+    """Whether no number is NaN or infinite; where that is so, nothing is allocated."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = array.sum(dtype=np.float64)
+    return math.isfinite(total) or bool(np.isfinite(array).all())
+
+
 def check_finite(name: str, array: Array) -> None:
     """An error that counts what is not a finite number."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        if math.isfinite(array.sum(dtype=np.float64)):  # one pass that allocates nothing
-            return
+    if all_finite(array):
+        return
     n_bad = int(array.size - np.count_nonzero(np.isfinite(array)))
-    if n_bad:
-        raise ValueError(
-            f"{name}: expected finite numbers in the range of {array.dtype}; got {n_bad} that are "
-            "NaN, infinite or too large (check_finite=False turns this check off)"
-        )
+    raise ValueError(
+        f"{name}: expected finite numbers in the range of {array.dtype}; got {n_bad} that are "
+        "NaN, infinite or too large (check_finite=False turns this check off)"
+    )
 
 
 def features(
@@ -103,6 +108,22 @@ def features(
     if finite:
         check_finite(name, array)
     return array
+
+
+def check_output(out: Any, shape: tuple[int, int], dtype: np.dtype[Any], features: Array) -> None:
+    """An error unless `out` is None or predictions of this shape and dtype can be written to it."""
+    if out is None:
+        return
+    expected = f"out: expected a C-contiguous array of shape {shape} and dtype {dtype}"
+    if type(out) is not np.ndarray:
+        raise TypeError(f"{expected}; got {checks.describe(out)}")
+    if out.shape != shape or out.dtype != dtype:
+        raise ValueError(f"{expected}; got shape {out.shape} and dtype {out.dtype}")
+    if not out.flags.carray:
+        kind = "" if out.flags.writeable else ", read-only"
+        raise ValueError(f"{expected}, writeable and aligned; got strides {out.strides}{kind}")
+    if np.may_share_memory(out, features):
+        raise ValueError(f"{expected}, apart from X; got one that shares memory with it")
 
 
 def targets(

@@ -71,10 +71,10 @@ class Sequential:
         self._parameters: Array | None = None
         self._state: OptimizerState | None = None
         self._plans: dict[Loss | None, Plan] = {}
-        self._short: Predictor | None = None
+        self._predictor: Predictor | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_short": None}
+        return self.__dict__ | {"_predictor": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """The kernels want parameters where `native.aligned` puts them, which pickle forgets."""
@@ -376,29 +376,40 @@ class Sequential:
 
     # ---- using the network ----
 
-    def predict(self, X: Any, *, n_threads: int | None = None, check_finite: bool = True) -> Array:
+    def predict(
+        self,
+        X: Any,
+        *,
+        out: Array | None = None,
+        n_threads: int | None = None,
+        check_finite: bool = True,
+    ) -> Array:
         """Outputs for each row of X, shape (n, n_outputs), in the network's dtype: probabilities
         after softmax or sigmoid.
+
+        Parameters
+        ----------
+        out : array (n, n_outputs), optional
+            Where to write the outputs: C-contiguous, of the network's dtype, apart from X. It is
+            returned, and nothing is allocated.
 
         Raises
         ------
         ValueError
-            If the network has no weights yet, or X is not what it was built for.
+            If the network has no weights yet, or X or `out` are not what it was built for.
         """
-        if self._short is not None and n_threads is None:
-            out = self._short(X, check_finite)
-            if out is not None:
-                return out
+        if self._predictor is not None:
+            answer = self._predictor(X, out, check_finite, n_threads)
+            if answer is not None:
+                return answer
         plan = self._plan()
         features = self._features(X, check_finite)
-        if self._short is None:
-            self._short = native.small_predictor(self._compile, self._built())
-        return native.predict(plan, self._built(), features, n_threads)
-
-    def _compile(self, batch_size: int) -> Plan:
-        """A plan for predicting a few rows at a time."""
-        assert self.n_features_in is not None
-        return compile_plan(self.layers, self.n_features_in, self.dtype, batch_size=batch_size)
+        data.check_output(out, (len(features), plan.n_outputs), self.dtype, features)
+        if self._predictor is None:
+            self._predictor = native.predictor(plan, self._built())
+        answer = self._predictor(features, out, False, n_threads)
+        assert answer is not None
+        return answer
 
     def evaluate(
         self,

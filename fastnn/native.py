@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import mmap
 import time
 from collections.abc import Callable
@@ -34,14 +35,14 @@ def aligned(size: int, dtype: np.dtype[Any]) -> Array:
     """Zeros that begin on a cache line, with another readable behind them: the kernels read whole
     vectors."""
     n_bytes = size * dtype.itemsize + 2 * CACHE_LINE
-    if n_bytes < 2 * HUGE_PAGE or not hasattr(mmap, "MADV_HUGEPAGE"):
+    if n_bytes < HUGE_PAGE // 4 or not hasattr(mmap, "MADV_HUGEPAGE"):
         raw = np.zeros(n_bytes, np.uint8)
     else:
         memory = mmap.mmap(-1, n_bytes + HUGE_PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         with contextlib.suppress(OSError):  # a kernel may be built without huge pages
             memory.madvise(mmap.MADV_HUGEPAGE)
         raw = np.frombuffer(memory, np.uint8)
-    start = -raw.ctypes.data % (CACHE_LINE if n_bytes < 2 * HUGE_PAGE else HUGE_PAGE)
+    start = -raw.ctypes.data % (CACHE_LINE if n_bytes < HUGE_PAGE // 4 else HUGE_PAGE)
     return raw[start : start + size * dtype.itemsize].view(dtype)
 
 
@@ -82,8 +83,8 @@ class Trainer:
         self.buffers = _buffers(self.plan, len(job.X), job.batch_size)
         rows = min(job.batch_size, self.plan.block_rows)
         self.flops_per_step = self.plan.flops_per_row * job.batch_size
-        most = threads.choose(n_threads, self.plan.flops_per_row * rows, rows)
-        self.team = threads.Team(most, fixed=n_threads is not None)
+        self.most = threads.choose(n_threads, self.plan.flops_per_row * rows, rows)
+        self.team = threads.Team(self.flops_per_step) if n_threads is None else None
         if job.shuffle == "once":
             engine.shuffled(self.buffers.order, job.seed, job.first_epoch)
 
@@ -92,7 +93,7 @@ class Trainer:
     ) -> None:
         """See `job.Trainer`. Without `updates`, gradients stay in the workspace."""
         job, plan, buffers = self.job, self.plan, self.buffers
-        n_threads, limit = self.team.size()
+        n_threads, limit = self.team.size(self.most) if self.team else (self.most, math.inf)
         began = time.perf_counter()
         made = np.zeros(1, np.intp)
         first, rest = steps.first + steps.done, slice(steps.done, None)
@@ -108,7 +109,8 @@ class Trainer:
             )  # fmt: skip
         finally:  # a signal's exception is raised here, after whole steps
             steps.done += int(made[0])
-        self.team.record(n_threads, int(made[0]), time.perf_counter() - began)
+        if self.team:
+            self.team.record(n_threads, int(made[0]), time.perf_counter() - began)
 
 
 def loss_and_gradients(
@@ -135,46 +137,45 @@ def objective(
     return value_and_gradients
 
 
-# Work of a call that takes the short way: as long as starting a second thread pays.
+# Work of a call that is made at once, on one thread: as long as starting a second one pays.
 SMALL_FLOPS = 2e6
-SMALL_ROWS = 256
 
 
-def small_predictor(compiled: Callable[[int], Plan], params: Array) -> Predictor:
-    """The short way for predictions of few rows, bound to these parameters."""
-    plan = compiled(1)
-    rows = min(max(int(SMALL_FLOPS / plan.forward_flops_per_row), 1), SMALL_ROWS)
-    plan = compiled(rows)
-    work = aligned(plan.work_size, plan.dtype)
-    return Predictor(plan.layers, plan.buffers, plan.settings, params, work)
+def predictor(plan: Plan, params: Array) -> Predictor:
+    """Predictions with these parameters: `predictor(X, out, check_finite, n_threads)`."""
 
+    flops = plan.prediction_flops_per_row
+    team = threads.Team(flops)
 
-def predict(plan: Plan, params: Array, X: Array, n_threads: int | None) -> Array:
-    """Predictions, shape (n, n_outputs)."""
-    return _predict(plan, params, X, None, None, n_threads)
+    def choose(n_threads: int | None, n: int) -> int:
+        most = threads.choose(n_threads, flops * n, n)
+        return most if n_threads is not None else team.size(most)[0]
+
+    def workspace(n_threads: int) -> Array:
+        return _workspace(plan, n_threads)
+
+    return Predictor(
+        plan.layers, plan.buffers, plan.settings, params, int(SMALL_FLOPS / flops), choose,
+        team.record, workspace,
+    )  # fmt: skip
 
 
 def evaluate(
     plan: Plan, params: Array, X: Array, y: Array, n_threads: int | None
 ) -> tuple[Floats, Array]:
     """The loss of each row, shape (n,), and predictions, shape (n, n_outputs)."""
-    row_losses = np.empty(len(X))
-    return row_losses, _predict(plan, params, X, y, row_losses, n_threads)
+    n = len(X)
+    out, row_losses = np.empty((n, plan.n_outputs), plan.dtype), np.empty(n)
+    team = threads.choose(n_threads, plan.prediction_flops_per_row * n, n)
+    engine.evaluate(
+        plan.layers, plan.buffers, plan.settings, params, _workspace(plan, team), X, y, out,
+        row_losses,
+    )  # fmt: skip
+    return row_losses, out
 
 
-def _predict(
-    plan: Plan,
-    params: Array,
-    X: Array,
-    y: Array | None,
-    row_losses: Floats | None,
-    n_threads: int | None,
-) -> Array:
-    out = np.empty((len(X), plan.n_outputs), plan.dtype)
-    rows = min(plan.block_rows, len(X))
-    n_threads = threads.choose(n_threads, plan.forward_flops_per_row * len(X), rows)
-    work = aligned(plan.work_size, plan.dtype)
-    engine.predict(
-        plan.layers, plan.buffers, plan.settings, params, work, X, y, out, row_losses, n_threads
-    )
-    return out
+def _workspace(plan: Plan, n_threads: int) -> Array:
+    """For each thread the workspace of a plan that only predicts, in cache lines of its own."""
+    line = CACHE_LINE // plan.dtype.itemsize
+    size = -(-plan.work_size // line) * line
+    return aligned(n_threads * size, plan.dtype).reshape(n_threads, size)

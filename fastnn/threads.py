@@ -6,6 +6,7 @@ import math
 import os
 import time
 import warnings
+from functools import cache
 from pathlib import Path
 
 from fastnn import checks
@@ -30,8 +31,10 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
+@cache
 def _cgroup_quota() -> int | None:
-    """Processors that a container may use, rounded up."""
+    """Processors that a container may use, rounded up; to read it takes as long as predicting some
+    hundred rows."""
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
     except (OSError, ValueError):
@@ -51,47 +54,63 @@ def limit() -> int:
     return min(n for n in (engine.max_threads(), affinity, _cgroup_quota()) if n is not None)
 
 
-# A trial of one number of threads takes this long (or one step), and trials come round this often,
-# or so seldom that they take this share of the time.
+# A trial of one number of threads takes this long (or one unit of work), and trials come round this
+# often, or so seldom that they take this share of the time.
 TRIAL_SECONDS = 0.003
 SECONDS_BETWEEN_TRIALS = 1.0
 SHARE_OF_TRIALS = 0.01
 
+# One thread does at least so many operations a second. A team that is slower is not what it should
+# be: another busy program, or the threads of a BLAS, which go on spinning for a tenth of a second
+# after a product, keep one of its threads waiting for a processor, and all others wait for that.
+FLOPS_ALONE = 2e10
+
 
 class Team:
-    """How many threads a long run uses, by trying: as many as were chosen, or one.
+    """How many threads repeated work uses, by trying: as many as may pay, or one.
 
     What a second thread gains depends on what else runs on the machine, and that changes: beside a
     busy process, a step that takes 25 us on two free cores took 397 on two threads and 32 on one.
-    Results do not depend on the number, so it may change at any step.
+    Results do not depend on the number, so it may change with every unit of the work.
     """
 
-    def __init__(self, most: int, fixed: bool) -> None:
-        self.candidates = [most] if fixed or most == 1 else [1, most]
-        self.best = most
-        self._spent: dict[int, float] = {}
-        self._made: dict[int, int] = {}
-        self._next_trial = 0.0
+    def __init__(self, flops: float) -> None:
+        """`flops`: the arithmetic of one unit of the work."""
+        self.alone = False
+        self._expected = flops / FLOPS_ALONE
+        self._next_trial: float | None = None  # None: nothing is known yet
+        self._spent = {True: 0.0, False: 0.0}
+        self._made = {True: 0, False: 0}
 
-    def size(self) -> tuple[int, float]:
-        """Threads for the next call, and how long it may take at most."""
-        if len(self.candidates) == 1:
-            return self.best, math.inf
+    def size(self, most: int) -> tuple[int, float]:
+        """Threads for the next call, of `most` that may pay, and how long it may take at most."""
+        if most == 1:
+            return 1, math.inf
+        if self._next_trial is None:
+            return most, TRIAL_SECONDS
         if time.perf_counter() >= self._next_trial:
-            for n in self.candidates:
-                if self._spent.get(n, 0.0) < TRIAL_SECONDS:
-                    return n, TRIAL_SECONDS
-            self.best = min(self.candidates, key=lambda n: self._spent[n] / self._made[n])
-            pause = max(SECONDS_BETWEEN_TRIALS, sum(self._spent.values()) / SHARE_OF_TRIALS)
-            self._spent, self._made = {}, {}
-            self._next_trial = time.perf_counter() + pause
-        return self.best, math.inf
+            for alone in (True, False):
+                if self._spent[alone] < TRIAL_SECONDS:
+                    return 1 if alone else most, TRIAL_SECONDS
+            self.alone = min((True, False), key=lambda way: self._spent[way] / self._made[way])
+            self._wait(sum(self._spent.values()))
+        return 1 if self.alone else most, math.inf
 
-    def record(self, n: int, steps: int, seconds: float) -> None:
-        """What a call of `size` n has made."""
-        if steps and time.perf_counter() >= self._next_trial:
-            self._spent[n] = self._spent.get(n, 0.0) + seconds
-            self._made[n] = self._made.get(n, 0) + steps
+    def record(self, n_threads: int, units: int, seconds: float) -> None:
+        """What a call on so many threads has made."""
+        if self._next_trial is None and n_threads > 1 and units:
+            self._wait(2 * self._expected)
+            if seconds > self._expected * units:
+                self._next_trial = 0.0
+        elif self._next_trial is not None and time.perf_counter() >= self._next_trial:
+            self._spent[n_threads == 1] += seconds
+            self._made[n_threads == 1] += units
+
+    def _wait(self, cost: float) -> None:
+        """Until a trial that costs so many seconds is a small share of the time."""
+        pause = max(SECONDS_BETWEEN_TRIALS, cost / SHARE_OF_TRIALS)
+        self._next_trial = time.perf_counter() + pause
+        self._spent, self._made = {True: 0.0, False: 0.0}, {True: 0, False: 0}
 
 
 def choose(n_threads: int | None, flops: float, rows: int) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn import schedules
+from fastnn import data, schedules
 from fastnn.callbacks import Epoch, Running
 from fastnn.history import History
 from fastnn.job import Job, Steps, Trainer
@@ -65,17 +65,19 @@ def run_epochs(
     factor, index, together = state.rate_factor, 0, 1
     with Progress(epochs, verbose) as progress:
         one_by_one = validate is not None or progress.visible
+        before = network.parameters.copy()
         while index < epochs and history.stop_reason is None:
             began = time.perf_counter()
             n = 1 if one_by_one else _together(min(together, epochs - index), callbacks)
-            before = network.parameters.copy(), state.slots.copy() if n > 1 else 0
+            before[:] = network.parameters
+            slots_before = state.slots.copy() if n > 1 else 0
             steps = _steps(job, state, index, n, factor)
             try:
                 _make(steps, network, job, trainer, state)
             except _Diverged as diverged:
                 # All is forgotten that the optimizer gathered; or, where epochs were trained
                 # together, they are once more one by one, to keep the last finite one.
-                network.parameters[:], state.slots[:] = before
+                network.parameters[:], state.slots[:] = before, slots_before
                 state.n_steps = steps.optimizer_step if n > 1 else 0
                 if n > 1:
                     one_by_one = True
@@ -144,7 +146,7 @@ def _make(
             finite = np.isfinite(steps.losses[done : steps.done])
             if not finite.all():
                 raise _Diverged(_place(steps, done + int(finite.argmin())))
-        if not np.isfinite(network.parameters).all():
+        if not data.all_finite(network.parameters):
             raise _Diverged(_place(steps, len(steps.rates) - 1))
     finally:
         made = steps.first + steps.done

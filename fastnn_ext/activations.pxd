@@ -127,18 +127,19 @@ cdef inline real hard_sigmoid_slope(real y) noexcept nogil:
     return <real> (1.0 / 6) if (y > 0) & (y < 1) else <real> 0
 
 
-cdef inline void softmax(real* y, Py_ssize_t n) noexcept nogil:
-    """One row: exp(y - max) / sum, in place."""
+cdef inline void softmax(real* y, Py_ssize_t n, Py_ssize_t room) noexcept nogil:
+    """One row: exp(y - max) / sum, in place. There is room for more numbers, up to which any are
+    computed: whole vectors."""
     cdef real top = y[0]
     cdef real total = 0
     cdef Py_ssize_t i
     for i in range(1, n):
         top = y[i] if y[i] > top else top
-    for i in range(n):
+    for i in range(room):
         y[i] = exp_(y[i] - top)
     for i in range(n):
         total += y[i]
-    for i in range(n):
+    for i in range(room):
         y[i] /= total
 
 

@@ -9,6 +9,10 @@ Decisions
   c. The product is a register tile of C (tile.h); Cython cannot say that. Against loops over
      `y += s * x` that the compiler made into vectors it took, for whole training steps with Adam on
      two cores, 0.69 of the time at 4-32-32-1 and 0.36 at 784-128-10.
+  d. Weights that the update will change are fetched for writing while their gradient is computed:
+     the forward pass of the other threads has left copies in their caches, and to take them back
+     line by line cost the update twice its own time. On two threads a step took 0.63 to 0.81 of
+     the time at 784-256-128-10, 784-128-10 and 64-64-64-1, and as long as before elsewhere.
 """
 
 from libc.string cimport memcpy
@@ -22,11 +26,19 @@ cdef extern from "tile.h" nogil:
     void fn_multiply_addf(
         float* c, Py_ssize_t c_stride, const float* begin, Py_ssize_t begin_stride,
         const float* a, Py_ssize_t a_row, Py_ssize_t a_depth, const float* b, Py_ssize_t b_stride,
-        Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint padded)
+        Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint padded, const float* later)
     void fn_multiply_add(
         double* c, Py_ssize_t c_stride, const double* begin, Py_ssize_t begin_stride,
         const double* a, Py_ssize_t a_row, Py_ssize_t a_depth, const double* b, Py_ssize_t b_stride,
-        Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint padded)
+        Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint padded, const double* later)
+    void fn_sum_rowsf(
+        float* c, const float* begin, const float* b, Py_ssize_t b_stride, Py_ssize_t lanes,
+        Py_ssize_t rows)
+    void fn_sum_rows(
+        double* c, const double* begin, const double* b, Py_ssize_t b_stride, Py_ssize_t lanes,
+        Py_ssize_t rows)
+    void fn_copy_rowf(float* to, const float* source, Py_ssize_t n)
+    void fn_copy_row(double* to, const double* source, Py_ssize_t n)
     void fn_transposef(
         float* t, Py_ssize_t t_stride, const float* w, Py_ssize_t w_stride,
         Py_ssize_t rows, Py_ssize_t columns)
@@ -38,16 +50,43 @@ cdef extern from "tile.h" nogil:
 cdef inline void multiply_add(
     real* c, Py_ssize_t c_stride, const real* begin, Py_ssize_t begin_stride,
     const real* a, Py_ssize_t a_row, Py_ssize_t a_depth, const real* b, Py_ssize_t b_stride,
-    Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint padded
+    Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint padded, const real* later
 ) noexcept nogil:
     """c[rows, lanes] = begin[rows, lanes] + a[rows, depth] @ b[depth, lanes], a with any strides;
-    begin NULL is zeros. Rows of c may be written in whole vectors where it is padded."""
+    see tile_body.h."""
     if real is float:
         fn_multiply_addf(c, c_stride, begin, begin_stride, a, a_row, a_depth, b, b_stride,
-                         rows, lanes, depth, padded)
+                         rows, lanes, depth, padded, later)
     else:
         fn_multiply_add(c, c_stride, begin, begin_stride, a, a_row, a_depth, b, b_stride,
-                        rows, lanes, depth, padded)
+                        rows, lanes, depth, padded, later)
+
+
+cdef inline void sum_rows(
+    real* c, const real* begin, const real* b, Py_ssize_t b_stride, Py_ssize_t lanes,
+    Py_ssize_t rows
+) noexcept nogil:
+    """c[lanes] = begin[lanes] + the sum of b[rows, lanes]; begin NULL is zeros."""
+    if real is float:
+        fn_sum_rowsf(c, begin, b, b_stride, lanes, rows)
+    else:
+        fn_sum_rows(c, begin, b, b_stride, lanes, rows)
+
+
+cdef inline void copy_row(real* to, const real* source, Py_ssize_t n) noexcept nogil:
+    if real is float:
+        fn_copy_rowf(to, source, n)
+    else:
+        fn_copy_row(to, source, n)
+
+
+cdef inline void copy_rows(
+    real* to, Py_ssize_t to_stride, const real* source, Py_ssize_t stride, Py_ssize_t width,
+    Py_ssize_t n
+) noexcept nogil:
+    cdef Py_ssize_t r
+    for r in range(n):
+        copy_row(to + r * to_stride, source + r * stride, width)
 
 
 cdef inline void transpose(
@@ -63,11 +102,10 @@ cdef inline void transpose(
 
 
 cdef inline void dense_forward(
-    const Plan* plan, const Layer* layer, const real* params, real* work,
-    Py_ssize_t first, Py_ssize_t last
+    const Plan* plan, const Layer* layer, const real* params, const real* x, Py_ssize_t x_stride,
+    real* work, Py_ssize_t first, Py_ssize_t last
 ) noexcept nogil:
-    """y = activation(x W + b) for rows first..last of the block."""
-    cdef const Buffer* x = &plan.buffers[layer.input]
+    """y = activation(x W + b) for rows first..last of the block, whose inputs begin at x."""
     cdef const Buffer* y = &plan.buffers[layer.output]
     cdef const Buffer* saved = &plan.buffers[layer.saved]
     cdef const real* bias = NULL
@@ -75,8 +113,8 @@ cdef inline void dense_forward(
     cdef real* z = work + saved.values + first * saved.stride
     if layer.bias >= 0:
         bias = params + layer.bias
-    multiply_add(z, saved.stride, bias, 0, work + x.values + first * x.stride, x.stride, 1,
-                 params + layer.weights, layer.n_out, rows, layer.n_out, layer.n_in, True)
+    multiply_add(z, saved.stride, bias, 0, x, x_stride, 1, params + layer.weights, layer.n_out,
+                 rows, layer.n_out, layer.n_in, True, <const real*> NULL)
     if layer.saved != layer.output:
         memcpy(work + y.values + first * y.stride, z, rows * y.stride * sizeof(real))
     activate(layer.activation, <real> layer.parameter,
@@ -94,29 +132,30 @@ cdef inline void dense_input_gradient(
     if layer.adds_to_input:
         begin = dx
     multiply_add(dx, x.stride, begin, x.stride, work + y.gradient + first * y.stride, y.stride, 1,
-                 work + layer.transposed, layer.n_in, last - first, layer.n_in, layer.n_out, True)
+                 work + layer.transposed, layer.n_in, last - first, layer.n_in, layer.n_out, True,
+                 <const real*> NULL)
 
 
 cdef inline void dense_weight_gradient(
-    const Plan* plan, const Layer* layer, const real* work, real* g, Py_ssize_t n_rows,
-    Py_ssize_t first, Py_ssize_t last, bint adds
+    const Plan* plan, const Layer* layer, const real* later, const real* work, real* g,
+    Py_ssize_t row, Py_ssize_t n_rows, Py_ssize_t first, Py_ssize_t last, bint adds
 ) noexcept nogil:
-    """Rows first..last of dW = x' dy (or dW += x' dy) over the whole block into g, which holds
-    just these; the row after the last weight is the bias."""
+    """Rows first..last of dW = x' dy (or dW += x' dy) over n_rows of the block from `row` on, into
+    g, which holds just these; the row after the last weight is the bias. `later` are the parameters
+    that will be changed (decision d), or NULL."""
     cdef const Buffer* x = &plan.buffers[layer.input]
     cdef const Buffer* y = &plan.buffers[layer.output]
-    cdef const real* dy = work + y.gradient
+    cdef const real* from_x = work + x.values + row * x.stride + first
+    cdef const real* dy = work + y.gradient + row * y.stride
+    cdef Py_ssize_t n_out = layer.n_out
     cdef Py_ssize_t weights_end = last if last < layer.n_in else layer.n_in
-    cdef const real* begin = NULL
-    cdef real* bias = g + (layer.n_in - first) * layer.n_out
-    cdef real one = 1  # the input that a bias has
-    if adds:
-        begin = g
-    if first < weights_end:
-        multiply_add(g, layer.n_out, begin, layer.n_out, work + x.values + first, 1, x.stride,
-                     dy, y.stride, weights_end - first, layer.n_out, n_rows, False)
+    cdef real* bias = g + (layer.n_in - first) * n_out
+    cdef const real* begin = g if adds else NULL
+    if first < weights_end and n_out == 1:  # one row of dy' x: its lanes are full
+        multiply_add(g, weights_end - first, begin, 0, dy, 0, y.stride, from_x, x.stride, 1,
+                     weights_end - first, n_rows, False, later)
+    elif first < weights_end:
+        multiply_add(g, n_out, begin, n_out, from_x, 1, x.stride, dy, y.stride,
+                     weights_end - first, n_out, n_rows, False, later)
     if last > layer.n_in:
-        if adds:
-            begin = bias
-        multiply_add(bias, layer.n_out, begin, layer.n_out, &one, 0, 0, dy, y.stride, 1,
-                     layer.n_out, n_rows, False)
+        sum_rows(bias, bias if adds else NULL, dy, y.stride, n_out, n_rows)

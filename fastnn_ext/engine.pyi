@@ -1,5 +1,6 @@
 """Signatures of the compiled engine; the text stands in engine.pyx."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -37,24 +38,33 @@ def train(
     clock_every: int,
     n_threads: int,
 ) -> None: ...
-def predict(
+def evaluate(
     layers: _Array,
     buffers: _Array,
     settings: _Array,
     params: _Array,
     work: _Array,
     X: _Array,
-    y: _Array | None,
+    y: _Array,
     out: _Array,
-    row_losses: _Floats | None,
-    n_threads: int,
+    row_losses: _Floats,
 ) -> None: ...
 
 class Predictor:
     def __init__(
-        self, layers: _Array, buffers: _Array, settings: _Array, params: _Array, work: _Array
+        self,
+        layers: _Array,
+        buffers: _Array,
+        settings: _Array,
+        params: _Array,
+        small: int,
+        choose: Callable[[int | None, int], int],
+        record: Callable[[int, int, float], None],
+        allocate: Callable[[int], _Array],
     ) -> None: ...
-    def __call__(self, X: Any, check_finite: bool) -> _Array | None: ...
+    def __call__(
+        self, X: Any, out: Any, check_finite: bool, n_threads: int | None
+    ) -> _Array | None: ...
 
 def shuffled(order: NDArray[np.intp], seed: int, epoch: int) -> None: ...
 def activation(code: int, parameter: float, z: _Array) -> None: ...

@@ -12,6 +12,8 @@ Decisions
      for any of them.
   c. A batch larger than `block_rows` goes through in blocks of fixed size, whose gradients are
      added up in order: the workspace stays bounded and the numbers stay independent of threads.
+     In narrow networks the parts are chunks of fewer rows, each of one thread (parameters.pxd,
+     decision c).
   d. Every thread computes a step's loss itself, in the same order, and all come to the same
      decision: a loss that is not finite makes no update and ends the run.
   e. A run returns after `seconds` at the latest plus one step: Python then handles signals
@@ -28,13 +30,15 @@ from fastnn_ext.network cimport backward, forward, gather
 from fastnn_ext.objective cimport Rows, batch_total, losses_of_rows, ordered_sum
 from fastnn_ext.optimizers cimport Pace, pace_of
 from fastnn_ext.parameters cimport (
+    gradient_of_chunk,
     gradients_of_share,
     refresh_transposed,
+    sum_of_chunks,
     train_share,
     update_share,
 )
 from fastnn_ext.plan cimport Buffer, Layer, Plan, Settings
-from fastnn_ext.prediction cimport predict_rows
+from fastnn_ext.prediction cimport Request, predict_rows
 from fastnn_ext.random cimport shuffle as shuffle_rows, stream
 from fastnn_ext.real cimport real
 
@@ -84,23 +88,63 @@ cdef struct Run:
 
 # ---- one step, one run -------------------------------------------------------------------------
 
-cdef inline void rows_of_thread(
+cdef inline void carry_rows(
     const Plan* plan, const Data* data, const Rows* batch, const real* params, real* work,
-    Run* run, Py_ssize_t block, Py_ssize_t size, Py_ssize_t step, int thread, int team
+    Run* run, Py_ssize_t block, Py_ssize_t first, Py_ssize_t last, Py_ssize_t step
 ) noexcept nogil:
-    """The thread's rows of one block (the batch's rows block..block + size) through all layers,
-    forward and back."""
+    """Rows first..last of the workspace, of which row r is the batch's row block + r, through all
+    layers, forward and back."""
     cdef const Buffer* y = &plan.buffers[plan.layers[plan.n_layers - 1].output]
-    cdef Py_ssize_t first = size * thread // team
-    cdef Py_ssize_t last = size * (thread + 1) // team
     cdef Rows rows = batch[0]
     rows.order += block + first
     gather(plan, <const real*> data.X, batch.order + block, work, first, last)
-    forward(plan, params, work, first, last, block + first, step, run.drops)
+    forward(plan, params, <const real*> NULL, work, first, last, block + first, step, run.drops)
     losses_of_rows(plan, &rows, work + y.values + first * y.stride,
                    work + y.gradient + first * y.stride, y.stride,
                    run.row_losses + block + first, last - first)
     backward(plan, work, first, last, block + first, step, run.drops)
+
+
+cdef inline void gradient_by_chunks(
+    const Plan* plan, const Data* data, const Rows* batch, Py_ssize_t n, const real* params,
+    real* work, Run* run, Py_ssize_t step, int thread, int team
+) noexcept nogil:
+    """The whole gradient of the thread's own parameters, chunk by chunk (parameters.pxd, decision
+    c). The workspace of a block gives a place to so many threads."""
+    cdef Py_ssize_t n_chunks = (n + plan.s.chunk_rows - 1) // plan.s.chunk_rows
+    cdef Py_ssize_t places = plan.s.block_rows // plan.s.chunk_rows
+    cdef Py_ssize_t workers = team if team < places else places
+    cdef Py_ssize_t row = thread * plan.s.chunk_rows
+    cdef Py_ssize_t chunk, first, size
+    if thread < workers:
+        for chunk in range(n_chunks * thread // workers, n_chunks * (thread + 1) // workers):
+            first = n * chunk // n_chunks
+            size = n * (chunk + 1) // n_chunks - first
+            carry_rows(plan, data, batch, params, work, run, first - row, row, row + size, step)
+            gradient_of_chunk(plan, work, chunk, row, size)
+    fn_wait(&run.barrier, team)
+    sum_of_chunks(plan, params, work, run.row_sums, n_chunks, thread, team)
+
+
+cdef inline void gradient_by_blocks(
+    const Plan* plan, const Data* data, const Rows* batch, Py_ssize_t n, const real* params,
+    real* work, Run* run, Py_ssize_t step, bint whole, int thread, int team
+) noexcept nogil:
+    """What `change_share` needs: the whole gradient of the thread's own parameters, or the rows
+    that it comes from."""
+    cdef Py_ssize_t block = 0
+    cdef Py_ssize_t size
+    while block < n:
+        size = n - block if n - block < plan.s.block_rows else plan.s.block_rows
+        if block > 0:
+            fn_wait(&run.barrier, team)
+        carry_rows(plan, data, batch, params, work, run, block, size * thread // team,
+                   size * (thread + 1) // team, step)
+        fn_wait(&run.barrier, team)
+        if whole:
+            gradients_of_share(plan, params, work, run.row_sums, size, block > 0,
+                               block + size == n, thread, team)
+        block += size
 
 
 cdef inline void change_share(
@@ -130,22 +174,20 @@ cdef void step(
     cdef Py_ssize_t start = (run.first_step + s) % n_batches * data.batch_size
     cdef Py_ssize_t n = data.n - start if data.n - start < data.batch_size else data.batch_size
     cdef Rows batch = Rows(run.order + start, data.y, data.sample_weight, 0)
+    cdef bint chunked = 0 < plan.s.chunk_rows < n
     # Whether the gradient is needed whole before any parameter changes.
-    cdef bint whole = plan.s.clip_norm > 0 or n > plan.s.block_rows or not run.updates
-    cdef Py_ssize_t block = 0
-    cdef Py_ssize_t size
+    cdef bint whole = (
+        chunked or plan.s.clip_norm > 0 or n > plan.s.block_rows or not run.updates)
     cdef double loss = 0
     batch.total = batch_total(&batch, n, work)
-    while batch.total > 0 and block < n:
-        size = n - block if n - block < plan.s.block_rows else plan.s.block_rows
-        rows_of_thread(plan, data, &batch, params, work, run, block, size, run.life_step + s,
-                       thread, team)
+    if batch.total > 0 and chunked:
+        gradient_by_chunks(plan, data, &batch, n, params, work, run, run.life_step + s, thread,
+                           team)
+    elif batch.total > 0:
+        gradient_by_blocks(plan, data, &batch, n, params, work, run, run.life_step + s, whole,
+                           thread, team)
+    if plan.s.clip_norm > 0:  # the length of the gradient is that of all shares
         fn_wait(&run.barrier, team)
-        if whole:
-            gradients_of_share(plan, params, work, run.row_sums, size, block > 0,
-                               block + size == n, thread, team)
-            fn_wait(&run.barrier, team)
-        block += size
     if batch.total > 0:
         loss = ordered_sum(run.row_losses, n) / batch.total
         if run.updates and isfinite(loss):
@@ -262,103 +304,152 @@ def train(
     done[0] = run.done
 
 
-def predict(
+cdef void start_prediction(
+    const Plan* plan, const real* params, real* work, Py_ssize_t work_size, Request* request,
+    int n_threads
+) noexcept nogil:
+    if n_threads == 1:
+        predict_rows(plan, params, work, request, 0, 1)
+    else:
+        with parallel(num_threads=n_threads):
+            predict_rows(plan, params, work + threadid() * work_size, request, threadid(),
+                         fn_team_size())
+
+
+def evaluate(
     const Layer[::1] layers, const Buffer[::1] buffers, const Settings[::1] settings,
-    const real[::1] params, real[::1] work, const real[:, ::1] X, const real[:, ::1] y,
-    real[:, ::1] out, double[::1] row_losses, int n_threads
+    const real[::1] params, real[:, ::1] work, const real[:, ::1] X, const real[:, ::1] y,
+    real[:, ::1] out, double[::1] row_losses
 ):
-    """Fill `out` (n, n_outputs) with predictions and, where given with y, `row_losses` (n,) with
-    the loss of each row. n_threads is at most the plan's block_rows."""
+    """Fill `out` (n, n_outputs) with predictions and `row_losses` (n,) with the loss of each row,
+    on as many threads as there are rows of `work`."""
     cdef Plan plan = as_plan(layers, buffers, settings)
-    cdef const real* targets = NULL
-    cdef double* losses = NULL
-    if y is not None:
-        targets = &y[0, 0]
-        losses = &row_losses[0]
+    cdef Request request = Request(&X[0, 0], &y[0, 0], X.shape[0], False, &out[0, 0],
+                                   &row_losses[0], False)
     with nogil:
-        if n_threads == 1:
-            predict_rows(&plan, &params[0], &work[0], &X[0, 0], targets, X.shape[0], &out[0, 0],
-                         losses, 0, 1)
-        else:
-            with parallel(num_threads=n_threads):
-                predict_rows(&plan, &params[0], &work[0], &X[0, 0], targets, X.shape[0],
-                             &out[0, 0], losses, threadid(), fn_team_size())
-
-
-cdef inline bint all_finite(const real* x, Py_ssize_t n) noexcept nogil:
-    """Whether no number is infinite or NaN: 0 * x is 0 for all others."""
-    cdef real total = 0
-    cdef Py_ssize_t i
-    for i in range(n):
-        total += x[i] * 0
-    return total == 0
+        start_prediction(&plan, &params[0], &work[0, 0], work.shape[1], &request,
+                         <int> work.shape[0])
 
 
 cdef class Predictor:
-    """Prediction for calls so small that looking at their arguments would take longer than the
-    answer: everything is bound beforehand, no view is made, no thread is started, and the GIL is
-    kept.
+    """Prediction bound to a network's parameters beforehand, so that a call looks at nothing but
+    its own arguments.
 
-    `predictor(X, check_finite)` answers for an array of the network's dtype and width, C-contiguous
-    and of at most the plan's block_rows rows; it returns None for anything else, which then has to
-    take the way with all checks.
+    `predictor(X, out, check_finite, n_threads)` answers for arrays as the engine reads them: the
+    network's dtype and width, C-contiguous, `out` of the right shape or None. For anything else it
+    returns None, and so it does where X is not finite: those go the way with all messages. Up to
+    `small` rows are computed with the GIL held and without asking for threads; for more,
+    `choose(n_threads, n)` tells how many and `record(threads, n, seconds)` hears what they took.
+    `allocate(n_threads)` makes a workspace, which is kept.
     """
 
     cdef Plan plan
     cdef void* params
-    cdef void* work
+    cdef cnp.ndarray work          # (threads, numbers)
     cdef int type_number
     cdef int busy
+    cdef Py_ssize_t small
+    cdef object choose
+    cdef object record
+    cdef object allocate
     cdef object kept
 
     def __init__(self, const Layer[::1] layers, const Buffer[::1] buffers,
-                 const Settings[::1] settings, cnp.ndarray params, cnp.ndarray work):
+                 const Settings[::1] settings, cnp.ndarray params, Py_ssize_t small, choose,
+                 record, allocate):
         self.plan = as_plan(layers, buffers, settings)
         self.params = cnp.PyArray_DATA(params)
-        self.work = cnp.PyArray_DATA(work)
         self.type_number = cnp.PyArray_TYPE(params)
-        self.kept = (layers, buffers, params, work)
+        self.small = small
+        self.choose = choose
+        self.record = record
+        self.allocate = allocate
+        self.work = allocate(1)
+        self.kept = (layers, buffers, params)
 
-    def __call__(self, X, check_finite):
+    def __call__(self, X, out, check_finite, n_threads):
         cdef cnp.npy_intp[2] shape
-        cdef cnp.ndarray x, out
-        cdef bint checked = check_finite is True
-        cdef bint done
-        if not checked and check_finite is not False:
+        cdef cnp.ndarray answer
+        cdef Request request
+        cdef int team = 1
+        cdef double began = 0
+        if check_finite is not True and check_finite is not False:
             return None
-        if not cnp.PyArray_CheckExact(X):
+        if not is_plain(X, self.type_number, self.plan.s.n_features):
             return None
-        x = <cnp.ndarray> X
-        if cnp.PyArray_TYPE(x) != self.type_number or cnp.PyArray_NDIM(x) != 2:
-            return None
-        shape[0] = cnp.PyArray_DIM(x, 0)
+        shape[0] = cnp.PyArray_DIM(<cnp.ndarray> X, 0)
         shape[1] = self.plan.s.n_outputs
-        if not 0 < shape[0] <= self.plan.s.block_rows or not cnp.PyArray_ISCARRAY_RO(x):
+        if n_threads is not None or shape[0] > self.small:
+            team = self.choose(n_threads, shape[0])
+        if out is None:
+            answer = cnp.PyArray_EMPTY(2, shape, self.type_number, 0)
+        elif not is_plain(out, self.type_number, shape[1]):
             return None
-        if cnp.PyArray_DIM(x, 1) != self.plan.s.n_features or fn_swap(&self.busy, 1):
-            return None
+        else:
+            answer = <cnp.ndarray> out
+            if not suits(answer, <cnp.ndarray> X):
+                return None
+        request = Request(cnp.PyArray_DATA(<cnp.ndarray> X), NULL, shape[0], check_finite,
+                          cnp.PyArray_DATA(answer), NULL, False)
+        if n_threads is None and shape[0] > self.small:
+            began = fn_seconds()
+            self.answer(&request, team)
+            self.record(team, shape[0], fn_seconds() - began)
+        else:
+            self.answer(&request, team)
+        return None if request.failed else answer
+
+    cdef int answer(self, Request* request, int team) except -1:
+        """With the workspace that is kept, or, where another thread uses it just now, a new one."""
+        cdef bint alone = fn_swap(&self.busy, 1) == 0
+        cdef cnp.ndarray work
         try:
-            out = cnp.PyArray_EMPTY(2, shape, self.type_number, 0)
+            if alone and cnp.PyArray_DIM(self.work, 0) < team:
+                self.work = self.allocate(team)
+            work = self.work if alone else self.allocate(team)
             if self.type_number == cnp.NPY_FLOAT:
-                done = answered(self, <const float*> cnp.PyArray_DATA(x),
-                                <float*> cnp.PyArray_DATA(out), shape[0], checked)
+                predict_request(&self.plan, <const float*> self.params, work, request, team,
+                                request.n <= self.small)
             else:
-                done = answered(self, <const double*> cnp.PyArray_DATA(x),
-                                <double*> cnp.PyArray_DATA(out), shape[0], checked)
+                predict_request(&self.plan, <const double*> self.params, work, request, team,
+                                request.n <= self.small)
         finally:
-            fn_swap(&self.busy, 0)
-        return out if done else None
+            if alone:
+                fn_swap(&self.busy, 0)
+        return 0
 
 
-cdef inline bint answered(
-    Predictor self, const real* X, real* out, Py_ssize_t n, bint check_finite
-) noexcept:
-    """Predictions of n rows; false where X does not pass the check."""
-    if check_finite and not all_finite(X, n * self.plan.s.n_features):
+cdef inline bint is_plain(x, int type_number, Py_ssize_t width) noexcept:
+    """Whether x is an array (n, width), n > 0, that kernels can read as it is."""
+    if not cnp.PyArray_CheckExact(x):
         return False
-    predict_rows(&self.plan, <const real*> self.params, <real*> self.work, X, <const real*> NULL,
-                 n, out, NULL, 0, 1)
-    return True
+    cdef cnp.ndarray array = <cnp.ndarray> x
+    return (
+        cnp.PyArray_TYPE(array) == type_number and cnp.PyArray_NDIM(array) == 2
+        and cnp.PyArray_DIM(array, 0) > 0 and cnp.PyArray_DIM(array, 1) == width
+        and cnp.PyArray_ISCARRAY_RO(array))
+
+
+cdef inline bint suits(cnp.ndarray out, cnp.ndarray X) noexcept:
+    """Whether the answer for X can be written into a plain array."""
+    cdef char* begin = <char*> cnp.PyArray_DATA(out)
+    cdef char* x = <char*> cnp.PyArray_DATA(X)
+    return (
+        cnp.PyArray_ISWRITEABLE(out) and cnp.PyArray_DIM(out, 0) == cnp.PyArray_DIM(X, 0)
+        and (begin + cnp.PyArray_NBYTES(out) <= x or x + cnp.PyArray_NBYTES(X) <= begin))
+
+
+cdef inline void predict_request(
+    const Plan* plan, const real* params, cnp.ndarray work, Request* request, int team, bint brief
+) noexcept:
+    """A brief call keeps the GIL: to give it up and take it again costs as much as one row."""
+    cdef real* memory = <real*> cnp.PyArray_DATA(work)
+    cdef Py_ssize_t size = cnp.PyArray_DIM(work, 1)
+    if brief and team == 1:
+        start_prediction(plan, params, memory, size, request, 1)
+    else:
+        with nogil:
+            start_prediction(plan, params, memory, size, request, team)
 
 
 def shuffled(Py_ssize_t[::1] order, Py_ssize_t seed, Py_ssize_t epoch):

@@ -9,7 +9,7 @@ from libc.string cimport memcpy
 
 from fastnn_ext.activations cimport scale_by_slope
 from fastnn_ext.codes cimport Kind, Purpose
-from fastnn_ext.dense cimport dense_forward, dense_input_gradient
+from fastnn_ext.dense cimport copy_row, copy_rows, dense_forward, dense_input_gradient
 from fastnn_ext.plan cimport Buffer, Layer, Plan
 from fastnn_ext.random cimport draw, stream, with_index
 from fastnn_ext.real cimport real
@@ -48,35 +48,49 @@ cdef inline void add_or_set(real* y, const real* x, Py_ssize_t n, bint adds) noe
         memcpy(y, x, n * sizeof(real))
 
 
+cdef inline const real* rows_of(
+    const Plan* plan, const real* X, const real* work, Py_ssize_t buffer, Py_ssize_t first,
+    Py_ssize_t* stride
+) noexcept nogil:
+    """Rows of a buffer from `first` on; those of the inputs are X where they are read in place."""
+    cdef const Buffer* x = &plan.buffers[buffer]
+    if buffer == 0 and X != NULL:
+        stride[0] = x.width
+        return X
+    stride[0] = x.stride
+    return work + x.values + first * x.stride
+
+
 cdef inline void forward(
-    const Plan* plan, const real* params, real* work,
+    const Plan* plan, const real* params, const real* X, real* work,
     Py_ssize_t first, Py_ssize_t last, Py_ssize_t batch_row, Py_ssize_t step, bint drops
 ) noexcept nogil:
     """Rows first..last of the block through all layers; the first of them is row `batch_row` of
-    its batch."""
+    its batch. Their inputs are X (last - first, n_features) or, where that is NULL, what was
+    gathered."""
     cdef const Layer* layer
-    cdef const Buffer* x
-    cdef const Buffer* y
-    cdef const Buffer* skip
-    cdef Py_ssize_t index, n
+    cdef const Buffer* out
+    cdef const real* x
+    cdef const real* skip
+    cdef real* y
+    cdef Py_ssize_t index, r, i, stride, skip_stride
     for index in range(plan.n_layers):
         layer = &plan.layers[index]
-        x = &plan.buffers[layer.input]
-        y = &plan.buffers[layer.output]
-        n = (last - first) * y.stride
+        x = rows_of(plan, X, work, layer.input, first, &stride)
         if layer.kind == Kind.DENSE:
-            dense_forward(plan, layer, params, work, first, last)
-        elif layer.kind == Kind.DROPOUT and drops:
-            dropout(plan, layer, work + x.values + first * x.stride,
-                    work + y.values + first * y.stride, y.stride,
-                    last - first, batch_row, step, False)
-        else:
-            memcpy(work + y.values + first * y.stride, work + x.values + first * x.stride,
-                   n * sizeof(real))
-            if layer.kind == Kind.ADD:
-                skip = &plan.buffers[layer.skip]
-                add_or_set(work + y.values + first * y.stride,
-                           work + skip.values + first * skip.stride, n, True)
+            dense_forward(plan, layer, params, x, stride, work, first, last)
+            continue
+        out = &plan.buffers[layer.output]
+        y = work + out.values + first * out.stride
+        if layer.kind == Kind.DROPOUT and drops:
+            dropout(plan, layer, x, y, out.stride, last - first, batch_row, step, False)
+            continue
+        copy_rows(y, out.stride, x, stride, out.width, last - first)
+        if layer.kind == Kind.ADD:
+            skip = rows_of(plan, X, work, layer.skip, first, &skip_stride)
+            for r in range(last - first):
+                for i in range(out.width):
+                    y[r * out.stride + i] += skip[r * skip_stride + i]
 
 
 cdef inline void backward(
@@ -126,4 +140,4 @@ cdef inline void gather(
     cdef const Buffer* x = &plan.buffers[0]
     cdef Py_ssize_t r
     for r in range(first, last):
-        memcpy(work + x.values + r * x.stride, X + order[r] * x.width, x.width * sizeof(real))
+        copy_row(work + x.values + r * x.stride, X + order[r] * x.width, x.width)

@@ -8,6 +8,7 @@ Decisions
      them up comes to the same bits.
 """
 
+from fastnn_ext.dense cimport copy_row
 from fastnn_ext.losses cimport elementwise, row_loss, takes_rows
 from fastnn_ext.plan cimport Plan
 from fastnn_ext.real cimport real
@@ -45,11 +46,18 @@ cdef inline double batch_total(const Rows* rows, Py_ssize_t n, const real* tag) 
 
 
 cdef inline double ordered_sum(const double* values, Py_ssize_t n) noexcept nogil:
-    cdef double total = 0
-    cdef Py_ssize_t i
-    for i in range(n):
-        total += values[i]
-    return total
+    """As eight sums, which need not wait for each other."""
+    cdef double[8] totals
+    cdef Py_ssize_t i, k
+    for k in range(8):
+        totals[k] = 0
+    for i in range(n // 8):
+        for k in range(8):
+            totals[k] += values[8 * i + k]
+    for k in range(n % 8):
+        totals[k] += values[n - n % 8 + k]
+    return (((totals[0] + totals[1]) + (totals[2] + totals[3]))
+            + ((totals[4] + totals[5]) + (totals[6] + totals[7])))
 
 
 cdef inline void losses_of_piece(
@@ -58,30 +66,34 @@ cdef inline void losses_of_piece(
 ) noexcept nogil:
     """Outputs start..end of rows first..last: at most PIECE numbers."""
     cdef Py_ssize_t n = plan.s.n_outputs
+    cdef Py_ssize_t m = end - start
     cdef real z[PIECE]
     cdef real t[PIECE]
     cdef real value[PIECE]
     cdef real slope[PIECE]
-    cdef const real* y
-    cdef Py_ssize_t k = 0
-    cdef Py_ssize_t r, i
+    cdef Py_ssize_t r, i, k
+    cdef double part = 1.0 / n
+    cdef real scale = <real> (part / rows.total)
     cdef double weight, total
     for r in range(first, last):
-        y = <const real*> rows.y + place(rows, r) * n
-        for i in range(start, end):
-            z[k] = outputs[r * stride + i]
-            t[k] = y[i]
-            k += 1
-    elementwise(plan.s.loss, plan.s.link, <real> plan.s.loss_parameter, z, t, k, value, slope)
-    k = 0
+        k = (r - first) * m
+        copy_row(z + k, outputs + r * stride + start, m)
+        copy_row(t + k, <const real*> rows.y + place(rows, r) * n + start, m)
+    elementwise(plan.s.loss, plan.s.link, <real> plan.s.loss_parameter, z, t, (last - first) * m,
+                value, slope)
+    for k in range((last - first) * m):
+        slope[k] *= scale
     for r in range(first, last):
+        k = (r - first) * m
         weight = weight_of(rows, r, outputs)
         total = 0
-        for i in range(start, end):
-            total += value[k]
-            gradients[r * stride + i] = slope[k] * <real> (weight / (rows.total * n))
-            k += 1
-        row_losses[r] += weight * total / n
+        for i in range(m):
+            total += value[k + i]
+        row_losses[r] += weight * total * part
+        if weight != 1:
+            for i in range(m):
+                slope[k + i] *= <real> weight
+        copy_row(gradients + r * stride + start, slope + k, m)
 
 
 cdef inline void losses_of_rows(

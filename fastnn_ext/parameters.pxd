@@ -5,14 +5,19 @@ Decisions
      rows (norm, penalty) is kept one number a row and added up in order by whoever needs it.
   b. The gradient of some rows is summed over the whole block by their one owner and used at once:
      it lives in a piece of the workspace that stays in the cache, and the full gradient is never
-     written. Only clipping by norm, a batch of several blocks, and a call that wants the gradient
-     itself keep it whole.
+     written. Only clipping by norm, a batch of several blocks or chunks, and a call that wants the
+     gradient itself keep it whole.
+  c. Where a network is narrow for its batch, the batch is cut into chunks. One thread carries the
+     rows of a chunk forward and back and sums their gradient, for all parameters, while they are in
+     its cache; the owners then add up the chunks' gradients, in order. What crosses between cores
+     are a few gradients instead of all rows. Where the cuts are depends on the network and the
+     batch alone, so the numbers still do not depend on the threads.
 """
 
 from libc.math cimport fabs
 
 from fastnn_ext.codes cimport Kind
-from fastnn_ext.dense cimport dense_weight_gradient, transpose
+from fastnn_ext.dense cimport copy_row, dense_weight_gradient, transpose
 from fastnn_ext.optimizers cimport Pace, update
 from fastnn_ext.plan cimport Layer, Plan
 from fastnn_ext.real cimport real
@@ -73,18 +78,28 @@ cdef inline void finish_gradient(
     sums[plan.s.n_rows] = penalty
 
 
+cdef inline void finish_gradients(
+    const Plan* plan, const Layer* layer, const real* params, real* g, double* row_sums,
+    Py_ssize_t first, Py_ssize_t last
+) noexcept nogil:
+    """Parameter rows first..last of one layer, once their gradient g is whole."""
+    cdef Py_ssize_t k
+    if layer.l1 > 0 or layer.l2 > 0 or plan.s.clip_value > 0 or plan.s.clip_norm > 0:
+        for k in range(first, last):
+            finish_gradient(plan, layer, params + layer.weights + k * layer.n_out,
+                            g + (k - first) * layer.n_out, row_sums + layer.first_row + k,
+                            k < layer.n_in)
+
+
 cdef inline void gradient_of_rows(
     const Plan* plan, const Layer* layer, const real* params, const real* work, real* g,
     double* row_sums, Py_ssize_t n_rows, Py_ssize_t first, Py_ssize_t last, bint adds, bint ends
 ) noexcept nogil:
     """Gradient rows first..last of one layer into g; whole once the batch's last block `ends`."""
-    cdef Py_ssize_t k
-    dense_weight_gradient(plan, layer, work, g, n_rows, first, last, adds)
-    if ends and (layer.l1 > 0 or layer.l2 > 0 or plan.s.clip_value > 0 or plan.s.clip_norm > 0):
-        for k in range(first, last):
-            finish_gradient(plan, layer, params + layer.weights + k * layer.n_out,
-                            g + (k - first) * layer.n_out, row_sums + layer.first_row + k,
-                            k < layer.n_in)
+    dense_weight_gradient(plan, layer, params + layer.weights + first * layer.n_out, work, g, 0,
+                          n_rows, first, last, adds)
+    if ends:
+        finish_gradients(plan, layer, params, g, row_sums, first, last)
 
 
 cdef inline void update_rows(
@@ -119,6 +134,45 @@ cdef inline void gradients_of_share(
             gradient_of_rows(plan, layer, params, work,
                              work + plan.s.gradients + layer.weights + first * layer.n_out,
                              row_sums, n_rows, first, last, adds, ends)
+
+
+cdef inline void gradient_of_chunk(
+    const Plan* plan, real* work, Py_ssize_t chunk, Py_ssize_t row, Py_ssize_t n_rows
+) noexcept nogil:
+    """The gradient of all parameters from n_rows of the block from `row` on."""
+    cdef const Layer* layer
+    cdef real* g = work + plan.s.chunks + chunk * plan.s.chunk_stride
+    cdef Py_ssize_t index
+    for index in range(plan.n_layers):
+        layer = &plan.layers[index]
+        if layer.kind == Kind.DENSE:
+            dense_weight_gradient(plan, layer, <const real*> NULL, work, g + layer.weights, row,
+                                  n_rows, 0, layer.n_in + (layer.bias >= 0), False)
+
+
+cdef inline void sum_of_chunks(
+    const Plan* plan, const real* params, real* work, double* row_sums, Py_ssize_t n_chunks,
+    int thread, int team
+) noexcept nogil:
+    """The whole gradient, for the thread's own parameter rows."""
+    cdef const Layer* layer
+    cdef const real* part
+    cdef real* g
+    cdef Py_ssize_t index, i, n, start, first, last
+    for index in range(plan.n_layers):
+        layer = &plan.layers[index]
+        if not own_rows(plan, layer, thread, team, &first, &last):
+            continue
+        start = layer.weights + first * layer.n_out
+        n = (last - first) * layer.n_out
+        g = work + plan.s.gradients + start
+        part = work + plan.s.chunks + start
+        copy_row(g, part, n)
+        for _ in range(1, n_chunks):
+            part += plan.s.chunk_stride
+            for i in range(n):
+                g[i] += part[i]
+        finish_gradients(plan, layer, params, g, row_sums, first, last)
 
 
 cdef inline void update_share(

@@ -42,6 +42,9 @@ cdef struct Settings:
     Py_ssize_t n_rows              # parameter rows: n_in + 1 of each DENSE layer with a bias
     Py_ssize_t gradients           # in work: (n_params,)
     Py_ssize_t block_rows          # rows that go through the network at a time
+    Py_ssize_t chunk_rows          # 0, or the most rows whose gradient is summed for itself
+    Py_ssize_t chunks              # in work: (chunks of a batch, chunk_stride), their gradients
+    Py_ssize_t chunk_stride
     Py_ssize_t penalized           # 1: some layer has l1 or l2
     Py_ssize_t link                # codes.Activation that turns raw outputs into predictions
     Py_ssize_t loss                # codes.Loss

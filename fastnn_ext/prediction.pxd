@@ -1,53 +1,67 @@
-"""Prediction: rows through the layers and out, each thread with its own slice of the workspace.
+"""Prediction: rows through the layers and out, each thread with a workspace of its own.
 
-A row's numbers do not depend on how many others there are: the products are the same chains of
-additions in every tile (tile.h, decision d).
+Decisions
+  a. A row's numbers do not depend on how many others there are: the products are the same chains of
+     additions in every tile (tile.h, decision d).
+  b. Inputs are read where they are: the products take them number by number, with any stride.
+  c. A block of rows is checked for NaN and infinity as it comes in: a pass over all of X before
+     took up to a fifth of the time of 20,000 rows of 784.
 """
-
-from libc.string cimport memcpy
 
 from fastnn_ext.activations cimport activate, softmax
 from fastnn_ext.codes cimport Activation
+from fastnn_ext.dense cimport copy_rows
 from fastnn_ext.network cimport forward
 from fastnn_ext.objective cimport Rows, losses_of_rows
 from fastnn_ext.plan cimport Buffer, Plan
-from fastnn_ext.real cimport real
+from fastnn_ext.real cimport all_finite, real
+
+# What is asked for, and what all threads share. The dtype is the call's `real`.
+cdef struct Request:
+    const void* X                  # (n, n_features)
+    const void* y                  # (n, n_targets) or NULL
+    Py_ssize_t n
+    bint checks                    # X for numbers that are not finite
+    void* out                      # (n, n_outputs)
+    double* row_losses             # (n,), where there is y
+    bint failed                    # the check
 
 
-cdef inline void apply_link(const Plan* plan, real* row) noexcept nogil:
-    """Raw outputs of one row into predictions."""
+cdef inline void apply_link(
+    const Plan* plan, real* outputs, Py_ssize_t stride, Py_ssize_t n_rows
+) noexcept nogil:
+    """Raw outputs into predictions; what stands between them in whole vectors goes along."""
+    cdef Py_ssize_t r
     if plan.s.link == Activation.SOFTMAX:
-        softmax(row, plan.s.n_outputs)
+        for r in range(n_rows):
+            softmax(outputs + r * stride, plan.s.n_outputs, stride)
     elif plan.s.link != Activation.LINEAR:
-        activate(plan.s.link, <real> 0, row, plan.s.n_outputs)
+        activate(plan.s.link, <real> 0, outputs, n_rows * stride)
 
 
 cdef inline void predict_rows(
-    const Plan* plan, const real* params, real* work, const real* X, const real* y, Py_ssize_t n,
-    real* out, double* row_losses, int thread, int team
+    const Plan* plan, const real* params, real* work, Request* request, int thread, int team
 ) noexcept nogil:
-    """The thread's share of n rows into out (n, n_outputs); where y is not NULL, also the loss of
-    each row."""
-    cdef const Buffer* x = &plan.buffers[0]
+    """The thread's share of the rows."""
     cdef const Buffer* z = &plan.buffers[plan.layers[plan.n_layers - 1].output]
-    cdef Py_ssize_t slice_first = plan.s.block_rows * thread // team
-    cdef Py_ssize_t slice_rows = plan.s.block_rows * (thread + 1) // team - slice_first
+    cdef real* outputs = work + z.values
+    cdef Py_ssize_t n = request.n
     cdef Py_ssize_t row = n // team * thread + n % team * thread // team
     cdef Py_ssize_t last = n // team * (thread + 1) + n % team * (thread + 1) // team
-    cdef real* inputs = work + x.values + slice_first * x.stride
-    cdef real* outputs = work + z.values + slice_first * z.stride
     cdef Rows rows = Rows(NULL, NULL, NULL, 1)
-    cdef Py_ssize_t size, r
+    cdef const real* X
+    cdef Py_ssize_t size
     while row < last:
-        size = last - row if last - row < slice_rows else slice_rows
-        for r in range(size):
-            memcpy(inputs + r * x.stride, X + (row + r) * x.width, x.width * sizeof(real))
-        forward(plan, params, work, slice_first, slice_first + size, 0, 0, False)
-        if y != NULL:
-            rows.y = y + row * plan.s.n_targets
-            losses_of_rows(plan, &rows, outputs, work + z.gradient + slice_first * z.stride,
-                           z.stride, row_losses + row, size)
-        for r in range(size):
-            apply_link(plan, outputs + r * z.stride)
-            memcpy(out + (row + r) * z.width, outputs + r * z.stride, z.width * sizeof(real))
+        size = last - row if last - row < plan.s.block_rows else plan.s.block_rows
+        X = <const real*> request.X + row * plan.s.n_features
+        if request.checks and not all_finite(X, size * plan.s.n_features):
+            request.failed = True
+            return
+        forward(plan, params, X, work, 0, size, 0, 0, False)
+        if request.y != NULL:
+            rows.y = <const real*> request.y + row * plan.s.n_targets
+            losses_of_rows(plan, &rows, outputs, work + z.gradient, z.stride,
+                           request.row_losses + row, size)
+        apply_link(plan, outputs, z.stride, size)
+        copy_rows(<real*> request.out + row * z.width, z.width, outputs, z.stride, z.width, size)
         row += size

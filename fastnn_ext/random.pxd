@@ -11,9 +11,13 @@ cdef extern from *:
         z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
         return z ^ (z >> 31);
     }
+    static inline unsigned long long fn_below(unsigned long long n, unsigned long long bits) {
+        return (unsigned __int128)bits * n >> 64;
+    }
     """
     uint64_t FN_GOLDEN
     uint64_t fn_mix(uint64_t z) nogil
+    uint64_t fn_below(uint64_t n, uint64_t bits) nogil
 
 
 cdef inline uint64_t with_index(uint64_t key, uint64_t index) noexcept nogil:
@@ -38,5 +42,5 @@ cdef inline void shuffle(Py_ssize_t* order, Py_ssize_t n, uint64_t key) noexcept
         order[i] = i
     for k in range(n - 1):
         i = n - 1 - k
-        j = <Py_ssize_t> (draw(key, k) % <uint64_t> (i + 1))
+        j = <Py_ssize_t> fn_below(<uint64_t> (i + 1), draw(key, k))
         order[i], order[j] = order[j], order[i]

@@ -25,6 +25,15 @@ cdef extern from "simd.h" nogil:
     double fn_sqrt(double x)
     float fn_fmaf(float a, float b, float c)
     double fn_fma(double a, double b, double c)
+    bint fn_all_finitef(const float* x, Py_ssize_t n)
+    bint fn_all_finite(const double* x, Py_ssize_t n)
+
+
+cdef inline bint all_finite(const real* x, Py_ssize_t n) noexcept nogil:
+    if real is float:
+        return fn_all_finitef(x, n)
+    else:
+        return fn_all_finite(x, n)
 
 
 cdef inline real exp_(real x) noexcept nogil:

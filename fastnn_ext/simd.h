@@ -38,6 +38,7 @@
 #define FASTNN_SIMD_H
 
 #include <math.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define FN_INLINE static inline __attribute__((always_inline))
@@ -65,6 +66,14 @@ FN_INLINE double fn_fma(double a, double b, double c) { return a * b + c; }
 #define FN_P10(x, a, ...) FN_FMA((x), FN_P9(x, __VA_ARGS__), (a))
 #define FN_P11(x, a, ...) FN_FMA((x), FN_P10(x, __VA_ARGS__), (a))
 #define FN_P12(x, a, ...) FN_FMA((x), FN_P11(x, __VA_ARGS__), (a))
+
+/* Whether no number is infinite or NaN: their exponents alone have all bits. */
+#define FN_ALL_FINITE(real, uint, S, EXPONENT) \
+    static inline int fn_all_finite##S(const real *x, ptrdiff_t n) { \
+        uint found = 0; \
+        for (ptrdiff_t i = 0; i < n; i++) found |= (fn_bits##S(x[i]) & EXPONENT) == EXPONENT; \
+        return !found; \
+    }
 
 /* The coefficients, as tools/fit_polynomials.py prints them: the degree, and the greatest error
  * that the fit adds to the function, relative to it. */
@@ -115,6 +124,9 @@ FN_INLINE double fn_fma(double a, double b, double c) { return a * b + c; }
     FN_INLINE real fn_sqrt##S(real x) { return __builtin_sqrt##S(x); }
 FN_BITS(float, uint32_t, f)
 FN_BITS(double, uint64_t, )
+
+FN_ALL_FINITE(float, uint32_t, f, 0x7f800000u)
+FN_ALL_FINITE(double, uint64_t, , 0x7ff0000000000000u)
 
 /* e^x = 2^n e^r with n = round(x / ln 2) and r = x - n ln 2. Returns e^r - 1 = r + r^2 Q(r), and
  * half = 2^(n-1), because 2^n overflows before e^x does. Adding ROUND = 1.5 * 2^MANTISSA rounds

@@ -45,11 +45,12 @@ static void NAME(ragged_tile)(
 }
 
 /* c[rows, lanes] = begin[rows, lanes] + a[rows, depth] b[depth, lanes]; begin NULL is zeros. Where c
- * is `padded`, the last vector of a row may be read and written whole. */
+ * is `padded`, the last vector of a row may be read and written whole. What lies at `later` as c
+ * lies at c will be changed when c is known, and is fetched meanwhile; NULL is nothing. */
 static void NAME(multiply_add)(
     real *c, ptrdiff_t c_stride, const real *begin, ptrdiff_t begin_stride,
     const real *a, ptrdiff_t a_row, ptrdiff_t a_depth, const real *b, ptrdiff_t b_stride,
-    ptrdiff_t rows, ptrdiff_t lanes, ptrdiff_t depth, int padded) {
+    ptrdiff_t rows, ptrdiff_t lanes, ptrdiff_t depth, int padded, const real *later) {
     enum { n = FN_VECTOR / sizeof(real) };
     static const real zeros[FN_TILE_VECTORS * FN_VECTOR / sizeof(real)]
         __attribute__((aligned(FN_VECTOR)));
@@ -65,6 +66,9 @@ static void NAME(multiply_add)(
             NAME(tile) tile = NAME(tiles)[vectors][size];
             const real *from = begin ? begin + first * begin_stride + lane : zeros;
             real *to = c + first * c_stride + lane;
+            for (ptrdiff_t i = first; later && i < first + size; i++)
+                for (ptrdiff_t v = 0; v < vectors; v++)
+                    __builtin_prefetch(later + i * c_stride + lane + v * n, 1);
             if (ragged)
                 NAME(ragged_tile)(tile, to, c_stride, from, from_stride, a + first * a_row, a_row,
                                   a_depth, b + lane, b_stride, size, lanes - lane, depth);
@@ -73,6 +77,43 @@ static void NAME(multiply_add)(
                      b_stride, depth);
         }
         lane += vectors * n;
+    }
+}
+
+/* A row of n numbers, by whole vectors, halves of one, quarters, ...: for a few numbers a call of
+ * memcpy takes longer than the copy. */
+#define PART(k) \
+    if (k < FN_VECTOR / sizeof(real) && (n & k)) { \
+        memcpy(to, from, k * sizeof(real)); \
+        to += k; \
+        from += k; \
+    }
+static inline void NAME(copy_row)(real *to, const real *from, ptrdiff_t n) {
+    for (ptrdiff_t k = FN_VECTOR / sizeof(real); n >= k; n -= k, to += k, from += k)
+        *(any *)to = *(const any *)from;
+    PART(8) PART(4) PART(2) PART(1)
+}
+#undef PART
+
+/* The sum of some rows, c[lanes] = begin + b[0] + b[1] + ...; as four sums, which need not wait for
+ * each other: one took half the time of a whole product of 2 rows. */
+static void NAME(sum_rows)(real *c, const real *begin, const real *b, ptrdiff_t b_stride,
+                           ptrdiff_t lanes, ptrdiff_t rows) {
+    enum { n = FN_VECTOR / sizeof(real) };
+    for (ptrdiff_t lane = 0; lane < lanes; lane += n, b += n) {
+        vec sums[4] = {{0}, {0}, {0}, {0}};
+        const real *row = b;
+        ptrdiff_t r = 0;
+        for (; r + 4 <= rows; r += 4, row += 4 * b_stride) {
+            sums[0] += *(const any *)row;
+            sums[1] += *(const any *)(row + b_stride);
+            sums[2] += *(const any *)(row + 2 * b_stride);
+            sums[3] += *(const any *)(row + 3 * b_stride);
+        }
+        for (; r < rows; r++, row += b_stride) sums[0] += *(const any *)row;
+        vec total = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+        for (ptrdiff_t i = 0; i < n && lane + i < lanes; i++)
+            c[lane + i] = begin ? begin[lane + i] + total[i] : total[i];
     }
 }
 

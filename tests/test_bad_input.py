@@ -343,6 +343,21 @@ OPTIONS = [
                 "validation_data": (X, NUMBERS)}, ValueError,
      "monitor: expected one of ['loss', 'learning_rate', 'seconds', 'val_loss', 'val_r2']; got "
      "'val_accuracy' in ReduceOnPlateau"),
+    # out
+    ("linear", {"out": [[0.0]]}, TypeError,
+     "out: expected a C-contiguous array of shape (12, 1) and dtype float32; got [[0.0]] (list)"),
+    ("linear", {"out": np.empty((11, 1), "f4")}, ValueError,
+     "out: expected a C-contiguous array of shape (12, 1) and dtype float32; got shape (11, 1) and "
+     "dtype float32"),
+    ("linear", {"out": np.empty((12, 1))}, ValueError,
+     "out: expected a C-contiguous array of shape (12, 1) and dtype float32; got shape (12, 1) and "
+     "dtype float64"),
+    ("linear", {"out": np.empty((12, 2), "f4")[:, :1]}, ValueError,
+     "out: expected a C-contiguous array of shape (12, 1) and dtype float32, writeable and "
+     "aligned; got strides (8, 4)"),
+    ("linear", {"out": np.broadcast_to(np.float32(0), (12, 1))}, ValueError,
+     "out: expected a C-contiguous array of shape (12, 1) and dtype float32, writeable and "
+     "aligned; got strides (0, 0), read-only"),
 ]
 # fmt: on
 

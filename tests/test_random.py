@@ -47,6 +47,14 @@ def test_uniform_and_normal():
     assert abs(z.var() - 1) < 4 * np.sqrt(2 / len(z))
 
 
+@pytest.mark.parametrize("draw", [random.uniform, random.normal])
+def test_pieces_do_not_change_numbers(draw, monkeypatch):
+    key = random.key(3, random.Purpose.WEIGHTS)
+    whole = draw(key, (100, 7))
+    monkeypatch.setattr(random, "PIECE", 16)
+    assert (draw(key, (100, 7)) == whole).all()
+
+
 def test_same_seed_same_weights_in_both_dtypes():
     nets = [fn.Sequential(fn.Dense(7, "tanh"), seed=3, dtype=d).build(5) for d in ("f4", "f8")]
     assert (nets[0].weights[0] == nets[1].weights[0].astype(np.float32)).all()

@@ -209,36 +209,41 @@ def test_import_is_quick_and_takes_no_threads():
     assert min(times) < 0.35
 
 
-def test_team_takes_what_measures_faster():
-    """Trials of each number come first and come back; the faster one is used between them."""
-    for speed, wanted in (({1: 100, 4: 250}, 4), ({1: 100, 4: 30}, 1)):
-        team = threads.Team(4, fixed=False)
-        tried = []
-        for _ in range(4):
-            n, limit = team.size()
-            if limit == np.inf:
-                break
-            tried.append(n)
-            team.record(n, speed[n], 0.004)
-        assert sorted(tried) == [1, 4]
-        assert team.best == wanted
-        assert team.size() == (wanted, np.inf)
-        team._next_trial = 0
-        assert team.size()[1] == threads.TRIAL_SECONDS
+def trials(team, seconds):
+    """The numbers of threads that a team tries, given the seconds that a unit takes on each."""
+    tried = []
+    for _ in range(9):
+        n, limit = team.size(max(seconds))
+        if limit == np.inf:
+            return tried
+        tried.append(n)
+        team.record(n, 10, 10 * seconds[n])
+    raise AssertionError(f"no end of trials: {tried}")
+
+
+@pytest.mark.parametrize(("together", "wanted"), [(0.001, 4), (0.1, 1)])
+def test_team_takes_what_measures_faster(together, wanted):
+    """A team that does what may be expected is only looked at; the trial comes later."""
+    seconds = {1: 0.002, 4: together}
+    team = threads.Team(0.01 * threads.FLOPS_ALONE)
+    expected = together < 0.01
+    assert trials(team, seconds) == ([4] if expected else [4, 1, 4])
+    if expected:
+        assert team.size(4) == (4, np.inf)
+        team._next_trial = 0.0
+        assert trials(team, seconds) == [1, 4]
+    assert team.size(4) == (wanted, np.inf)
+    assert team.size(2)[0] == min(wanted, 2)
+    assert team.size(1) == (1, np.inf)
 
 
 def test_trials_of_long_steps_are_rare():
-    """One step of a minute on each number: the next trial is hours away."""
-    team = threads.Team(2, fixed=False)
-    for _ in range(2):
-        team.record(team.size()[0], 1, 60.0)
-    assert team.size() == (2, np.inf) or team.size() == (1, np.inf)
-    assert team._next_trial - time.perf_counter() > 3600
-
-
-def test_team_of_a_fixed_number_makes_no_trials():
-    assert threads.Team(3, fixed=True).size() == (3, np.inf)
-    assert threads.Team(1, fixed=False).size() == (1, np.inf)
+    """A unit of a minute on each number: trials are hours away, the first one too."""
+    team = threads.Team(60 * threads.FLOPS_ALONE)
+    for wanted in ([3], [1, 3]):
+        assert trials(team, {1: 60.0, 3: 50.0}) == wanted
+        assert team._next_trial - time.perf_counter() > 3600
+        team._next_trial = 0.0
 
 
 def test_changing_teams_do_not_change_bits(monkeypatch):
@@ -252,6 +257,7 @@ def test_changing_teams_do_not_change_bits(monkeypatch):
     monkeypatch.setattr(threads, "SHARE_OF_TRIALS", np.inf)
     monkeypatch.setattr(threads, "TRIAL_SECONDS", 1e-5)
     monkeypatch.setattr(threads, "FLOPS_PER_THREAD", 1.0)
+    monkeypatch.setattr(threads, "FLOPS_ALONE", np.inf)
     monkeypatch.setattr(threads, "limit", lambda: 2)
     for got, want in zip(trained(run, None), wanted, strict=True):
         assert (got == want).all()

@@ -229,18 +229,18 @@ def test_evaluate_is_loss_of_predict(rng, dtype):
     )
 
 
-def test_short_way_of_small_predictions(rng, dtype):
-    """Bound beforehand, for arrays that need no conversion; it sees later changes of the weights,
-    refuses what is wrong, and is left behind by pickle."""
+def test_predictor_is_bound_to_the_network(rng, dtype):
+    """It takes arrays that need no conversion, sees later changes of the weights, refuses what is
+    wrong, and is left behind by pickle."""
     net = fn.Sequential(fn.Dense(9, "tanh"), fn.Dense(2, "softmax"), seed=0, dtype=dtype).build(4)
     X = rng.normal(size=(3, 4)).astype(dtype)
     first = net.predict(X)
-    assert net._short is not None
-    assert (net._short(X, True) == first).all()
+    assert net._predictor is not None
+    assert (net._predictor(X, None, True, None) == first).all()
     for other in (X[:, ::-1], X[:, :3].copy(), np.asfortranarray(X), X.astype("f2"), X.tolist()):
-        assert net._short(other, True) is None
+        assert net._predictor(other, None, True, None) is None
     X[1, 2] = np.nan
-    assert net._short(X, True) is None
+    assert net._predictor(X, None, True, None) is None
     with pytest.raises(ValueError, match="X: expected finite numbers"):
         net.predict(X)
     assert np.isnan(net.predict(X, check_finite=False)[1]).all()
@@ -248,6 +248,43 @@ def test_short_way_of_small_predictions(rng, dtype):
     assert (net.predict(np.ones((1, 4), dtype)) == 0.5).all()
     again = pickle.loads(pickle.dumps(net))
     assert (again.predict(np.ones((1, 4), dtype)) == 0.5).all()
+
+
+@pytest.mark.parametrize("n", [1, 95, 96, 97, 1000])
+def test_predictions_are_the_same_alone_together_and_on_threads(rng, dtype, n):
+    net = fn.Sequential(
+        fn.Dropout(0.5), fn.Residual(fn.Dense(7, "tanh")), fn.Dense(33, "silu"),
+        fn.Dense(2, "softmax"), seed=0, dtype=dtype,
+    ).build(7)  # fmt: skip
+    X = rng.normal(size=(n, 7)).astype(dtype)
+    together = net.predict(X)
+    for n_threads in (1, 2, 3, 4):
+        assert net.predict(X, n_threads=n_threads).tobytes() == together.tobytes()
+    for row in {0, n // 2, n - 1}:
+        assert (net.predict(X[row : row + 1]) == together[row]).all()
+    wanted = fn.reference.predict(net.layers, net.parameters, X)
+    np.testing.assert_allclose(together, wanted, rtol=1e-4 if dtype == "float32" else 1e-12)
+
+
+@pytest.mark.parametrize("n", [1, 1000])
+def test_predict_writes_into_out(rng, dtype, n):
+    net = fn.Sequential(fn.Dense(9, "tanh"), fn.Dense(2), seed=0, dtype=dtype).build(4)
+    X = rng.normal(size=(n, 4)).astype(dtype)
+    for features in (X, X.tolist(), np.asfortranarray(X)):
+        out = np.full((n, 2), 7, dtype)
+        assert net.predict(features, out=out) is out
+        assert (out == net.predict(X)).all()
+
+
+def test_predict_does_not_write_over_its_input(rng, dtype):
+    net = fn.Sequential(fn.Dense(4, "tanh"), seed=0, dtype=dtype).build(4)
+    memory = rng.normal(size=(4, 4)).astype(dtype)
+    before = memory.copy()
+    for _ in range(2):  # before and after a predictor is bound
+        with pytest.raises(ValueError, match=r"out: expected .*, apart from X"):
+            net.predict(memory[:3], out=memory[1:])
+        assert (memory == before).all()
+        net.predict(memory)
 
 
 def test_predictions_from_many_threads_at_once(rng):

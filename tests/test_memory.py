@@ -1,0 +1,107 @@
+"""What a fit takes of memory: in processes of their own, as what was freed before would hide it."""
+
+import os
+import subprocess
+import sys
+import textwrap
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.process
+
+START = """
+    import re, resource, sys
+    from pathlib import Path
+    import numpy as np
+    import fastnn as fn
+
+    def memory(field):
+        text = Path("/proc/self/status").read_text()
+        return 1024 * int(re.search(rf"^{field}:\\s+(\\d+)", text, re.M)[1])
+
+    def fit(widths, X, y, **options):
+        net = fn.Sequential(*(fn.Dense(n, "relu") for n in widths), seed=0).build(X.shape[1])
+        Path("/proc/self/clear_refs").write_text("5")  # forget the peak of drawing the weights
+        net.fit(X, y, n_threads=2, **options)
+
+    # Loads what is loaded only when it is needed, and starts the threads.
+    fit([2, 1], np.zeros((64, 2), "f4"), np.zeros(64, "f4"), epochs=2)
+"""
+
+# glibc keeps what was freed of blocks below a limit, which it raises as it goes unless it is set.
+FIXED = {"MALLOC_MMAP_THRESHOLD_": str(2**17)}
+
+
+def run(text, *arguments):
+    """The number that a script prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(START + text), *map(str, arguments)],
+        env=os.environ | FIXED, check=False, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
+PEAK = """
+    optimizer, (epochs, rows, batch_size, *widths) = sys.argv[1], map(int, sys.argv[2:])
+    X, y = np.ones((rows, widths[0]), "f4"), np.zeros(rows, "f4")
+    y[:] = 1  # zeros are not there before they are written
+    before = memory("VmRSS")
+    fit(widths[1:], X, y, optimizer=eval(f"fn.optimizers.{optimizer}"), epochs=epochs,
+        batch_size=batch_size)
+    print(memory("VmHWM") - before)
+"""
+
+# Arrays of the parameters' size that an optimizer works with: its slots, and the gradient where it
+# is needed whole.
+KEPT = {"SGD()": 0, "SGD(momentum=0.9)": 1, "SGD(clip_norm=1.0)": 1, "Adam()": 2}
+
+
+def expected(optimizer, _epochs, rows, batch_size, *widths):
+    """Bytes; none depend on the size of X."""
+    weights = [n_in * n_out for n_in, n_out in pairwise(widths)]
+    n_parameters = sum(weights) + sum(widths[1:])
+    ways_back = 1  # where an epoch diverges
+    transposed = sum(weights[1:])
+    workspace = batch_size * (widths[0] + 2 * sum(widths[1:]))  # values, and gradients but of X
+    numbers = n_parameters * (1 + KEPT[optimizer] + ways_back) + transposed + workspace
+    # A row has its place in the order. A step of an epoch has its rate, loss and sum of weights,
+    # and at the end that sum's share.
+    return 4 * numbers + 8 * rows + 4 * 8 * (rows // batch_size)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(("SGD()", 2, 32, 16, 2000, 3000, 3000, 1), id="parameters"),
+        pytest.param(("SGD(momentum=0.9)", 2, 32, 16, 2000, 3000, 3000, 1), id="one slot"),
+        pytest.param(("Adam()", 2, 32, 16, 2000, 3000, 3000, 1), id="two slots"),
+        pytest.param(("SGD(clip_norm=1.0)", 1, 32, 32, 4, 500_000, 1), id="workspace"),
+        pytest.param(("Adam()", 1, 2**24, 4096, 4, 4, 1), id="rows"),
+        pytest.param(("Adam()", 1, 2**21, 1, 4, 4, 1), id="steps"),
+    ],
+)
+def test_peak_of_a_fit(case):
+    ratio = run(PEAK, *case) / expected(*case)
+    assert 0.9 < ratio < 1.1
+
+
+MAPPED = """
+    path, most = sys.argv[1], int(sys.argv[2])
+    X = np.load(path, mmap_mode="r")
+    more = most - memory("RssAnon")
+    resource.setrlimit(resource.RLIMIT_DATA, (memory("VmData") + more, -1))
+    fit([16, 1], X, np.zeros(len(X), "f4"), epochs=1, batch_size=1024)
+    print(memory("RssAnon"))
+"""
+
+
+def test_a_mapped_file_is_never_copied(tmp_path):
+    """A gigabyte, of a file that takes no room on the disk. The system refuses the process memory
+    beyond the limit, even for a moment; pages of the file do not count."""
+    path, shape, most = tmp_path / "X.npy", (2**20, 256), 100 * 2**20
+    np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+    assert path.stat().st_size > 2**30
+    assert run(MAPPED, path, most) < most

@@ -1,0 +1,150 @@
+"""Count the instructions that the engine spends on a step of some small fixed runs: a measure of
+its work that a busy machine does not disturb. What a step takes is the difference of a long and a
+short run, in which the interpreter, the imports and the preparations cancel.
+
+    python tools/instructions.py            print a table (needs valgrind; 45 s on two cores)
+    python tools/instructions.py --check    exit with 1 where a count left tools/instructions.json
+    python tools/instructions.py --write    record the counts there
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+RECORD = Path(__file__).with_suffix(".json")
+LEVEL = "v3"  # valgrind knows no AVX-512
+TOLERANCE = 0.03
+ROWS, BATCH = 256, 32
+
+# Name: widths, hidden activation, last activation, dtype, and steps that take some 10 million
+# instructions. The interpreter's own count differs by some ten thousand from run to run.
+TRAINING = {
+    "2-8-1 tanh": ((2, 8, 1), "tanh", "linear", "float32", 700),
+    "4-32-32-1 tanh": ((4, 32, 32, 1), "tanh", "linear", "float32", 150),
+    "4-32-32-1 tanh, float64": ((4, 32, 32, 1), "tanh", "linear", "float64", 80),
+    "64-64-64-1 relu": ((64, 64, 64, 1), "relu", "linear", "float32", 40),
+    "30-128-64-2 softmax": ((30, 128, 64, 2), "relu", "softmax", "float32", 25),
+}
+PREDICTION = {"30-128-64-2 softmax, one row predicted": ("30-128-64-2 softmax", 1000)}
+
+
+def run(name, steps):
+    """What is counted, in a process of its own."""
+    import numpy as np
+
+    import fastnn as fn
+    from fastnn import losses, optimizers
+    from fastnn.job import Job, Steps
+    from fastnn.native import Trainer
+
+    widths, hidden, last, dtype, _ = TRAINING[PREDICTION[name][0] if name in PREDICTION else name]
+    layers = [*(fn.Dense(n, hidden) for n in widths[1:-1]), fn.Dense(widths[-1], last)]
+    net = fn.Sequential(*layers, seed=0, dtype=dtype).build(widths[0])
+    X = np.sin(np.arange(ROWS * widths[0], dtype=dtype)).reshape(ROWS, -1)
+    if name in PREDICTION:
+        row = X[:1]
+        for _ in range(steps):
+            net.predict(row)
+        return
+    y = (X[:, :1] > 0).astype(dtype)
+    loss = losses.resolve("cross_entropy" if last == "softmax" else "squared_error")
+    adam = optimizers.Adam()
+    slots = np.zeros(adam.n_slots * net.n_parameters, dtype)
+    job = Job(net.layers, loss, adam, X, y, None, BATCH, "epoch", 0, 0, 0)
+    trainer = Trainer(job, net.parameters, slots, n_threads=1)
+    trainer.run(Steps(0, 0, np.full(steps, 1e-3)), np.inf)
+
+
+def instructions(name, steps):
+    """Of a whole process."""
+    command = ["valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"]
+    fixed = {"FASTNN_ISA": LEVEL, "PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*command, sys.executable, __file__, "--run", name, str(steps)],
+        env=os.environ | fixed, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    found = re.search(r"I +refs: +([\d,]+)", done.stderr)
+    if done.returncode or not found:
+        raise RuntimeError(f"valgrind ended with {done.returncode}:\n{done.stderr}")
+    return int(found[1].replace(",", ""))
+
+
+def count():
+    """{name: instructions of a step}"""
+    steps = {name: case[-1] for name, case in (TRAINING | PREDICTION).items()}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        short, long = (
+            [pool.submit(instructions, name, times * n) for name, n in steps.items()]
+            for times in (1, 2)
+        )
+    return {
+        name: round((b.result() - a.result()) / n)
+        for (name, n), a, b in zip(steps.items(), short, long, strict=True)
+    }
+
+
+def compiler():
+    """The gcc that the engine was compiled with, as the compiled file itself says."""
+    import fastnn_ext
+
+    (path,) = Path(fastnn_ext.__file__).parent.glob(f"engine_{LEVEL}.*so")
+    found = re.search(rb"GCC: \(.*?\) ([\d.]+)", path.read_bytes())
+    return found[1].decode() if found else "unknown"
+
+
+def strayed(counts, recorded):
+    """Names of runs whose count is not within the tolerance of what was recorded, or that only one
+    of the two knows."""
+    both = counts.keys() & recorded.keys()
+    far = {name for name in both if abs(counts[name] / recorded[name] - 1) > TOLERANCE}
+    return sorted(far | counts.keys() ^ recorded.keys())
+
+
+def table(counts, recorded):
+    """Lines for people."""
+    yield f"{'instructions per step':44}{'now':>10}{'recorded':>10}{'change':>8}"
+    for name, now in counts.items():
+        before = recorded.get(name)
+        change = f"{before:>10}{now / before - 1:>+8.1%}" if before else f"{'none':>10}"
+        yield f"{name:44}{now:>10}{change}"
+
+
+def main():
+    """0, or 1 where `--check` finds a count that strayed."""
+    parser = argparse.ArgumentParser()
+    one = parser.add_mutually_exclusive_group()
+    one.add_argument("--check", action="store_true", help=f"compare with {RECORD.name}")
+    one.add_argument("--write", action="store_true", help=f"write {RECORD.name}")
+    one.add_argument("--run", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.run:
+        run(options.run[0], int(options.run[1]))
+        return 0
+    if not shutil.which("valgrind"):
+        parser.error("needs valgrind")
+
+    record = json.loads(RECORD.read_text())
+    counts, gcc = count(), compiler()
+    print("\n".join(table(counts, record["counts"])))
+    if options.write:
+        RECORD.write_text(json.dumps({"gcc": gcc, "counts": counts}, indent=2) + "\n")
+    elif gcc != record["gcc"]:
+        print(f"NOT CHECKED: compiled with gcc {gcc}, recorded with gcc {record['gcc']}")
+    elif options.check and (names := strayed(counts, record["counts"])):
+        print(
+            f"more than {TOLERANCE:.0%} above or below the record: {'; '.join(names)}. If it has "
+            "to be so, record it: python tools/instructions.py --write",
+            file=sys.stderr,
+        )
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
