@@ -51,7 +51,8 @@ def penalty(layers: tuple[Layer, ...], weights: list[Array]) -> float:
     for layer, w in zip(dense_layers(layers), weights, strict=True):
         if layer.l1 or layer.l2:
             size = np.abs(w, dtype=np.float64)
-            total += layer.l1 * float(size.sum()) + layer.l2 / 2 * float((size * size).sum())
+            l1, l2 = float(layer.l1), float(layer.l2)  # a NumPy float32 would round the sum
+            total += l1 * float(size.sum()) + l2 / 2 * float((size * size).sum())
     return total
 
 
