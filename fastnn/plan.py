@@ -32,6 +32,7 @@ PIECEWISE_LINEAR = (Activation.LINEAR, Activation.STEP, Activation.RELU, Activat
 ACTIVATION_FLOPS = 30
 
 CACHE_LINE = 64  # bytes; rows of buffers begin on one
+PAGE = 4096
 
 # A batch goes through the network in blocks of at most this many rows, this much workspace and
 # this much arithmetic: what fits the outer caches, and is done in some hundredths of a second. The
@@ -91,7 +92,8 @@ class Plan:
         input gradient where none is needed."""
         dense = self.layers[self._is_dense]
         sizes = dense["n_in"] * dense["n_out"]
-        return float(np.sum(sizes * np.where(dense["transposed"] == NONE, 4, 6)))
+        back = self.buffers["gradient"][dense["input"]] != NONE
+        return float(np.sum(sizes * np.where(back, 6, 4)))
 
     @cached_property
     def prediction_flops_per_row(self) -> float:
@@ -138,7 +140,7 @@ class _Fold:
         output = self.new_buffer(fields["n_out"])
         defaults = {
             "n_in": self.widths[source], "output": output, "saved": output, "skip": NONE,
-            "weights": NONE, "bias": NONE, "transposed": NONE,
+            "weights": NONE, "bias": NONE,
         }  # fmt: skip
         self.rows.append(defaults | fields)
         return output
@@ -238,12 +240,11 @@ def compile_plan(
     _mark_sums(fold)
     needed = _gradient_buffers(fold) if loss is not None else set()
     line = CACHE_LINE // dtype.itemsize
-    strides = [-(-width // line) * line for width in fold.widths]
+    strides = [_stride(width, line) for width in fold.widths]
     # Python's integers do not overflow: sizes are known to be addressable before any is stored.
     per_row = sum(strides) + sum(strides[index] for index in needed)
-    transposed = [r for r in fold.rows if r["kind"] == Kind.DENSE and r["input"] in needed]
-    fixed = 4 * fold.n_params + sum(r["n_in"] * r["n_out"] for r in transposed)
-    _check_addressable(fold, (FEWEST_BLOCK_ROWS * per_row + fixed) * dtype.itemsize)
+    size = FEWEST_BLOCK_ROWS * per_row + 4 * fold.n_params
+    _check_addressable(fold, size * dtype.itemsize)
     block = _block_rows(per_row * dtype.itemsize, 6 * fold.n_params, batch_size)
 
     buffers = np.zeros(len(strides), BUFFER)
@@ -258,9 +259,6 @@ def compile_plan(
     chunk = _chunk_rows(per_row, fold.n_params, batch_size, block) if optimizer else 0
     chunks, chunk_stride = position, -(-fold.n_params // line) * line
     position += -(-batch_size // chunk) * chunk_stride if chunk else 0
-    for row in transposed:
-        row["transposed"] = position
-        position += -(-row["n_in"] * row["n_out"] // line) * line
 
     rows = np.zeros(len(fold.rows), LAYER)
     for index, row in enumerate(fold.rows):
@@ -277,6 +275,13 @@ def compile_plan(
     }.items():  # fmt: skip
         settings[name] = value
     return Plan(rows, buffers, settings, dtype, loss is None)
+
+
+def _stride(width: int, line: int) -> int:
+    """Numbers from a row of a buffer to the next: whole cache lines, but not whole pages, which
+    would put the same columns of all rows into the same few sets of a cache."""
+    lines = -(-width // line)
+    return (lines + (lines * CACHE_LINE % PAGE == 0)) * line
 
 
 def _flat(layers: tuple[Layer, ...]) -> list[Layer]:

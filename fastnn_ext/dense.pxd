@@ -3,7 +3,8 @@
 Decisions
   a. Forward (y = x W), weight gradient (dW = x' dy) and input gradient (dx = dy W') are the same
      kernel with other strides of its first factor; its second factor is always read along rows.
-     For the input gradient that takes a transposed copy of W, kept up to date by the update.
+     For the input gradient it takes W transposed, which each thread packs for itself as it goes:
+     a copy of W', kept up to date by the update, went back and forth between the cores.
   b. Each element of a product is one chain of additions in the order of the depth, wherever the
      rows are cut: so a result does not depend on the number of threads or on its neighbours.
   c. The product is a register tile of C (tile.h); Cython cannot say that. Against loops over
@@ -20,6 +21,12 @@ from libc.string cimport memcpy
 from fastnn_ext.activations cimport activate
 from fastnn_ext.plan cimport Buffer, Layer, Plan
 from fastnn_ext.real cimport real
+
+
+# Rows from which packing pays that only spares conflicts in the caches, and how far apart these are.
+cdef enum:
+    PACKING_ROWS = 24
+    PAGE = 4096
 
 
 cdef extern from "tile.h" nogil:
@@ -39,12 +46,14 @@ cdef extern from "tile.h" nogil:
         Py_ssize_t rows)
     void fn_copy_rowf(float* to, const float* source, Py_ssize_t n)
     void fn_copy_row(double* to, const double* source, Py_ssize_t n)
-    void fn_transposef(
-        float* t, Py_ssize_t t_stride, const float* w, Py_ssize_t w_stride,
-        Py_ssize_t rows, Py_ssize_t columns)
-    void fn_transpose(
-        double* t, Py_ssize_t t_stride, const double* w, Py_ssize_t w_stride,
-        Py_ssize_t rows, Py_ssize_t columns)
+    void fn_multiply_add_packedf(
+        float* c, Py_ssize_t c_stride, const float* begin, Py_ssize_t begin_stride,
+        const float* a, Py_ssize_t a_row, Py_ssize_t a_depth, const float* b, Py_ssize_t b_stride,
+        Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint transposed)
+    void fn_multiply_add_packed(
+        double* c, Py_ssize_t c_stride, const double* begin, Py_ssize_t begin_stride,
+        const double* a, Py_ssize_t a_row, Py_ssize_t a_depth, const double* b, Py_ssize_t b_stride,
+        Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint transposed)
 
 
 cdef inline void multiply_add(
@@ -89,16 +98,18 @@ cdef inline void copy_rows(
         copy_row(to + r * to_stride, source + r * stride, width)
 
 
-cdef inline void transpose(
-    real* t, const real* w, const Layer* layer, Py_ssize_t first, Py_ssize_t last
+cdef inline void multiply_add_packed(
+    real* c, Py_ssize_t c_stride, const real* begin, Py_ssize_t begin_stride,
+    const real* a, Py_ssize_t a_row, Py_ssize_t a_depth, const real* b, Py_ssize_t b_stride,
+    Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint transposed
 ) noexcept nogil:
-    """Rows first..last of w (n_in, n_out) into the columns of t (n_out, n_in)."""
+    """The same for a padded c, with a packed copy of b, or of b[lanes, depth] transposed."""
     if real is float:
-        fn_transposef(t + first, layer.n_in, w + first * layer.n_out, layer.n_out,
-                      last - first, layer.n_out)
+        fn_multiply_add_packedf(c, c_stride, begin, begin_stride, a, a_row, a_depth, b, b_stride,
+                                rows, lanes, depth, transposed)
     else:
-        fn_transpose(t + first, layer.n_in, w + first * layer.n_out, layer.n_out,
-                     last - first, layer.n_out)
+        fn_multiply_add_packed(c, c_stride, begin, begin_stride, a, a_row, a_depth, b, b_stride,
+                               rows, lanes, depth, transposed)
 
 
 cdef inline void dense_forward(
@@ -113,8 +124,12 @@ cdef inline void dense_forward(
     cdef real* z = work + saved.values + first * saved.stride
     if layer.bias >= 0:
         bias = params + layer.bias
-    multiply_add(z, saved.stride, bias, 0, x, x_stride, 1, params + layer.weights, layer.n_out,
-                 rows, layer.n_out, layer.n_in, True, <const real*> NULL)
+    if rows >= PACKING_ROWS and layer.n_out * sizeof(real) % PAGE == 0:
+        multiply_add_packed(z, saved.stride, bias, 0, x, x_stride, 1, params + layer.weights,
+                            layer.n_out, rows, layer.n_out, layer.n_in, False)
+    else:
+        multiply_add(z, saved.stride, bias, 0, x, x_stride, 1, params + layer.weights, layer.n_out,
+                     rows, layer.n_out, layer.n_in, True, <const real*> NULL)
     if layer.saved != layer.output:
         memcpy(work + y.values + first * y.stride, z, rows * y.stride * sizeof(real))
     activate(layer.activation, <real> layer.parameter,
@@ -122,7 +137,8 @@ cdef inline void dense_forward(
 
 
 cdef inline void dense_input_gradient(
-    const Plan* plan, const Layer* layer, real* work, Py_ssize_t first, Py_ssize_t last
+    const Plan* plan, const Layer* layer, const real* params, real* work,
+    Py_ssize_t first, Py_ssize_t last
 ) noexcept nogil:
     """dx = dy W' (or dx += dy W') for rows first..last of the block."""
     cdef const Buffer* x = &plan.buffers[layer.input]
@@ -131,9 +147,9 @@ cdef inline void dense_input_gradient(
     cdef const real* begin = NULL
     if layer.adds_to_input:
         begin = dx
-    multiply_add(dx, x.stride, begin, x.stride, work + y.gradient + first * y.stride, y.stride, 1,
-                 work + layer.transposed, layer.n_in, last - first, layer.n_in, layer.n_out, True,
-                 <const real*> NULL)
+    multiply_add_packed(dx, x.stride, begin, x.stride, work + y.gradient + first * y.stride,
+                        y.stride, 1, params + layer.weights, layer.n_out, last - first, layer.n_in,
+                        layer.n_out, True)
 
 
 cdef inline void dense_weight_gradient(

@@ -32,7 +32,6 @@ from fastnn_ext.optimizers cimport Pace, pace_of
 from fastnn_ext.parameters cimport (
     gradient_of_chunk,
     gradients_of_share,
-    refresh_transposed,
     sum_of_chunks,
     train_share,
     update_share,
@@ -102,7 +101,7 @@ cdef inline void carry_rows(
     losses_of_rows(plan, &rows, work + y.values + first * y.stride,
                    work + y.gradient + first * y.stride, y.stride,
                    run.row_losses + block + first, last - first)
-    backward(plan, work, first, last, block + first, step, run.drops)
+    backward(plan, params, work, first, last, block + first, step, run.drops)
 
 
 cdef inline void gradient_by_chunks(
@@ -299,7 +298,6 @@ def train(
     run.barrier.arrived = 0
     run.barrier.phase = 0
     with nogil:
-        refresh_transposed(&plan, &params[0], &work[0])
         start_team(&plan, &data, &params[0], first_slot, &work[0], &run, n_threads)
     done[0] = run.done
 

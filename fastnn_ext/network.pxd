@@ -94,7 +94,7 @@ cdef inline void forward(
 
 
 cdef inline void backward(
-    const Plan* plan, real* work, Py_ssize_t first, Py_ssize_t last,
+    const Plan* plan, const real* params, real* work, Py_ssize_t first, Py_ssize_t last,
     Py_ssize_t batch_row, Py_ssize_t step, bint drops
 ) noexcept nogil:
     """The gradients of all buffers for rows first..last, from that of the last one."""
@@ -118,7 +118,7 @@ cdef inline void backward(
             scale_by_slope(layer.activation, <real> layer.parameter, dy,
                            work + saved.values + first * saved.stride, n)
             if x.gradient >= 0:
-                dense_input_gradient(plan, layer, work, first, last)
+                dense_input_gradient(plan, layer, params, work, first, last)
             continue
         if x.gradient >= 0:
             if layer.kind == Kind.DROPOUT and drops:

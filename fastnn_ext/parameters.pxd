@@ -17,15 +17,14 @@ Decisions
 from libc.math cimport fabs
 
 from fastnn_ext.codes cimport Kind
-from fastnn_ext.dense cimport copy_row, dense_weight_gradient, transpose
+from fastnn_ext.dense cimport copy_row, dense_weight_gradient
 from fastnn_ext.optimizers cimport Pace, update
 from fastnn_ext.plan cimport Layer, Plan
 from fastnn_ext.real cimport real
 
-# Numbers in a piece (decision b), which is cut to whole squares of the transposed copy.
+# Numbers in a piece (decision b).
 cdef enum:
     PIECE = 24 * 1024
-    SQUARE = 16
 
 
 cdef inline Py_ssize_t own_row(
@@ -103,7 +102,7 @@ cdef inline void gradient_of_rows(
 
 
 cdef inline void update_rows(
-    const Plan* plan, const Layer* layer, const Pace* pace, real* params, real* slots, real* work,
+    const Plan* plan, const Layer* layer, const Pace* pace, real* params, real* slots,
     const real* g, Py_ssize_t first, Py_ssize_t last
 ) noexcept nogil:
     """The optimizer on rows first..last of one layer, whose gradient is g."""
@@ -117,8 +116,6 @@ cdef inline void update_rows(
         update(&plan.s, pace, params + start, g, slots + start, n_weights, True)
         update(&plan.s, pace, params + start + n_weights, g + n_weights,
                slots + start + n_weights, n - n_weights, False)
-    if layer.transposed >= 0:
-        transpose(work + layer.transposed, params + layer.weights, layer, first, weights_end)
 
 
 cdef inline void gradients_of_share(
@@ -191,7 +188,7 @@ cdef inline void update_share(
         if clip != 1:
             for i in range((last - first) * layer.n_out):
                 g[i] *= <real> clip
-        update_rows(plan, layer, pace, params, slots, work, g, first, last)
+        update_rows(plan, layer, pace, params, slots, g, first, last)
 
 
 cdef inline void train_share(
@@ -208,21 +205,10 @@ cdef inline void train_share(
             continue
         if g == NULL:  # the beginning of the share, and no other thread's
             g = work + plan.s.gradients + layer.weights + first * layer.n_out
-        rows_in_piece = (PIECE // layer.n_out // SQUARE + 1) * SQUARE
+        rows_in_piece = PIECE // layer.n_out + 1
         while first < last:
             piece = last if last - first < rows_in_piece else first + rows_in_piece
             gradient_of_rows(plan, layer, params, work, g, row_sums, n_rows, first, piece,
                              False, True)
-            update_rows(plan, layer, pace, params, slots, work, g, first, piece)
+            update_rows(plan, layer, pace, params, slots, g, first, piece)
             first = piece
-
-
-cdef inline void refresh_transposed(
-    const Plan* plan, const real* params, real* work
-) noexcept nogil:
-    cdef const Layer* layer
-    cdef Py_ssize_t index
-    for index in range(plan.n_layers):
-        layer = &plan.layers[index]
-        if layer.kind == Kind.DENSE and layer.transposed >= 0:
-            transpose(work + layer.transposed, params + layer.weights, layer, 0, layer.n_in)

@@ -12,7 +12,6 @@ cdef struct Layer:
     Py_ssize_t activation          # codes.Activation, of a DENSE layer
     Py_ssize_t weights             # in params: (n_in, n_out), row-major
     Py_ssize_t bias                # in params: (n_out,)
-    Py_ssize_t transposed          # in work: (n_out, n_in), where an input gradient is needed
     Py_ssize_t first_row           # this layer's first row among all parameter rows
     Py_ssize_t input               # index of a Buffer
     Py_ssize_t output              # index of a Buffer

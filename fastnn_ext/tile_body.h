@@ -119,15 +119,15 @@ static void NAME(sum_rows)(real *c, const real *begin, const real *b, ptrdiff_t 
 
 /* A square of as many rows as a vector has numbers. Row i and the row half way after it, number by
  * number in turn, become two rows; done log2 times, that transposes (H. Stone, "Parallel processing
- * with the perfect shuffle", 1971). Each line of memory is read and written once: going through w by
- * columns took 11 % of a training step at 1024 x 1024, where all rows share one set of the cache. */
+ * with the perfect shuffle", 1971). Rows that w does not have are copies of its last one. */
 static inline void NAME(transpose_square)(real *t, ptrdiff_t t_stride, const real *w,
-                                          ptrdiff_t w_stride) {
+                                          ptrdiff_t w_stride, ptrdiff_t w_rows) {
     enum { n = FN_VECTOR / sizeof(real) };
     typedef integer mask __attribute__((vector_size(FN_VECTOR)));
     vec rows[n], turned[n];
 #pragma GCC unroll 16
-    for (int i = 0; i < n; i++) rows[i] = *(const any *)(w + i * w_stride);
+    for (int i = 0; i < n; i++)
+        rows[i] = *(const any *)(w + (i < w_rows ? i : w_rows - 1) * w_stride);
 #pragma GCC unroll 4
     for (int times = 1; times < n; times *= 2) {
 #pragma GCC unroll 8
@@ -142,21 +142,35 @@ static inline void NAME(transpose_square)(real *t, ptrdiff_t t_stride, const rea
     for (int i = 0; i < n; i++) *(any *)(t + i * t_stride) = rows[i];
 }
 
-/* t[columns, rows] = w[rows, columns] transposed */
-static void NAME(transpose)(real *t, ptrdiff_t t_stride, const real *w, ptrdiff_t w_stride,
-                            ptrdiff_t rows, ptrdiff_t columns) {
-    enum { n = FN_VECTOR / sizeof(real) };
-    for (ptrdiff_t i = 0; i < rows; i += n)
-        for (ptrdiff_t j = 0; j < columns; j += n) {
-            const real *from = w + i * w_stride + j;
-            real *to = t + j * t_stride + i;
-            if (i + n <= rows && j + n <= columns) {
-                NAME(transpose_square)(to, t_stride, from, w_stride);
-                continue;
-            }
-            for (ptrdiff_t k = 0; k < n && i + k < rows; k++)
-                for (ptrdiff_t m = 0; m < n && j + m < columns; m++)
-                    to[m * t_stride + k] = from[k * w_stride + m];
+/* b[depth, lanes], at most a panel, or b[lanes, depth] where it is `transposed`. */
+static void NAME(pack)(real *panel, const real *b, ptrdiff_t b_stride, ptrdiff_t lanes,
+                       ptrdiff_t depth, int transposed) {
+    enum { n = FN_VECTOR / sizeof(real), width = FN_TILE_VECTORS * n };
+    for (ptrdiff_t i = 0; i < lanes; i += n)
+        for (ptrdiff_t k = 0; k < depth; k += transposed ? n : 1)
+            if (transposed)
+                NAME(transpose_square)(panel + k * width + i, width, b + i * b_stride + k, b_stride,
+                                       lanes - i);
+            else
+                *(vec *)(panel + k * width + i) = *(const any *)(b + k * b_stride + i);
+}
+
+/* The same product, c padded, with b or the transposed b, panel by panel of a packed copy. */
+static void NAME(multiply_add_packed)(
+    real *c, ptrdiff_t c_stride, const real *begin, ptrdiff_t begin_stride,
+    const real *a, ptrdiff_t a_row, ptrdiff_t a_depth, const real *b, ptrdiff_t b_stride,
+    ptrdiff_t rows, ptrdiff_t lanes, ptrdiff_t depth, int transposed) {
+    enum { width = FN_TILE_VECTORS * FN_VECTOR / sizeof(real), most = FN_PANEL / sizeof(real) / width };
+    real panel[most * width] __attribute__((aligned(FN_VECTOR)));
+    for (ptrdiff_t lane = 0; lane < lanes; lane += width, c += width)
+        for (ptrdiff_t k = 0; k < depth; k += most) {
+            ptrdiff_t wide = lanes - lane < width ? lanes - lane : width;
+            ptrdiff_t deep = depth - k < most ? depth - k : most;
+            const real *from = k ? c : begin ? begin + lane : NULL;
+            NAME(pack)(panel, transposed ? b + lane * b_stride + k : b + k * b_stride + lane,
+                       b_stride, wide, deep, transposed);
+            NAME(multiply_add)(c, c_stride, from, k ? c_stride : begin_stride, a + k * a_depth,
+                               a_row, a_depth, panel, width, rows, wide, deep, 1, NULL);
         }
 }
 

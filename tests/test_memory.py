@@ -64,9 +64,8 @@ def expected(optimizer, _epochs, rows, batch_size, *widths):
     weights = [n_in * n_out for n_in, n_out in pairwise(widths)]
     n_parameters = sum(weights) + sum(widths[1:])
     ways_back = 1  # where an epoch diverges
-    transposed = sum(weights[1:])
     workspace = batch_size * (widths[0] + 2 * sum(widths[1:]))  # values, and gradients but of X
-    numbers = n_parameters * (1 + KEPT[optimizer] + ways_back) + transposed + workspace
+    numbers = n_parameters * (1 + KEPT[optimizer] + ways_back) + workspace
     # A row has its place in the order. A step of an epoch has its rate, loss and sum of weights,
     # and at the end that sum's share.
     return 4 * numbers + 8 * rows + 4 * 8 * (rows // batch_size)

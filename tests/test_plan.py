@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 import fastnn as fn
 from fastnn.losses import HEADS, resolve
-from fastnn.optimizers import CLASSES
-from fastnn.plan import CACHE_LINE, check_tiling, compile_plan
+from fastnn.optimizers import CLASSES, Adam
+from fastnn.plan import CACHE_LINE, PAGE, check_tiling, compile_plan
 from fastnn_ext.codes import SETTINGS, Kind
 
 FLOAT = np.dtype("f4")
@@ -28,7 +28,7 @@ def test_input_gradient_only_where_parameters_lie_before():
     layers = (fn.Dropout(0.1), fn.Dense(4), fn.Dropout(0.1), fn.Dense(2))
     plan = compile_plan(layers, 3, FLOAT, loss=LOSS)
     assert (plan.buffers["gradient"] >= 0).tolist() == [False, False, True, True, True]
-    assert (plan.layers["transposed"] >= 0).tolist() == [False, False, False, True]
+    assert plan.flops_per_row == 4 * 3 * 4 + 6 * 4 * 2
 
 
 def test_first_gradient_sets_and_later_ones_add():
@@ -51,22 +51,28 @@ def test_first_gradient_sets_and_later_ones_add():
 )  # fmt: skip
 def test_buffers_tile_the_workspace(widths, n_features, batch_size, dtype):
     layers = tuple(fn.Dense(units, name) for units, name in widths)
-    plan = compile_plan(layers, n_features, np.dtype(dtype), loss=LOSS, batch_size=batch_size)
+    plan = compile_plan(
+        layers, n_features, np.dtype(dtype), loss=LOSS, optimizer=Adam(), batch_size=batch_size
+    )
     rows = plan.block_rows
     assert 1 <= rows <= batch_size
     pieces = []
     for buffer in plan.buffers:
         assert buffer["stride"] >= buffer["width"]
         assert buffer["stride"] * plan.dtype.itemsize % CACHE_LINE == 0
+        assert buffer["stride"] * plan.dtype.itemsize % PAGE != 0
         pieces += [
             (start, rows * buffer["stride"])
             for start in (buffer["values"], buffer["gradient"]) if start >= 0
         ]  # fmt: skip
-    line = CACHE_LINE // plan.dtype.itemsize
-    pieces += [
-        (row["transposed"], -(-row["n_in"] * row["n_out"] // line) * line)
-        for row in plan.layers if row["transposed"] >= 0
-    ]  # fmt: skip
+    chunk_rows, chunks, stride = (
+        int(plan.settings[name][0]) for name in ("chunk_rows", "chunks", "chunk_stride")
+    )
+    if chunk_rows:
+        assert 2 * chunk_rows <= batch_size + 1
+        assert chunk_rows <= rows
+        assert stride >= plan.n_params
+        pieces.append((chunks, -(-batch_size // chunk_rows) * stride))
     pieces.append((plan.settings["gradients"][0], plan.n_params))
     end = 0
     for start, size in sorted(pieces):
@@ -78,7 +84,6 @@ def test_buffers_tile_the_workspace(widths, n_features, batch_size, dtype):
 def test_a_plan_for_predicting_keeps_nothing_for_a_way_back():
     plan = compile_plan((fn.Dense(100, "tanh"), fn.Dense(2)), 30, FLOAT)
     assert (plan.buffers["gradient"] < 0).all()
-    assert (plan.layers["transposed"] < 0).all()
     assert plan.work_size == plan.block_rows * plan.buffers["stride"][1:].sum()
     products = 2 * (30 * 100 + 100 * 2)
     assert products < plan.prediction_flops_per_row < 2 * products
