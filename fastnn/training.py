@@ -119,7 +119,7 @@ def _tell(
     """Call the callbacks for each epoch; returns the last, with what they made of it."""
     epoch = Epoch(network, first, {}, factor)
     n = len(records["loss"])
-    for i in range(n) if callbacks else range(n - 1, n):
+    for i in range(n) if callbacks else range(max(n - 1, 0), n):
         logs = {name: float(column[i]) for name, column in records.items()}
         epoch = Epoch(network, first + i, logs, factor)
         for callback in callbacks:

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import fastnn as fn
-from fastnn import callbacks, optimizers
+from fastnn import callbacks, native, optimizers
 from fastnn.callbacks import Checkpoint, EarlyStopping, ReduceOnPlateau
+from fastnn.job import Steps
 
 
 def network(dtype="float64", seed=0):
@@ -409,6 +410,50 @@ def test_an_exception_in_a_callback_leaves_a_usable_network(rows):
         one.partial_fit(rows["X"], rows["y"])
     assert (net.parameters == untroubled.parameters).all()
     assert net.n_epochs == 4
+
+
+# ---- epochs that are trained together ----
+
+
+def test_epochs_trained_together_are_those_trained_one_by_one(rows):
+    data = {name: rows[name] for name in ("X", "y")}
+    together, alone = network(), network()
+    history = together.fit(**data, epochs=40)
+    one_by_one = alone.fit(**data, epochs=40, callbacks=[lambda epoch: None])
+    assert (together.parameters == alone.parameters).all()
+    for name in ("loss", "learning_rate"):
+        assert len(history[name]) == 40
+        np.testing.assert_allclose(history[name], one_by_one[name], rtol=1e-14)
+    assert (together.n_epochs, together.n_steps) == (alone.n_epochs, alone.n_steps)
+
+
+def test_an_interrupt_among_epochs_keeps_what_was_done(rows, monkeypatch):
+    """It comes after two and a half epochs of those that are trained together."""
+    data = {name: rows[name] for name in ("X", "y")}
+    whole_run, calls = native.Trainer.run, []
+
+    def run(self, steps, seconds):
+        calls.append(len(steps.rates))
+        if len(calls) == 1:
+            return whole_run(self, steps, seconds)
+        part = Steps(steps.first, steps.optimizer_step, steps.rates[: 5 * calls[0] // 2])
+        whole_run(self, part, seconds)
+        steps.done = part.done
+        steps.losses[: part.done], steps.totals[: part.done] = part.losses, part.totals
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(native.Trainer, "run", run)
+    net = network()
+    with pytest.raises(KeyboardInterrupt):
+        net.fit(**data, epochs=1000, batch_size=5)
+    monkeypatch.undo()
+    per_epoch = calls[0]
+    assert len(calls) == 2
+    assert net.n_steps == per_epoch + 5 * per_epoch // 2
+    assert (net.n_epochs, len(net.history)) == (4, 3)
+    same = network()
+    wanted = same.fit(**data, epochs=3, batch_size=5)
+    np.testing.assert_allclose(net.history["loss"], wanted["loss"], rtol=1e-14)
 
 
 # ---- divergence ----
