@@ -16,6 +16,7 @@ import measure
 import peaks
 import peers
 import report
+import summary
 
 HERE = Path(__file__).resolve().parent
 
@@ -85,6 +86,9 @@ def main() -> None:
     whole = not (options.quick or options.only or options.peers)
     if whole:
         (HERE / "RESULTS.md").write_text(text)
+        readme = HERE.parent / "README.md"
+        if readme.exists():
+            readme.write_text(summary.updated(readme.read_text(), text))
     if options.json:
         options.json.write_text(json.dumps(report.as_json(run), indent=1) + "\n")
     if options.plot:

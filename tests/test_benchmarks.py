@@ -34,6 +34,14 @@ def test_selection_by_group_and_by_part_of_a_name(cases):
         cases.select(["no such case"])
 
 
+def test_readme_has_the_table_of_the_results(monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    summary = importlib.import_module("summary")
+    readme, results = (FOLDER.parent / "README.md", FOLDER / "RESULTS.md")
+    assert summary.updated(readme.read_text(), results.read_text()) == readme.read_text()
+    assert summary.table(results.read_text()).count("×") >= 30
+
+
 @pytest.mark.process
 def test_a_short_run(tmp_path):
     command = [sys.executable, FOLDER / "run.py", "--quick", "--only", "2-8-1"]
