@@ -514,7 +514,7 @@ BAD = [
     (MLPClassifier, {"n_layers": -1}, "The 'n_layers' parameter"),
     (MLPClassifier, {"width": 0}, "The 'width' parameter"),
     (MLPClassifier, {"n_layers": 2, "hidden_layer_sizes": ()}, "width: expected a number of units"),
-    (MLPClassifier, {"hidden_layer_sizes": (2.5,)}, "hidden_layer_sizes: expected a whole number"),
+    (MLPClassifier, {"hidden_layer_sizes": (2.5,)}, "hidden_layer_sizes: expected whole numbers"),
     (MLPClassifier, {"scale": "minmax"}, "The 'scale' parameter"),
     (MLPClassifier, {"scoring": "goodness"}, "The 'scoring' parameter"),
     (MLPClassifier, {"max_time": 0}, "The 'max_time' parameter"),
