@@ -63,7 +63,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
     scoring : scorer, its name, or "loss"; default: accuracy
         What `early_stopping`, and the choice of the best weights, look at.
     max_time : float, optional
-        Seconds after which the epoch in progress is the last.
+        Seconds after which training ends, within an epoch too; at least one step is made.
     n_init : int, default 1
         Trainings from other initial weights, of which the best is kept: by validation score, or
         by training loss.
