@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Callable
@@ -59,8 +60,11 @@ def run_epochs(
     validate: Callable[[], dict[str, float]] | None,
     callbacks: list[Running],
     verbose: int,
+    deadline: float = math.inf,
 ) -> History:
-    """Train for a number of epochs and return what was recorded."""
+    """Train for a number of epochs and return what was recorded. The epoch in which
+    `time.monotonic()` passes the deadline, which needs a callback that looks at each, ends after
+    the step in progress."""
     history = network.history = History()
     factor, index, together = state.rate_factor, 0, 1
     with Progress(epochs, verbose) as progress:
@@ -73,7 +77,7 @@ def run_epochs(
             slots_before = state.slots.copy() if n > 1 else 0
             steps = _steps(job, state, index, n, factor)
             try:
-                _make(steps, network, job, trainer, state)
+                _make(steps, network, job, trainer, state, deadline)
             except _Diverged as diverged:
                 # All is forgotten that the optimizer gathered; or, where epochs were trained
                 # together, they are once more one by one, to keep the last finite one.
@@ -86,12 +90,13 @@ def run_epochs(
                 warnings.warn(history.stop_reason, DivergenceWarning, stacklevel=3)
                 break
             except KeyboardInterrupt:
-                if not one_by_one:  # nothing else belongs to the records of these epochs
-                    records = _records(job, steps, began, {})
+                whole = steps.done // job.steps_per_epoch
+                if whole and not one_by_one:  # nothing else belongs to these epochs' records
+                    records = _records(job, steps, whole, began, {})
                     history.extend(records)
                     _tell(callbacks, network, index, records, factor)
                 raise
-            records = _records(job, steps, began, validate() if validate else {})
+            records = _records(job, steps, n, began, validate() if validate else {})
             history.extend(records)
             progress.update({name: float(column[-1]) for name, column in records.items()})
             epoch = _tell(callbacks, network, index, records, factor)
@@ -136,18 +141,22 @@ def _steps(job: Job, state: OptimizerState, index: int, n_epochs: int, factor: f
 
 
 def _make(
-    steps: Steps, network: Sequential, job: Job, trainer: Trainer, state: OptimizerState
-) -> None:
-    """Make the steps, and count those that were made also where a signal cuts them short."""
+    steps: Steps, network: Sequential, job: Job, trainer: Trainer, state: OptimizerState,
+    deadline: float,
+) -> None:  # fmt: skip
+    """Make the steps, and count those that were made also where a signal or the deadline cuts them
+    short; at least one is made."""
     try:
-        while steps.done < len(steps.rates):
+        left = deadline - time.monotonic()
+        while steps.done < len(steps.rates) and (left > 0 or not steps.done):
             done = steps.done
-            trainer.run(steps, SECONDS_PER_CALL)
+            trainer.run(steps, max(0.0, min(SECONDS_PER_CALL, left)))
+            left = deadline - time.monotonic()
             finite = np.isfinite(steps.losses[done : steps.done])
             if not finite.all():
                 raise _Diverged(_place(steps, done + int(finite.argmin())))
         if not data.all_finite(network.parameters):
-            raise _Diverged(_place(steps, len(steps.rates) - 1))
+            raise _Diverged(_place(steps, steps.done - 1))
     finally:
         made = steps.first + steps.done
         state.n_steps = steps.optimizer_step + steps.done
@@ -161,18 +170,19 @@ def _place(steps: Steps, step: int) -> str:
 
 
 def _records(
-    job: Job, steps: Steps, began: float, extra: dict[str, float]
+    job: Job, steps: Steps, n: int, began: float, extra: dict[str, float]
 ) -> dict[str, NDArray[np.float64]]:
-    """What History keeps of each whole epoch, the time that it took on average, and `extra`."""
-    n = steps.done // job.steps_per_epoch
+    """What History keeps of each of n epochs, the time that it took on average, and `extra`. A
+    single epoch may have been cut short."""
+    length = min(steps.done, job.steps_per_epoch)
     losses, totals, rates = (
-        values[: n * job.steps_per_epoch].reshape(n, job.steps_per_epoch)
+        values[: n * length].reshape(n, length)
         for values in (steps.losses, steps.totals, steps.rates)
     )
     # Shares first: in this order the sum cannot overflow.
     mean = np.einsum("es,es->e", losses, totals / totals.sum(axis=1, keepdims=True))
     added = {name: np.array([value]) for name, value in extra.items()}
-    seconds = np.full(n, (time.perf_counter() - began) / max(n, 1))
+    seconds = np.full(n, (time.perf_counter() - began) / n)
     return {"loss": mean, "learning_rate": rates[:, -1], **added, "seconds": seconds}
 
 

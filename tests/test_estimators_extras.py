@@ -378,6 +378,15 @@ def test_target_scaling(rng):
     np.testing.assert_allclose(far.loss_curve_, near.loss_curve_, rtol=1e-6)
 
 
+@pytest.mark.parametrize("class_weight", [None, "balanced", {0: 5.0}])
+def test_the_default_score_is_the_estimators(class_weight, rng):
+    X, y = data(rng, 300)
+    X_val, y_val = data(rng, 60)
+    model = MLPClassifier(class_weight=class_weight, max_iter=5, random_state=0)
+    model.fit(X, y, X_val=X_val, y_val=y_val)
+    assert model.best_validation_score_ == pytest.approx(model.score(X_val, y_val))
+
+
 # ---- time, restarts, reasons ---------------------------------------------------------------------
 
 
@@ -393,6 +402,19 @@ def test_max_time(solver, rng):
         model.fit(X, y)
     assert 0.15 < time.perf_counter() - began < 2
     assert model.stop_reason_ == "max_time of 0.2 s reached" or solver == "lbfgs"
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_max_time_ends_within_an_epoch(early_stopping, rng):
+    X, y = data(rng, 20_000)
+    model = MLPClassifier((500, 500), early_stopping=early_stopping, batch_size=32, max_time=0.05,
+                          warm_start=True, max_iter=5, random_state=0)  # fmt: skip
+    model.fit(X, y)
+    assert model.n_iter_ == len(model.loss_curve_) == 1
+    assert model.stop_reason_ == "max_time of 0.05 s reached"
+    assert 1 <= model._trained.network.n_steps < 300
+    assert np.isfinite(model.predict_proba(X[:10])).all()
+    assert len(model.fit(X, y).loss_curve_) == 2
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -514,7 +536,7 @@ BAD = [
     (MLPClassifier, {"n_layers": -1}, "The 'n_layers' parameter"),
     (MLPClassifier, {"width": 0}, "The 'width' parameter"),
     (MLPClassifier, {"n_layers": 2, "hidden_layer_sizes": ()}, "width: expected a number of units"),
-    (MLPClassifier, {"hidden_layer_sizes": (2.5,)}, "hidden_layer_sizes: expected a whole number"),
+    (MLPClassifier, {"hidden_layer_sizes": (2.5,)}, "hidden_layer_sizes: expected whole numbers"),
     (MLPClassifier, {"scale": "minmax"}, "The 'scale' parameter"),
     (MLPClassifier, {"scoring": "goodness"}, "The 'scoring' parameter"),
     (MLPClassifier, {"max_time": 0}, "The 'max_time' parameter"),
@@ -544,8 +566,27 @@ def test_bad_parameters(kind, params, message, rng):
 BAD_FITS = {
     "X_val: expected": lambda m, X, y: m.fit(X, y, sample_weight_val=y),
     "y_val: expected X_val and y_val together": lambda m, X, y: m.fit(X, y, X_val=X),
-    "y: expected labels of": lambda m, X, y: m.fit(X, y, X_val=X, y_val=y + 5),
-    "X has 2 features": lambda m, X, y: m.fit(X, y, X_val=X[:, :2], y_val=y),
+    "X_val, y_val, sample_weight_val: y: expected labels of": lambda m, X, y: m.fit(
+        X, y, X_val=X, y_val=y + 5
+    ),
+    "X_val, y_val, sample_weight_val: X has 2": lambda m, X, y: m.fit(
+        X, y, X_val=X[:, :2], y_val=y
+    ),
+    "X_val, y_val, sample_weight_val: y: expected one label per row": lambda m, X, y: m.fit(
+        X, y, X_val=X, y_val=(X > 0).astype(int)
+    ),
+    "X_val, y_val, sample_weight_val: y: expected rows of 4 labels": lambda m, X, y: m.fit(
+        X, (X > 0).astype(int), X_val=X, y_val=y
+    ),
+    "X_val, y_val, sample_weight_val: y: expected rows of 0 and 1": lambda m, X, y: m.fit(
+        X, (X > 0).astype(int), X_val=X, y_val=2 * (X > 0)
+    ),
+    "sample_weight: expected weights above 0, times those of class_weight": lambda m, X, y: (
+        m.set_params(class_weight=dict.fromkeys(range(3), 0)).fit(X, y)
+    ),
+    "sample_weight: expected weights above 0.*those to validate on": lambda m, X, y: m.set_params(
+        early_stopping=True
+    ).fit(X, y, np.arange(len(y)) < 1),
     "Negative values in data passed to": lambda m, X, y: m.fit(X, y, -np.ones(len(y))),
     "ample.weight": lambda m, X, y: m.fit(X, y, np.ones(3)),
     "ample weights must contain|sample_weight: exp": lambda m, X, y: m.fit(X, y, np.zeros(len(y))),
@@ -556,6 +597,9 @@ BAD_FITS = {
     "class_weight: expected a dict or None in partial_fit": lambda m, X, y: m.set_params(
         class_weight="balanced"
     ).partial_fit(X, y, classes=[0, 1, 2]),
+    "y: expected rows of 4 labels, as there were before": lambda m, X, y: (
+        m.set_params(warm_start=True).fit(X, (X > 0).astype(int)).fit(X, y)
+    ),
     "hidden_layer_sizes: expected layers of": lambda m, X, y: (
         m.fit(X, y).set_params(warm_start=True, hidden_layer_sizes=(3,)).fit(X, y)
     ),
@@ -567,6 +611,33 @@ def test_bad_input(message, rng):
     X, y = data(rng)
     with pytest.raises(ValueError, match=message):
         BAD_FITS[message](MLPClassifier(max_iter=2), X, y)
+
+
+def test_bad_targets_to_continue_with(rng):
+    X, y = data(rng, y="numbers")
+    model = MLPRegressor(max_iter=2, warm_start=True).fit(X, y)
+    with pytest.raises(ValueError, match="y: expected targets for 1 outputs, as the weights to"):
+        model.fit(X, np.column_stack([y, y]))
+    assert model.predict(X).shape == y.shape
+    with pytest.raises(ValueError, match="sample_weight_val: y: expected 1 columns, as to train"):
+        MLPRegressor().fit(X, y, X_val=X, y_val=np.column_stack([y, y]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_network_keeps_its_dtype(kind, rng):
+    X, y = data(rng)
+    narrow = X.astype(np.float32)
+    model = kind(max_iter=2, warm_start=True).fit(X, y).fit(narrow, y)
+    assert model.partial_fit(narrow, y).coefs_[0].dtype == np.float64
+    model = kind(max_iter=2).fit(narrow, y, X_val=X, y_val=y).partial_fit(X, y)
+    assert model.coefs_[0].dtype == np.float32
+
+
+def test_partial_fit_takes_sparse_labels(rng):
+    sparse = pytest.importorskip("scipy.sparse")
+    X, y = data(rng, y="labels")
+    model = MLPClassifier(random_state=0).partial_fit(X, sparse.csr_matrix(y), classes=[0, 1, 2])
+    same(model, MLPClassifier(random_state=0).partial_fit(X, y, classes=[0, 1, 2]))
 
 
 def test_negative_counts(rng):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 from fastnn import activations, checks, initializers, random
@@ -58,10 +59,12 @@ def hidden(
 
 def _widths(sizes: Any) -> tuple[int, ...]:
     given = list(sizes) if isinstance(sizes, Iterable) else [sizes]
-    widths = [checks.whole("hidden_layer_sizes", size, at_least=-(2**63)) for size in given]
-    if any(size <= 0 for size in widths):
-        raise ValueError(f"hidden_layer_sizes must be > 0, got {widths}.")
-    return tuple(widths)
+    for size in given:
+        if isinstance(size, bool) or not isinstance(size, Integral):
+            raise TypeError(f"hidden_layer_sizes: expected whole numbers above 0; got {given}")
+    if any(size <= 0 for size in given):
+        raise ValueError(f"hidden_layer_sizes must be > 0, got {given}.")
+    return tuple(map(int, given))
 
 
 def _repeated(sizes: tuple[int, ...], n_layers: int | None, width: int | None) -> tuple[int, ...]:

@@ -1,28 +1,26 @@
-"""What the estimators share: from the user's data to a fit, and from a fit to predictions."""
+"""What the estimators share: from the user's data to a fit."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import _fit_context
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight
 
-from fastnn.estimators import architecture, storage
+from fastnn.estimators import architecture
 from fastnn.estimators.architecture import Hidden
+from fastnn.estimators.fitted import Fitted
 from fastnn.estimators.objective import Objective
-from fastnn.estimators.parameters import Parameters
+from fastnn.estimators.samples import Rows, Sample, encoded, split, without_weightless
 from fastnn.estimators.scaling import fit_scaling
-from fastnn.estimators.session import Outcome, Sample, Session
-from fastnn.estimators.solvers import Rows, Trained
+from fastnn.estimators.session import Outcome, Session
 from fastnn.estimators.tracing import CallbackSupportMixin, Trace, with_callbacks
-from fastnn.model import Sequential
+from fastnn.estimators.validation import HeldOut
 from fastnn.schedules import Schedule
 
 Array = NDArray[Any]
@@ -30,14 +28,10 @@ Array = NDArray[Any]
 # scikit-learn's names for the activations of a last layer.
 _OUT_ACTIVATIONS = {"linear": "identity", "sigmoid": "logistic"}
 
-# Rows of a sparse matrix that are made dense at a time to predict.
-_DENSE_ROWS = 4096
-
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class MultilayerPerceptron(CallbackSupportMixin, Parameters):  # type: ignore[misc]
-    """Base of the estimators. What it keeps of a fit is `_trained` (network and optimizer),
-    `_progress` (patience, curves, best weights) and the two scalings."""
+class MultilayerPerceptron(CallbackSupportMixin, Fitted):  # type: ignore[misc]
+    """Base of the estimators."""
 
     # ---- what the two kinds of estimator say for themselves ----
 
@@ -48,6 +42,12 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters):  # type: ignore[mi
     def _learn_targets(self, y: Array, incremental: bool) -> int:
         """Take note of the classes; returns the number of targets."""
         raise NotImplementedError
+
+    def _check_targets(self, y: Array, n_targets: int) -> None:
+        """An error unless validation targets are of the kind that is trained on."""
+        width = 1 if y.ndim == 1 else y.shape[1]
+        if width != n_targets:
+            raise ValueError(f"y: expected {n_targets} columns, as to train on; got {width}")
 
     def _encode(self, y: Array, dtype: Any) -> Array:
         """The numbers (n, n_targets) that the network learns."""
@@ -142,29 +142,37 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters):  # type: ignore[mi
     def _fit(self, X: Any, y: Any, sample_weight: Any, validation: Any, incremental: bool) -> Any:
         hidden = self._check_parameters(incremental)
         continues = hasattr(self, "_trained") and (incremental or self.warm_start)
-        sample = self._check_sample(X, y, sample_weight, reset=not continues)
+        dtype = self._trained.network.dtype if continues else None
+        sample = self._check_sample(X, y, sample_weight, dtype=dtype, reset=not continues)
         n_targets = self._learn_targets(sample.y, incremental)
-        held_out = None if validation is None else self._check_sample(*validation)
         seeds = self._seeds(continues)
-        if held_out is None and self.early_stopping and self.solver != "lbfgs":
-            sample, held_out = self._split(sample, seeds[0])
-        rows = self._encoded(sample, drop=True)
+        apart: Sample | None = None
+        if validation is not None:
+            apart = self._check_validation(validation, sample.X.dtype, n_targets)
+        elif self.early_stopping and self.solver != "lbfgs":
+            sample, apart = split(
+                sample, self.validation_fraction, seeds[0], self._stratify(sample.y)
+            )
+        rows = without_weightless(self._encoded(sample))
         objective = self._objective(rows.y, rows.weights)
         if not continues:
             self._scaling = fit_scaling(self.scale, rows.X, rows.weights)
             self._target_scaling = fit_scaling(self._target_scaling_kind(), rows.y, rows.weights)
             self.t_ = 0
-        self.n_outputs_ = n_targets
-        self.n_layers_ = len(hidden.widths) + 2
-        self.out_activation_ = _OUT_ACTIVATIONS.get(objective.head, objective.head)
-        epochs = self.max_iter * self.n_init
+        held_out = None
+        if apart is not None:
+            held_out = HeldOut(apart, self._scaled(self._encoded(apart)), objective)
         session = Session(
-            self, hidden, self._scaled(rows), objective,
-            (held_out, self._scaled(self._encoded(held_out))) if held_out else None,
-            Trace(self, epochs, {"X": X, "y": y}, listens=not incremental), incremental,
+            self, hidden, self._scaled(rows), objective, held_out,
+            Trace(self, self.max_iter * self.n_init, {"X": X, "y": y}, listens=not incremental),
+            incremental,
         )  # fmt: skip
         if continues:
             session.take_up(self._trained.network)
+        self.n_outputs_ = n_targets
+        self.n_layers_ = len(hidden.widths) + 2
+        self.out_activation_ = _OUT_ACTIVATIONS.get(objective.head, objective.head)
+        if continues:
             outcomes = [session.run(self._trained, self._progress)]
         else:
             outcomes = session.restarts(seeds)
@@ -205,42 +213,31 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters):  # type: ignore[mi
         draws = check_random_state(self.random_state).randint(2**31 - 1, size=self.n_init)
         return [int(seed) for seed in draws]
 
-    def _check_sample(self, X: Any, y: Any, sample_weight: Any, reset: bool = False) -> Sample:
+    def _check_sample(
+        self, X: Any, y: Any, sample_weight: Any, *, dtype: Any, reset: bool
+    ) -> Sample:
+        """Checked data; of this dtype, where a network has one already."""
         X, y = self._check_data(X, y, reset)
+        X = X if dtype is None else X.astype(dtype, copy=False)
         if sample_weight is None:
             return Sample(X, y, None)
         weights = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
-        if not weights.any():
-            raise ValueError("sample_weight: expected at least one weight above 0; got none")
         return Sample(X, y, weights)
 
-    def _split(self, sample: Sample, seed: int) -> tuple[Sample, Sample]:
-        """Training rows and validation rows."""
-        arrays = [part for part in (sample.X, sample.y, sample.weights) if part is not None]
-        parts = train_test_split(
-            *arrays, random_state=seed, test_size=self.validation_fraction,
-            stratify=self._stratify(sample.y),
-        )  # fmt: skip
-        training, held_out = (
-            Sample(X, y, weights[0] if weights else None)
-            for X, y, *weights in (parts[::2], parts[1::2])
-        )
-        if held_out.X.shape[0] < 2:
-            raise ValueError(
-                "The validation set is too small. Increase 'validation_fraction' or the size of "
-                "your dataset."
-            )
-        return training, held_out
+    def _check_validation(self, validation: Any, dtype: Any, n_targets: int) -> Sample:
+        """The same of validation data, in errors by their own names."""
+        X, y, sample_weight = validation
+        try:
+            sample = self._check_sample(X, y, sample_weight, dtype=dtype, reset=False)
+            self._check_targets(sample.y, n_targets)
+        except (TypeError, ValueError) as error:
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"X_val, y_val, sample_weight_val: {error}") from None
+        return sample
 
-    def _encoded(self, sample: Sample, drop: bool = False) -> Rows:
-        """The numbers that stand for a sample, not yet scaled; `drop` leaves out rows without
-        weight, which else would make batches smaller than they look."""
-        X = sample.X.toarray() if hasattr(sample.X, "toarray") else sample.X
-        y, weights = self._encode(sample.y, X.dtype), self._row_weights(sample)
-        if drop and weights is not None and not weights.all():
-            kept = weights > 0
-            X, y, weights = X[kept], y[kept], weights[kept]
-        return Rows(np.require(X, requirements=("C", "A")), y, weights)
+    def _encoded(self, sample: Sample) -> Rows:
+        """The numbers that stand for a sample, not yet scaled."""
+        return encoded(sample, self._encode(sample.y, sample.X.dtype), self._row_weights(sample))
 
     def _scaled(self, rows: Rows) -> Rows:
         X = rows.X if self._scaling is None else self._scaling.apply(rows.X)
@@ -261,101 +258,3 @@ class MultilayerPerceptron(CallbackSupportMixin, Parameters):  # type: ignore[mi
         self.validation_loss_curve_ = progress.validation_loss_curve if validated else None
         self.best_validation_score_ = progress.best_score if validated else None
         self.stop_reason_ = outcome.stop_reason or f"max_iter of {self.max_iter} epochs reached"
-
-    # ---- the fitted network ----
-
-    @property
-    def coefs_(self) -> list[Array]:
-        """Weights of the layers, (n_in, n_out) each: views, so that changing them changes the
-        model."""
-        return self._network("coefs_").weights
-
-    @coefs_.setter
-    def coefs_(self, values: list[Array]) -> None:
-        _assign("coefs_", self.coefs_, values)
-
-    @property
-    def intercepts_(self) -> list[Array]:
-        """Biases of the layers, (n_out,) each: views, as `coefs_`."""
-        return [bias for bias in self._network("intercepts_").biases if bias is not None]
-
-    @intercepts_.setter
-    def intercepts_(self, values: list[Array]) -> None:
-        _assign("intercepts_", self.intercepts_, values)
-
-    def _network(self, asked: str) -> Sequential:
-        if "_trained" not in vars(self):
-            raise AttributeError(f"{type(self).__name__} has no {asked} before fit")
-        trained: Trained = self._trained
-        return trained.network
-
-    def _outputs(self, X: Any, network: Sequential | None = None) -> Array:
-        """The network's outputs, (n, n_outputs), for data in the user's terms."""
-        check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        network = self._network("coefs_") if network is None else network
-        if not hasattr(X, "toarray"):
-            return self._forward(network, X)
-        X = X.tocsr()
-        blocks = range(0, X.shape[0], _DENSE_ROWS)
-        return np.concatenate([
-            self._forward(network, X[start : start + _DENSE_ROWS].toarray()) for start in blocks
-        ])  # fmt: skip
-
-    def _forward(self, network: Sequential, X: Array) -> Array:
-        X = X.astype(network.dtype, copy=False)
-        if self._scaling is not None:
-            X = self._scaling.apply(X)
-        return network.predict(X, check_finite=False)
-
-    # ---- files ----
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Plain data only, which libraries for safe files can hold."""
-        return storage.state_of(super().__getstate__())
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(storage.from_state(state))
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write parameters, fitted model and where its training stands to a safetensors file:
-        whole, or not at all. `load` reads it; so does `fastnn.load`, for the network alone.
-
-        Raises
-        ------
-        ValueError
-            If there was no fit yet, or a parameter is an object that only pickle can hold: a
-            scorer, or a generator as `random_state`.
-        """
-        check_is_fitted(self)
-        storage.save(path, type(self).__name__, self.__getstate__())
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read an estimator that `save` wrote; reading runs no code from the file.
-
-        Raises
-        ------
-        ValueError
-            If the file is damaged, or holds no estimator of this class.
-        OSError
-            If it cannot be read.
-        """
-        estimator = cls()
-        estimator.__dict__.update(storage.load(path, cls.__name__, set(estimator.get_params())))
-        estimator._validate_params()
-        return estimator
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
-
-
-def _assign(name: str, views: list[Array], values: list[Array]) -> None:
-    shapes = [np.shape(value) for value in values]
-    expected = [view.shape for view in views]
-    if shapes != expected:
-        raise ValueError(f"{name}: expected shapes {expected}; got {shapes}")
-    for view, value in zip(views, values, strict=True):
-        view[:] = value

@@ -25,8 +25,8 @@ from fastnn.estimators import objective
 from fastnn.estimators.base import MultilayerPerceptron
 from fastnn.estimators.objective import Objective
 from fastnn.estimators.parameters import Parameters
-from fastnn.estimators.session import Sample
-from fastnn.estimators.targets import Labels
+from fastnn.estimators.samples import Sample, dense
+from fastnn.estimators.targets import Labels, plain_unique
 from fastnn.layers import Dense
 from fastnn.model import Sequential
 
@@ -63,7 +63,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
     scoring : scorer, its name, or "loss"; default: accuracy
         What `early_stopping`, and the choice of the best weights, look at.
     max_time : float, optional
-        Seconds after which the epoch in progress is the last.
+        Seconds after which training ends, within an epoch too; at least one step is made.
     n_init : int, default 1
         Trainings from other initial weights, of which the best is kept: by validation score, or
         by training loss.
@@ -110,7 +110,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
             self, X, y, accept_sparse=["csr", "csc"], multi_output=True,
             dtype=(np.float64, np.float32), reset=reset,
         )  # fmt: skip
-        y = y.toarray() if hasattr(y, "toarray") else y
+        y = dense(y)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         return X, y
@@ -124,16 +124,17 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
 
     def _set_classes(self, classes: Array, y: Array) -> None:
         check_classification_targets(y)
-        kind = type_of_target(y, input_name="y")
-        if kind == "multiclass-multioutput":
+        # Only of rows of targets is the kind still open; to ask for it again takes time.
+        several = y.ndim == 2
+        if several and type_of_target(y, input_name="y") != "multilabel-indicator":
             raise ValueError(
                 "Multioutput target data is not supported with label binarization: y: expected "
                 "one label per row, or rows of 0 and 1"
             )
-        self.classes_ = unique_labels(classes)
-        if kind == "multilabel-indicator":
+        if several:
             self.classes_, self._label_kind = np.arange(y.shape[1]), "multilabel"
         else:
+            self.classes_ = plain_unique(classes)
             self._label_kind = "multiclass" if len(self.classes_) > 2 else "binary"
 
     @property
@@ -141,6 +142,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
         return Labels(self.classes_, self._label_kind)
 
     def _check_known(self, y: Array) -> None:
+        self._labels.check_width(y)
         classes = unique_labels(y)
         if self.warm_start and set(classes) != set(self.classes_):
             raise ValueError(
@@ -152,6 +154,9 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
                 "`y` has classes not in `self.classes_`. "
                 f"`self.classes_` has {self.classes_}. 'y' has {classes}."
             )
+
+    def _check_targets(self, y: Array, n_targets: int) -> None:
+        self._labels.check(y)
 
     def _encode(self, y: Array, dtype: Any) -> Array:
         return self._labels.encode(y, dtype, self.label_smoothing)
@@ -193,7 +198,8 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
             )
         if _check_partial_fit_first_call(self, classes):
             several = type_of_target(y).startswith("multilabel")
-            self._set_classes(*((np.asarray(y),) * 2 if several else (self.classes_,) * 2))
+            labels = dense(y) if several else self.classes_
+            self._set_classes(labels, labels)
         return self._fit(X, y, sample_weight, None, incremental=True)
 
     def predict(self, X: Any) -> Array:

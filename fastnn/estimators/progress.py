@@ -63,6 +63,12 @@ class Watch:
     began: float = field(default_factory=time.monotonic)
     n_iter: int = 0
 
+    @property
+    def deadline(self) -> float:
+        """When `max_time` is over, by `time.monotonic()`."""
+        limit = self.rule.max_time
+        return math.inf if limit is None else self.began + limit
+
     def after(self, epoch: Epoch) -> None:
         """Take note of an epoch, and decide whether it was the last."""
         self.n_iter += 1
@@ -76,8 +82,7 @@ class Watch:
         self.progress.waited = 0 if improved else self.progress.waited + 1
         if self.progress.waited > self.rule.patience:
             self._give_up(epoch)
-        elapsed = time.monotonic() - self.began
-        if self.rule.max_time is not None and elapsed >= self.rule.max_time:
+        if time.monotonic() >= self.deadline:
             epoch.stop(f"max_time of {self.rule.max_time:g} s reached")
         if self.tell is not None and self.tell():
             epoch.stop("a callback asked for it")

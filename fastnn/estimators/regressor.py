@@ -18,6 +18,7 @@ from fastnn.estimators.architecture import Hidden
 from fastnn.estimators.base import MultilayerPerceptron
 from fastnn.estimators.objective import REGRESSION, Objective
 from fastnn.estimators.parameters import Parameters
+from fastnn.estimators.samples import dense
 from fastnn.estimators.scaling import KINDS
 
 Array = NDArray[Any]
@@ -89,7 +90,7 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):  # type: ignore[misc]
             self, X, y, accept_sparse=["csr", "csc"], multi_output=True, y_numeric=True,
             dtype=(np.float64, np.float32), reset=reset,
         )  # fmt: skip
-        y = y.toarray() if hasattr(y, "toarray") else y
+        y = dense(y)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if self.loss == "poisson" and y.min() < 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import check_scoring
 from sklearn.utils.optimize import _check_optimize_result
 
 from fastnn.callbacks import Epoch
@@ -20,23 +20,16 @@ from fastnn.estimators import architecture, solvers
 from fastnn.estimators.architecture import Hidden
 from fastnn.estimators.objective import Objective
 from fastnn.estimators.progress import Progress, Rule, Watch
-from fastnn.estimators.solvers import Rows, Run, Trained
+from fastnn.estimators.samples import Rows
+from fastnn.estimators.solvers import Run, Trained
 from fastnn.estimators.tracing import Trace
+from fastnn.estimators.validation import HeldOut
 from fastnn.layers import Layer, dense_layers
 from fastnn.model import Sequential
 from fastnn.schedules import Schedule
 from fastnn.training import DivergenceWarning
 
 Array = NDArray[Any]
-
-
-@dataclass
-class Sample:
-    """Checked data in the user's terms: X (n, n_features), y as given, weights (n,) or None."""
-
-    X: Any
-    y: Array
-    weights: Array | None
 
 
 @dataclass
@@ -66,7 +59,7 @@ class Session:
 
     def __init__(
         self, estimator: Any, hidden: Hidden, rows: Rows, objective: Objective,
-        held_out: tuple[Sample, Rows] | None, trace: Trace, incremental: bool,
+        held_out: HeldOut | None, trace: Trace, incremental: bool,
     ) -> None:  # fmt: skip
         self.estimator = estimator
         self.rows = rows
@@ -113,10 +106,15 @@ class Session:
         """
         was, now = ([layer.units for layer in dense_layers(layers)]
                     for layers in (network.layers, self.layers))  # fmt: skip
+        if was[:-1] != now[:-1]:
+            raise ValueError(
+                f"hidden_layer_sizes: expected layers of {was[:-1]} units, as the weights to "
+                f"continue from; got {now[:-1]}"
+            )
         if was != now:
             raise ValueError(
-                f"hidden_layer_sizes: expected layers of {was} units, as the weights to continue "
-                f"from; got {now}"
+                f"y: expected targets for {was[-1]} outputs, as the weights to continue from; got "
+                f"such as need {now[-1]}"
             )
         network.layers = self.layers
 
@@ -175,16 +173,16 @@ class Session:
             watch.rate_scale, self.batch_size, estimator.shuffle, epochs,
             None if self.incremental else epochs * steps_per_epoch,
         )  # fmt: skip
-        validate = partial(self._validate, trained) if self.held_out else None
-        return solvers.train(trained, run, self.rows, validate, watch)
+        return solvers.train(trained, run, self.rows, self._validation(trained), watch)
 
     def _minimize(self, trained: Trained, watch: Watch) -> str | None:
         """By L-BFGS, whose own rules say when it is done; the watch keeps records and time."""
         reason: str | None = None
+        validate = self._validation(trained) or dict
 
         def after(loss: float) -> bool:
             nonlocal reason
-            logs = {"loss": loss, "learning_rate": math.nan, **self._validate(trained)}
+            logs = {"loss": loss, "learning_rate": math.nan, **validate()}
             epoch = Epoch(trained.network, watch.n_iter, logs)
             watch.after(epoch)
             reason = epoch.stop_reason
@@ -202,6 +200,10 @@ class Session:
 
     # ---- what happens between epochs ----
 
+    def _validation(self, trained: Trained) -> Callable[[], dict[str, float]] | None:
+        held_out = self.held_out
+        return None if held_out is None else partial(held_out.evaluate, trained.network)
+
     def _watch(self, progress: Progress) -> Watch:
         estimator = self.estimator
         lbfgs, sgd = estimator.solver == "lbfgs", estimator.solver == "sgd"
@@ -215,40 +217,12 @@ class Session:
         )  # fmt: skip
         return Watch(
             progress, rule, self.objective.reported,
-            score=self._score() if self.held_out else None,
+            score=self.held_out.score(self.estimator) if self.held_out else None,
             tell=self.trace.hook(),
             verbose=bool(estimator.verbose),
             rate_scale=self.objective.gradient_scale if sgd else 1.0,
             began=self.began,
         )  # fmt: skip
-
-    def _validate(self, trained: Trained) -> dict[str, float]:
-        if self.held_out is None:
-            return {}
-        _, rows = self.held_out
-        scores = trained.network.evaluate(
-            rows.X, rows.y, loss=self.objective.loss, sample_weight=rows.weights,
-            check_finite=False,
-        )  # fmt: skip
-        return {f"val_{name}": value for name, value in scores.items()}
-
-    def _score(self) -> Any:
-        """From the records of an epoch to its validation score."""
-        assert self.held_out is not None
-        sample, _ = self.held_out
-        scoring = self.estimator.scoring
-        if scoring == "loss":
-            return lambda logs: -self.objective.reported(logs["val_loss"])
-        scorer = check_scoring(self.estimator, scoring)
-        weights = {} if sample.weights is None else {"sample_weight": sample.weights}
-
-        def score(logs: dict[str, float]) -> float:
-            metric = logs.get("val_accuracy", logs.get("val_r2"))
-            if scoring is None and metric is not None:
-                return metric
-            return float(scorer(_nameless(self.estimator), sample.X, sample.y, **weights))
-
-        return score
 
     def finish(self, outcome: Outcome) -> None:
         """Tell the callbacks; warn where `max_iter` alone ended the training, unless a schedule of
@@ -260,14 +234,6 @@ class Session:
                 f"Stochastic Optimizer: Maximum iterations ({self.estimator.max_iter}) reached "
                 "and the optimization hasn't converged yet.", ConvergenceWarning, stacklevel=6,
             )  # fmt: skip
-
-
-def _nameless(estimator: Any) -> Any:
-    """The same fitted estimator, to predict for arrays without the column names of its frame."""
-    view = object.__new__(type(estimator))
-    view.__dict__.update(vars(estimator))
-    view.__dict__.pop("feature_names_in_", None)
-    return view
 
 
 class NonFiniteError(ValueError):

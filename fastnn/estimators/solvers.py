@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fastnn import native, optimizers
 from fastnn.estimators.objective import Objective
 from fastnn.estimators.progress import Watch
+from fastnn.estimators.samples import Rows
 from fastnn.job import Job
 from fastnn.model import Sequential
 from fastnn.optimizers import SGD, Adam, AdamW, Optimizer
@@ -20,18 +21,6 @@ from fastnn.schedules import InverseTimeDecay, Schedule
 from fastnn.training import DivergenceWarning, OptimizerState, run_epochs
 
 Array = NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Encoded data: C-contiguous, of the network's dtype; y is (n, n_targets)."""
-
-    X: Array
-    y: Array
-    weights: Array | None
-
-    def __len__(self) -> int:
-        return len(self.X)
 
 
 @dataclass
@@ -144,8 +133,9 @@ def train(
     with warnings.catch_warnings():
         warnings.simplefilter("error", DivergenceWarning)
         history = run_epochs(
-            network, job, trainer, state, run.epochs, validate, [watch], int(watch.verbose)
-        )
+            network, job, trainer, state, run.epochs, validate, [watch], int(watch.verbose),
+            watch.deadline,
+        )  # fmt: skip
     return history.stop_reason
 
 

@@ -63,11 +63,26 @@ class Labels:
                 factors[self._code(label)] = checks.number("class_weight", factor, at_least=0)
         return factors[codes]
 
+    def check(self, y: Array) -> None:
+        """An error unless y has these labels, and as many a row."""
+        self.check_width(y)
+        if self.kind != "multilabel":
+            self._codes(y)
+        elif not np.isin(y, (0, 1)).all():
+            raise ValueError("y: expected rows of 0 and 1; got other numbers")
+
+    def check_width(self, y: Array) -> None:
+        """An error unless y has as many labels a row as these."""
+        expected = (self.n_classes,) if self.kind == "multilabel" else ()
+        if y.shape[1:] != expected:
+            what = f"rows of {self.n_classes} labels" if expected else "one label per row"
+            raise ValueError(f"y: expected {what}, as there were before; got shape {y.shape}")
+
     def _codes(self, y: Array) -> NDArray[np.intp]:
         codes = np.searchsorted(self.classes, y)
         known = self.classes[np.minimum(codes, self.n_classes - 1)] == y
         if not np.all(known):
-            unknown = np.asarray(y)[~known][0]
+            (unknown,) = np.asarray(y)[~known][:1].tolist()
             raise ValueError(f"y: expected labels of {self.classes.tolist()}; got {unknown!r}")
         return codes
 
@@ -78,3 +93,9 @@ class Labels:
                 f"class_weight: expected classes of {self.classes.tolist()}; got {label!r}"
             )
         return int(found[0])
+
+
+def plain_unique(labels: Array) -> Array:
+    """The sorted classes of checked labels; those of objects as the text that they are."""
+    classes = np.unique(labels)
+    return np.asarray(classes.tolist()) if classes.dtype.kind in "OT" else classes

@@ -1,0 +1,56 @@
+"""Validation data of a fit: what is recorded of them, and the score that is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sklearn.metrics import check_scoring
+
+from fastnn.estimators.objective import Objective
+from fastnn.estimators.samples import Rows, Sample
+from fastnn.model import Sequential
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The rows that are not trained on, in the user's terms and in the network's."""
+
+    sample: Sample
+    rows: Rows
+    objective: Objective
+
+    def evaluate(self, network: Sequential) -> dict[str, float]:
+        """What an epoch records of these rows."""
+        scores = network.evaluate(
+            self.rows.X, self.rows.y, loss=self.objective.loss, sample_weight=self.rows.weights,
+            check_finite=False,
+        )  # fmt: skip
+        return {f"val_{name}": value for name, value in scores.items()}
+
+    def score(self, estimator: Any) -> Callable[[dict[str, float]], float]:
+        """From the records of an epoch to the score of an estimator in training."""
+        if estimator.scoring == "loss":
+            return lambda logs: -self.objective.reported(logs["val_loss"])
+        scorer = check_scoring(estimator, estimator.scoring)
+        sample = self.sample
+        # The network's own metric counts rows by their classes' weights too, a score does not.
+        usual = estimator.scoring is None and self.rows.weights is sample.weights
+        weights = {} if sample.weights is None else {"sample_weight": sample.weights}
+
+        def score(logs: dict[str, float]) -> float:
+            metric = logs.get("val_accuracy", logs.get("val_r2"))
+            if usual and metric is not None:
+                return metric
+            return float(scorer(_nameless(estimator), sample.X, sample.y, **weights))
+
+        return score
+
+
+def _nameless(estimator: Any) -> Any:
+    """The same fitted estimator, to predict for arrays without the column names of its frame."""
+    view = object.__new__(type(estimator))
+    view.__dict__.update(vars(estimator))
+    view.__dict__.pop("feature_names_in_", None)
+    return view
