@@ -616,6 +616,14 @@ def load(path: str | os.PathLike[str]) -> Sequential:
     return restored(files.read(path))
 
 
+def replace_layers(network: Sequential, layers: tuple[Layer, ...]) -> None:
+    """Give a built network layers of the same sizes and other activations or penalties; what was
+    compiled for the old ones is forgotten."""
+    network.layers = layers
+    network._plans.clear()
+    network._predictor = None
+
+
 def restored(snapshot: Snapshot) -> Sequential:
     """The network that a file describes."""
     network = Sequential(*snapshot.layers, seed=snapshot.seed, dtype=snapshot.parameters.dtype)

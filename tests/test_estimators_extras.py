@@ -623,6 +623,20 @@ def test_bad_targets_to_continue_with(rng):
         MLPRegressor().fit(X, y, X_val=X, y_val=np.column_stack([y, y]))
 
 
+@pytest.mark.parametrize("change", [{"activation": "tanh"}, {"loss": "poisson"}])
+def test_a_continued_network_predicts_as_it_trains(change, rng):
+    X, y = data(rng, y="counts")
+    model = MLPRegressor(max_iter=2, warm_start=True, random_state=0).fit(X, y)
+    model.predict(X)
+    model.set_params(**change).fit(X, y, X_val=X, y_val=y)
+    (w, last), (b, bias) = model.coefs_, model.intercepts_
+    hidden = np.tanh(X @ w + b) if model.activation == "tanh" else np.maximum(X @ w + b, 0)
+    raw = (hidden @ last + bias)[:, 0]
+    np.testing.assert_allclose(
+        model.predict(X), np.exp(raw) if model.loss == "poisson" else raw, rtol=1e-10
+    )
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_network_keeps_its_dtype(kind, rng):
     X, y = data(rng)

@@ -25,7 +25,7 @@ from fastnn.estimators.solvers import Run, Trained
 from fastnn.estimators.tracing import Trace
 from fastnn.estimators.validation import HeldOut
 from fastnn.layers import Layer, dense_layers
-from fastnn.model import Sequential
+from fastnn.model import Sequential, replace_layers
 from fastnn.schedules import Schedule
 from fastnn.training import DivergenceWarning
 
@@ -97,7 +97,7 @@ class Session:
         )  # fmt: skip
 
     def take_up(self, network: Sequential) -> None:
-        """Continue a network, whose penalties may have changed but not its shape.
+        """Continue a network, whose activations and penalties may have changed but not its shape.
 
         Raises
         ------
@@ -116,7 +116,8 @@ class Session:
                 f"y: expected targets for {was[-1]} outputs, as the weights to continue from; got "
                 f"such as need {now[-1]}"
             )
-        network.layers = self.layers
+        if network.layers != self.layers:
+            replace_layers(network, self.layers)
 
     def restarts(self, seeds: list[int]) -> list[Outcome]:
         """A run from the initial weights of each seed; without those that diverged, and fewer
