@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -15,8 +16,13 @@ except ImportError:
         """Nothing to support."""
 
     def with_callbacks(method: Any) -> Any:
-        """The method as it is."""
-        return method
+        """The method, in one more frame as there: warnings count frames to point at the call."""
+
+        @functools.wraps(method)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return method(*args, **kwargs)
+
+        return call
 
 
 class Trace:
