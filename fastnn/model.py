@@ -536,8 +536,7 @@ class Sequential:
             self.feature_names_in = data.feature_names(X)
 
     def _fresh_state(self, loss: Loss, optimizer: Optimizer, horizon: int | None) -> OptimizerState:
-        slots = np.zeros((optimizer.n_slots, self.n_parameters), self.dtype)
-        return OptimizerState(loss, optimizer, slots, 0, horizon)
+        return OptimizerState.fresh(loss, optimizer, self.n_parameters, self.dtype, horizon)
 
     def _job(
         self,

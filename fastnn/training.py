@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn import data, schedules
+from fastnn import data, native, schedules
 from fastnn.callbacks import Epoch, Running
 from fastnn.history import History
 from fastnn.job import Job, Steps, Trainer
@@ -45,6 +45,21 @@ class OptimizerState:
     n_steps: int  # updates made: where schedule and Adam stand
     horizon: int | None  # steps for a schedule that names none; None where unknown
     rate_factor: float = 1.0  # what callbacks made of the learning rate
+
+    @classmethod
+    def fresh(
+        cls,
+        loss: Loss,
+        optimizer: Optimizer,
+        n_params: int,
+        dtype: np.dtype[Any],
+        horizon: int | None,
+        rate_factor: float = 1.0,
+    ) -> OptimizerState:
+        """That of an optimizer which has gathered nothing yet."""
+        slots = native.aligned(optimizer.n_slots * n_params, dtype)
+        shape = (optimizer.n_slots, n_params)
+        return cls(loss, optimizer, slots.reshape(shape), 0, horizon, rate_factor)
 
 
 class _Diverged(Exception):  # noqa: N818 - never leaves this module

@@ -102,8 +102,9 @@ def _continued(state: OptimizerState | None, run: Run, network: Sequential) -> O
     if state is None or state.loss != loss or state.slots.shape != shape or (
         type(state.optimizer) is not type(optimizer)
     ):  # fmt: skip
-        slots = np.zeros(shape, network.dtype)
-        state = OptimizerState(loss, optimizer, slots, 0, run.horizon, run.rate_factor)
+        state = OptimizerState.fresh(
+            loss, optimizer, network.n_parameters, network.dtype, run.horizon, run.rate_factor
+        )
     horizon = run.horizon if state.horizon is None else state.horizon
     optimizers.check_horizon(optimizer, horizon)
     return replace(state, optimizer=optimizer, horizon=horizon)
