@@ -23,7 +23,7 @@ from fastnn_ext.plan cimport Buffer, Layer, Plan
 from fastnn_ext.real cimport real
 
 
-# Rows from which packing pays that only spares conflicts in the caches, and how far apart these are.
+# Rows from which packing pays that only spares conflicts in the caches; how far apart those are.
 cdef enum:
     PACKING_ROWS = 24
     PAGE = 4096
