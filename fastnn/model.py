@@ -273,7 +273,7 @@ class Sequential:
         self._adopt(plan, X)
         steps = epochs * -(-rows // size)
         state = self._fresh_state(recorded_loss, resolved, horizon=max(1, steps))
-        job = self._job(state, arrays, size, order)
+        job = job_of(self, state.loss, state.optimizer, arrays, size, order)
         trainer = self._trainer(job, state, engine, n_threads)
         self._state = state
         return run_epochs(self, job, trainer, state, epochs, validate, running, verbose)
@@ -322,7 +322,7 @@ class Sequential:
         optimizers_module.check_horizon(new_optimizer, horizon)
         self._adopt(plan, X)
         state = old if continues and old else self._fresh_state(new_loss, new_optimizer, None)
-        job = self._job(state, arrays, size, order)
+        job = job_of(self, state.loss, state.optimizer, arrays, size, order)
         trainer = self._trainer(job, state, engine, n_threads)
         self._state = state
         run_epochs(self, job, trainer, state, 1, None, [], verbose=0)
@@ -362,8 +362,7 @@ class Sequential:
         _check_engine(engine, n_threads)
         resolved = self._loss(loss)
         _, arrays = self._prepare(X, y, resolved, sample_weight, check_finite)
-        state = self._fresh_state(resolved, optimizers_module.SGD(), None)
-        job = self._job(state, arrays, len(arrays[0]), "never")
+        job = job_of(self, resolved, optimizers_module.SGD(), arrays, len(arrays[0]), "never")
         if engine == "reference":
             from fastnn import reference
 
@@ -538,19 +537,6 @@ class Sequential:
     def _fresh_state(self, loss: Loss, optimizer: Optimizer, horizon: int | None) -> OptimizerState:
         return OptimizerState.fresh(loss, optimizer, self.n_parameters, self.dtype, horizon)
 
-    def _job(
-        self,
-        state: OptimizerState,
-        arrays: tuple[Array, Array, Array | None],
-        batch_size: int,
-        shuffle: str,
-    ) -> Job:
-        X, y, weights = arrays
-        return Job(
-            self.layers, state.loss, state.optimizer, X, y, weights, batch_size, shuffle,
-            self.seed, self.n_epochs, self.n_steps,
-        )  # fmt: skip
-
     def _trainer(
         self, job: Job, state: OptimizerState, engine: str, n_threads: int | None
     ) -> Trainer:
@@ -613,6 +599,22 @@ def load(path: str | os.PathLike[str]) -> Sequential:
     True
     """
     return restored(files.read(path))
+
+
+def job_of(
+    network: Sequential,
+    loss: Loss,
+    optimizer: Optimizer,
+    arrays: tuple[Array, Array, Array | None],
+    batch_size: int,
+    shuffle: str,
+) -> Job:
+    """The training run of a network on checked arrays: X, y and sample weights."""
+    X, y, weights = arrays
+    return Job(
+        network.layers, loss, optimizer, X, y, weights, batch_size, shuffle, network.seed,
+        network.n_epochs, network.n_steps,
+    )  # fmt: skip
 
 
 def replace_layers(network: Sequential, layers: tuple[Layer, ...]) -> None:

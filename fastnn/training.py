@@ -108,13 +108,11 @@ def run_epochs(
                 whole = steps.done // job.steps_per_epoch
                 if whole and not one_by_one:  # nothing else belongs to these epochs' records
                     records = _records(job, steps, whole, began, {})
-                    history.extend(records)
-                    _tell(callbacks, network, index, records, factor)
+                    _keep(history, callbacks, network, index, records, factor)
                 raise
             records = _records(job, steps, n, began, validate() if validate else {})
-            history.extend(records)
             progress.update({name: float(column[-1]) for name, column in records.items()})
-            epoch = _tell(callbacks, network, index, records, factor)
+            epoch = _keep(history, callbacks, network, index, records, factor)
             factor, history.stop_reason = epoch.rate_factor, epoch.stop_reason
             state.rate_factor = factor
             index += n
@@ -129,14 +127,16 @@ def _together(most: int, callbacks: list[Running]) -> int:
     return int(min([most, *(callback.quiet_epochs() for callback in callbacks)]))
 
 
-def _tell(
+def _keep(
+    history: History,
     callbacks: list[Running],
     network: Sequential,
     first: int,
     records: dict[str, NDArray[np.float64]],
     factor: float,
 ) -> Epoch:
-    """Call the callbacks for each epoch; returns the last, with what they made of it."""
+    """Record epochs and tell the callbacks of each; returns the last, with what they made of it."""
+    history.extend(records)
     epoch = Epoch(network, first, {}, factor)
     n = len(records["loss"])
     for i in range(n) if callbacks else range(max(n - 1, 0), n):

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_expit, log_softmax
 from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import (
@@ -19,13 +18,13 @@ from sklearn.utils.multiclass import (
     type_of_target,
     unique_labels,
 )
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from fastnn.estimators import objective
 from fastnn.estimators.base import MultilayerPerceptron
 from fastnn.estimators.objective import Objective
 from fastnn.estimators.parameters import Parameters
-from fastnn.estimators.samples import Sample, dense
+from fastnn.estimators.samples import Sample, checked, dense
 from fastnn.estimators.targets import Labels, plain_unique
 from fastnn.layers import Dense
 from fastnn.model import Sequential
@@ -106,14 +105,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
     # ---- targets ----
 
     def _check_data(self, X: Any, y: Any, reset: bool) -> tuple[Any, Array]:
-        X, y = validate_data(
-            self, X, y, accept_sparse=["csr", "csc"], multi_output=True,
-            dtype=(np.float64, np.float32), reset=reset,
-        )  # fmt: skip
-        y = dense(y)
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        return X, y
+        return checked(self, X, y, reset, y_numeric=False)
 
     def _learn_targets(self, y: Array, incremental: bool) -> int:
         if hasattr(self, "_label_kind") and (self.warm_start or incremental):

@@ -9,16 +9,14 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
-from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import validate_data
 
 from fastnn.estimators import objective
 from fastnn.estimators.architecture import Hidden
 from fastnn.estimators.base import MultilayerPerceptron
 from fastnn.estimators.objective import REGRESSION, Objective
 from fastnn.estimators.parameters import Parameters
-from fastnn.estimators.samples import dense
+from fastnn.estimators.samples import checked
 from fastnn.estimators.scaling import KINDS
 
 Array = NDArray[Any]
@@ -86,13 +84,7 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):  # type: ignore[misc]
         return super()._check_parameters(incremental)
 
     def _check_data(self, X: Any, y: Any, reset: bool) -> tuple[Any, Array]:
-        X, y = validate_data(
-            self, X, y, accept_sparse=["csr", "csc"], multi_output=True, y_numeric=True,
-            dtype=(np.float64, np.float32), reset=reset,
-        )  # fmt: skip
-        y = dense(y)
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
+        X, y = checked(self, X, y, reset, y_numeric=True)
         if self.loss == "poisson" and y.min() < 0:
             raise ValueError(f"y: expected counts of at least 0 with loss='poisson'; got {y.min()}")
         return X, y

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
+from sklearn.utils import column_or_1d
+from sklearn.utils.validation import validate_data
 
 Array = NDArray[Any]
 
@@ -36,6 +38,18 @@ class Rows:
 def dense(values: Any) -> Array:
     """An array, of a sparse matrix too."""
     return np.asarray(values.toarray() if hasattr(values, "toarray") else values)
+
+
+def checked(estimator: Any, X: Any, y: Any, reset: bool, y_numeric: bool) -> tuple[Any, Array]:
+    """X and y, checked by scikit-learn's rules; a single column of targets becomes (n,)."""
+    X, y = validate_data(
+        estimator, X, y, accept_sparse=["csr", "csc"], multi_output=True, y_numeric=y_numeric,
+        dtype=(np.float64, np.float32), reset=reset,
+    )  # fmt: skip
+    y = dense(y)
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = column_or_1d(y, warn=True)
+    return X, y
 
 
 def split(

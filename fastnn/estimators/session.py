@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.optimize import _check_optimize_result
 
+from fastnn import data
 from fastnn.callbacks import Epoch
 from fastnn.estimators import architecture, solvers
 from fastnn.estimators.architecture import Hidden
@@ -193,7 +194,7 @@ class Session:
         options = {"maxfun": estimator.max_fun, "maxiter": estimator.max_iter,
                    "gtol": estimator.tol, **estimator._lbfgs_options}  # fmt: skip
         result = solvers.minimize(trained, self.objective, self.rows, options, after)
-        if not np.isfinite(trained.network.parameters).all():
+        if not data.all_finite(trained.network.parameters):
             raise _not_finite("L-BFGS met a loss that is not finite")
         if reason is None:
             _check_optimize_result("lbfgs", result, estimator.max_iter)

@@ -14,8 +14,7 @@ from fastnn import native, optimizers
 from fastnn.estimators.objective import Objective
 from fastnn.estimators.progress import Watch
 from fastnn.estimators.samples import Rows
-from fastnn.job import Job
-from fastnn.model import Sequential
+from fastnn.model import Sequential, job_of
 from fastnn.optimizers import SGD, Adam, AdamW, Optimizer
 from fastnn.schedules import InverseTimeDecay, Schedule
 from fastnn.training import DivergenceWarning, OptimizerState, run_epochs
@@ -123,10 +122,9 @@ def train(
     """
     network = trained.network
     state = _continued(trained.state, run, network)
-    job = Job(
-        network.layers, run.objective.loss, run.optimizer, rows.X, rows.y, rows.weights,
-        run.batch_size, "epoch" if run.shuffle else "never", network.seed, network.n_epochs,
-        network.n_steps,
+    job = job_of(
+        network, run.objective.loss, run.optimizer, (rows.X, rows.y, rows.weights),
+        run.batch_size, "epoch" if run.shuffle else "never",
     )  # fmt: skip
     trainer = native.Trainer(job, network.parameters, state.slots.reshape(-1), None)
     trained.resume()
@@ -150,10 +148,8 @@ def minimize(
 
     network = trained.network
     trained.resume()
-    job = Job(
-        network.layers, objective.loss, SGD(), rows.X, rows.y, rows.weights, len(rows), "never",
-        network.seed, network.n_epochs, network.n_steps,
-    )  # fmt: skip
+    arrays = rows.X, rows.y, rows.weights
+    job = job_of(network, objective.loss, SGD(), arrays, len(rows), "never")
     scale = objective.gradient_scale
     evaluate = native.objective(job, network.parameters, False, None)
 

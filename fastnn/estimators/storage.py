@@ -23,7 +23,6 @@ from fastnn.estimators.solvers import Trained
 from fastnn.files import Extra, Snapshot, Training
 from fastnn.model import restored
 from fastnn.schedules import CLASSES, Schedule
-from fastnn.training import OptimizerState
 
 Array = NDArray[Any]
 State = dict[str, Any]
@@ -80,10 +79,8 @@ def _snapshot(trained: Trained, names: tuple[str, ...] | None = None) -> Snapsho
 
 
 def _trained(snapshot: Snapshot, last: Array | None) -> Trained:
-    training, state = snapshot.training, None
-    if training is not None:
-        state = OptimizerState(**vars(training) | {"slots": training.slots.copy()})
-    return Trained(restored(snapshot), state, None if last is None else last.copy())
+    network = restored(snapshot)
+    return Trained(network, network._state, None if last is None else last.copy())
 
 
 # ---- files ---------------------------------------------------------------------------------------
