@@ -25,6 +25,8 @@ class History:
         self._columns: dict[str, list[float]] = {}
         self.stop_reason: str | None = None
         """Why training ended before the last epoch, None if it did not."""
+        self.diverged = False
+        """Whether that was because the loss became infinite or NaN."""
 
     def append(self, logs: dict[str, float]) -> None:
         """Add one epoch."""

@@ -31,11 +31,17 @@ class Job:
     seed: int
     first_epoch: int  # epochs and steps that the network had been trained for before:
     first_step: int  # no shuffle and no dropout mask comes twice in its life
+    rows: NDArray[np.intp] | None = None  # which rows of X are trained on; None: all
+
+    @property
+    def n_rows(self) -> int:
+        """Rows in one pass."""
+        return len(self.X if self.rows is None else self.rows)
 
     @property
     def steps_per_epoch(self) -> int:
         """Minibatches in one pass."""
-        return -(-len(self.X) // self.batch_size)
+        return -(-self.n_rows // self.batch_size)
 
 
 @dataclass

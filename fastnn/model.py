@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn import callbacks as callbacks_module
-from fastnn import checks, data, files, initializers, losses, native, random, scoring
+from fastnn import checks, data, files, fit, initializers, losses, native, random, scoring
 from fastnn import optimizers as optimizers_module
 from fastnn.activations import resolve as resolve_activation
 from fastnn.callbacks import Callback
 from fastnn.files import Snapshot
+from fastnn.fit import Arrays
 from fastnn.history import History
-from fastnn.job import Job, Trainer
 from fastnn.layers import Layer, check_layers, dense_layers, output_activation
 from fastnn.losses import Loss
 from fastnn.optimizers import Optimizer
 from fastnn.plan import Plan, compile_plan, table, views
-from fastnn.training import OptimizerState, run_epochs
+from fastnn.training import OptimizerState, run_epochs, warn_if_diverged
 from fastnn_ext.engine import Predictor
 
 Array = NDArray[Any]
-
-ENGINES = ("native", "reference")
-SHUFFLES = {True: "epoch", False: "never", "epoch": "epoch", "once": "once", "never": "never"}
 
 
 class Sequential:
@@ -258,25 +254,21 @@ class Sequential:
         >>> net.predict([[2.0]]).round(2)
         array([[5.]], dtype=float32)
         """
-        epochs = checks.whole("epochs", epochs)
-        checks.whole("verbose", verbose)
-        resolved = optimizers_module.resolve(optimizer)
-        recorded_loss = self._loss(loss)
-        plan, arrays = self._prepare(X, y, recorded_loss, sample_weight, check_finite)
-        rows = len(arrays[0])
-        size = _batch_size(batch_size, rows)
-        order = _shuffle(shuffle)
-        _check_engine(engine, n_threads)
-        validate, extra = self._validation(validation_data, X, recorded_loss, plan, check_finite,
-                                           n_threads)  # fmt: skip
-        running = callbacks_module.start(callbacks, ["loss", "learning_rate", "seconds", *extra])
-        self._adopt(plan, X)
-        steps = epochs * -(-rows // size)
-        state = self._fresh_state(recorded_loss, resolved, horizon=max(1, steps))
-        job = job_of(self, state.loss, state.optimizer, arrays, size, order)
-        trainer = self._trainer(job, state, engine, n_threads)
-        self._state = state
-        return run_epochs(self, job, trainer, state, epochs, validate, running, verbose)
+        given = fit.options(
+            self, loss, optimizer, epochs, batch_size, shuffle, callbacks, verbose, engine,
+            n_threads,
+        )  # fmt: skip
+        of_training = fit.source(X, y, sample_weight, check_finite)
+        plan, arrays = fit.prepare(self, of_training, given.loss)
+        validation = None
+        if validation_data is not None:
+            apart = fit.validation_source(validation_data, check_finite)
+            names = of_training.names
+            validation = fit.prepare_validation(self, apart, names, given.loss, plan)
+        run = fit.fit_of(self, given, plan, of_training.names, arrays, validation)
+        history = run.run()
+        warn_if_diverged(history)
+        return history
 
     def partial_fit(
         self,
@@ -313,19 +305,24 @@ class Sequential:
         if optimizer is None:
             optimizer = old.optimizer if old else "adam"
         new_optimizer = optimizers_module.resolve(optimizer)
-        plan, arrays = self._prepare(X, y, new_loss, sample_weight, check_finite)
-        size = _batch_size(batch_size, len(arrays[0]))
-        order = _shuffle(shuffle)
-        _check_engine(engine, n_threads)
+        of_training = fit.source(X, y, sample_weight, check_finite)
+        plan, arrays = fit.prepare(self, of_training, new_loss)
+        fit.check_batch_size(batch_size)
+        size, order = fit.batch_size_of(batch_size, len(arrays)), fit.check_shuffle(shuffle)
+        fit.check_engine(engine, n_threads)
         continues = old is not None and (old.loss, old.optimizer) == (new_loss, new_optimizer)
         horizon = old.horizon if continues and old else None
         optimizers_module.check_horizon(new_optimizer, horizon)
-        self._adopt(plan, X)
-        state = old if continues and old else self._fresh_state(new_loss, new_optimizer, None)
-        job = job_of(self, state.loss, state.optimizer, arrays, size, order)
-        trainer = self._trainer(job, state, engine, n_threads)
+        fit.adopt(self, plan, of_training.names)
+        state = (
+            old
+            if continues and old
+            else OptimizerState.fresh(new_loss, new_optimizer, self.n_parameters, self.dtype, None)
+        )
+        job = fit.job_of(self, state.loss, state.optimizer, arrays, size, order)
+        trainer = fit.trainer_of(self, job, state, engine, n_threads)
         self._state = state
-        run_epochs(self, job, trainer, state, 1, None, [], verbose=0)
+        warn_if_diverged(run_epochs(self, job, trainer, state, 1, None, [], verbose=0))
         return self
 
     def loss_and_gradients(
@@ -359,10 +356,10 @@ class Sequential:
         """
         self._built()
         checks.flag("training", training)
-        _check_engine(engine, n_threads)
+        fit.check_engine(engine, n_threads)
         resolved = self._loss(loss)
-        _, arrays = self._prepare(X, y, resolved, sample_weight, check_finite)
-        job = job_of(self, resolved, optimizers_module.SGD(), arrays, len(arrays[0]), "never")
+        _, arrays = fit.prepare(self, fit.source(X, y, sample_weight, check_finite), resolved)
+        job = fit.job_of(self, resolved, optimizers_module.SGD(), arrays, len(arrays), "never")
         if engine == "reference":
             from fastnn import reference
 
@@ -427,14 +424,17 @@ class Sequential:
         """
         self._built()
         resolved = self._last_loss() if loss is None else self._loss(loss)
-        _, arrays = self._prepare(X, y, resolved, sample_weight, check_finite)
-        return self._scores(resolved, *arrays, n_threads)
+        _, arrays = fit.prepare(self, fit.source(X, y, sample_weight, check_finite), resolved)
+        return self._scores(resolved, arrays, n_threads)
 
-    def _scores(
-        self, loss: Loss, X: Array, y: Array, weights: Array | None, n_threads: int | None
-    ) -> dict[str, float]:
-        plan = self._plan(loss)
-        row_losses, predictions = native.evaluate(plan, self._built(), X, y, n_threads)
+    def _scores(self, loss: Loss, given: Arrays, n_threads: int | None) -> dict[str, float]:
+        plan, rows = self._plan(loss), given.rows
+        y, weights = given.y, given.weights
+        if rows is not None:
+            y, weights = y[rows], None if weights is None else weights[rows]
+        row_losses, predictions = native.evaluate(
+            plan, self._built(), given.X, y, n_threads, rows=rows
+        )
         penalty = scoring.penalty(self.layers, self.weights)
         activation = output_activation(self.layers)
         return scoring.scores(loss, activation, row_losses, predictions, y, weights, penalty)
@@ -472,80 +472,6 @@ class Sequential:
             finite=finite,
         )  # fmt: skip
 
-    def _prepare(
-        self, X: Any, y: Any, loss: Loss, sample_weight: Any, finite: bool
-    ) -> tuple[Plan, tuple[Array, Array, Array | None]]:
-        """Check and convert arrays; the plan is that of a network built for them."""
-        features = self._features(X, finite)
-        plan = self._plans.get(None)
-        if plan is None:
-            plan = compile_plan(self.layers, features.shape[1], self.dtype)
-        rows = len(features)
-        targets = data.targets(y, loss, rows, plan.n_outputs, self.dtype, finite=finite)
-        return plan, (features, targets, data.weights(sample_weight, rows, self.dtype))
-
-    def _validation(
-        self,
-        validation_data: tuple[Any, ...] | None,
-        X_train: Any,
-        loss: Loss,
-        plan: Plan,
-        finite: bool,
-        n_threads: int | None,
-    ) -> tuple[Callable[[], dict[str, float]] | None, list[str]]:
-        """What to run after each epoch, and the names that it records."""
-        if validation_data is None:
-            return None, []
-        expected = "(X, y) or (X, y, sample_weight)"
-        checks.instance("validation_data", validation_data, (tuple, list), expected)
-        if len(validation_data) not in (2, 3):
-            raise ValueError(
-                f"validation_data: expected {expected}; got {len(validation_data)} items"
-            )
-        X, y, *weight = validation_data
-        names = self.feature_names_in or data.feature_names(X_train)
-        features = data.features(
-            X, self.dtype, names=names, finite=finite, name="X of validation_data"
-        )
-        rows, width = features.shape
-        if width != plan.settings["n_features"][0]:
-            raise ValueError(
-                f"X of validation_data: expected {plan.settings['n_features'][0]} features, as X; "
-                f"got {width}"
-            )
-        targets = data.targets(
-            y, loss, rows, plan.n_outputs, self.dtype, finite=finite, name="y of validation_data"
-        )
-        weights = data.weights(
-            weight[0] if weight else None, rows, self.dtype, "sample_weight of validation_data"
-        )
-
-        def validate() -> dict[str, float]:
-            scores = self._scores(loss, features, targets, weights, n_threads)
-            return {f"val_{name}": value for name, value in scores.items()}
-
-        metric = scoring.metric_name(loss)
-        return validate, ["val_loss", *([f"val_{metric}"] if metric else [])]
-
-    def _adopt(self, plan: Plan, X: Any) -> None:
-        """Build for X if that has not been done; keep its column names."""
-        if self._parameters is None:
-            self.build(int(plan.settings["n_features"][0]))
-        if self.feature_names_in is None:
-            self.feature_names_in = data.feature_names(X)
-
-    def _fresh_state(self, loss: Loss, optimizer: Optimizer, horizon: int | None) -> OptimizerState:
-        return OptimizerState.fresh(loss, optimizer, self.n_parameters, self.dtype, horizon)
-
-    def _trainer(
-        self, job: Job, state: OptimizerState, engine: str, n_threads: int | None
-    ) -> Trainer:
-        if engine == "reference":
-            from fastnn import reference
-
-            return reference.Trainer(job, self._built(), state.slots)
-        return native.Trainer(job, self._built(), state.slots.reshape(-1), n_threads)
-
 
 def _dtype(value: Any) -> np.dtype[Any]:
     dtype: np.dtype[Any]
@@ -556,25 +482,6 @@ def _dtype(value: Any) -> np.dtype[Any]:
     if value is None or dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise ValueError(f"dtype: expected 'float32' or 'float64'; got {value!r}")
     return dtype
-
-
-def _check_engine(engine: str, n_threads: int | None) -> None:
-    checks.choice("engine", engine, ENGINES)
-    if n_threads is not None:
-        checks.whole("n_threads", n_threads, at_least=1)
-
-
-def _batch_size(value: int | str, rows: int) -> int:
-    if isinstance(value, str):
-        checks.choice("batch_size", value, ("full",))
-        return rows
-    return min(checks.whole("batch_size", value, at_least=1), rows)
-
-
-def _shuffle(value: bool | str) -> str:
-    if not isinstance(value, bool):
-        checks.choice("shuffle", value, ("epoch", "once", "never"))
-    return SHUFFLES[value]
 
 
 def load(path: str | os.PathLike[str]) -> Sequential:
@@ -599,22 +506,6 @@ def load(path: str | os.PathLike[str]) -> Sequential:
     True
     """
     return restored(files.read(path))
-
-
-def job_of(
-    network: Sequential,
-    loss: Loss,
-    optimizer: Optimizer,
-    arrays: tuple[Array, Array, Array | None],
-    batch_size: int,
-    shuffle: str,
-) -> Job:
-    """The training run of a network on checked arrays: X, y and sample weights."""
-    X, y, weights = arrays
-    return Job(
-        network.layers, loss, optimizer, X, y, weights, batch_size, shuffle, network.seed,
-        network.n_epochs, network.n_steps,
-    )  # fmt: skip
 
 
 def replace_layers(network: Sequential, layers: tuple[Layer, ...]) -> None:

@@ -56,11 +56,11 @@ class _Buffers:
     row_sums: Floats
 
 
-def _buffers(plan: Plan, n: int, batch_size: int) -> _Buffers:
+def _buffers(plan: Plan, job: Job) -> _Buffers:
     return _Buffers(
         aligned(plan.work_size, plan.dtype),
-        np.arange(n, dtype=np.intp),
-        np.zeros(batch_size),
+        np.arange(len(job.X), dtype=np.intp) if job.rows is None else job.rows.copy(),
+        np.zeros(job.batch_size),
         np.zeros(2 * int(plan.settings["n_rows"][0])),
     )
 
@@ -80,20 +80,21 @@ class Trainer:
         self.plan = _plan_of(job)
         self.params = params
         self.slots = slots
-        self.buffers = _buffers(self.plan, len(job.X), job.batch_size)
+        self.buffers = _buffers(self.plan, job)
         rows = min(job.batch_size, self.plan.block_rows)
         self.flops_per_step = self.plan.flops_per_row * job.batch_size
         self.most = threads.choose(n_threads, self.plan.flops_per_row * rows, rows)
         self.team = threads.Team(self.flops_per_step) if n_threads is None else None
         if job.shuffle == "once":
-            engine.shuffled(self.buffers.order, job.seed, job.first_epoch)
+            engine.shuffled(self.buffers.order, job.rows, job.seed, job.first_epoch)
 
     def run(
         self, steps: Steps, seconds: float, *, updates: bool = True, drops: bool = True
     ) -> None:
         """See `job.Trainer`. Without `updates`, gradients stay in the workspace."""
         job, plan, buffers = self.job, self.plan, self.buffers
-        n_threads, limit = self.team.size(self.most) if self.team else (self.most, math.inf)
+        most = threads.share(self.most)
+        n_threads, limit = self.team.size(most) if self.team else (most, math.inf)
         began = time.perf_counter()
         made = np.zeros(1, np.intp)
         first, rest = steps.first + steps.done, slice(steps.done, None)
@@ -101,7 +102,7 @@ class Trainer:
             engine.train(
                 plan.layers, plan.buffers, plan.settings,
                 self.params, self.slots, buffers.work, job.X, job.y, job.sample_weight,
-                buffers.order, buffers.row_losses, buffers.row_sums,
+                job.rows, buffers.order, buffers.row_losses, buffers.row_sums,
                 steps.rates[rest], steps.losses[rest], steps.totals[rest], made,
                 job.batch_size, job.shuffle == "epoch", first, job.first_epoch,
                 job.first_step + first, steps.optimizer_step + steps.done, updates, drops,
@@ -148,7 +149,7 @@ def predictor(plan: Plan, params: Array) -> Predictor:
     team = threads.Team(flops)
 
     def choose(n_threads: int | None, n: int) -> int:
-        most = threads.choose(n_threads, flops * n, n)
+        most = threads.share(threads.choose(n_threads, flops * n, n))
         return most if n_threads is not None else team.size(most)[0]
 
     def workspace(n_threads: int) -> Array:
@@ -160,17 +161,32 @@ def predictor(plan: Plan, params: Array) -> Predictor:
     )  # fmt: skip
 
 
+# Rows that do not stand one after another are copied, so many bytes at a time, before they are
+# evaluated.
+COPIED_BYTES = 2**20
+
+
 def evaluate(
-    plan: Plan, params: Array, X: Array, y: Array, n_threads: int | None
+    plan: Plan,
+    params: Array,
+    X: Array,
+    y: Array,
+    n_threads: int | None,
+    rows: NDArray[np.intp] | None = None,
 ) -> tuple[Floats, Array]:
-    """The loss of each row, shape (n,), and predictions, shape (n, n_outputs)."""
-    n = len(X)
+    """The loss of each row, shape (n,), and predictions, shape (n, n_outputs). Where there are
+    `rows`, they say which of X the targets belong to."""
+    n = len(y)
     out, row_losses = np.empty((n, plan.n_outputs), plan.dtype), np.empty(n)
-    team = threads.choose(n_threads, plan.prediction_flops_per_row * n, n)
-    engine.evaluate(
-        plan.layers, plan.buffers, plan.settings, params, _workspace(plan, team), X, y, out,
-        row_losses,
-    )  # fmt: skip
+    team = threads.share(threads.choose(n_threads, plan.prediction_flops_per_row * n, n))
+    work = _workspace(plan, team)
+    step = n if rows is None else max(plan.block_rows * team, COPIED_BYTES // X[0].nbytes)
+    for start in range(0, n, step):
+        part = slice(start, start + step)
+        engine.evaluate(
+            plan.layers, plan.buffers, plan.settings, params, work,
+            X if rows is None else X[rows[part]], y[part], out[part], row_losses[part],
+        )  # fmt: skip
     return row_losses, out
 
 

@@ -12,10 +12,11 @@ def _text(logs: dict[str, float]) -> str:
 
 
 class Progress:
-    """Use as a context; call `update` after each epoch."""
+    """Use as a context; call `update` after each epoch, or whatever is counted."""
 
-    def __init__(self, epochs: int, verbose: int) -> None:
-        self.epochs = epochs
+    def __init__(self, total: int, verbose: int, unit: str = "epoch") -> None:
+        self.total = total
+        self.unit = unit
         self.done = 0
         self.visible = verbose > 0 and sys.stderr.isatty()
         self.bar: Any = None
@@ -26,19 +27,18 @@ class Progress:
                 from tqdm import tqdm
             except ImportError:
                 return self
-            self.bar = tqdm(total=self.epochs, unit="epoch", file=sys.stderr)
+            self.bar = tqdm(total=self.total, unit=self.unit, file=sys.stderr)
         return self
 
     def update(self, logs: dict[str, float]) -> None:
-        """One more epoch is done."""
+        """One more is done."""
         self.done += 1
         if self.bar is not None:
             self.bar.set_postfix_str(_text(logs), refresh=False)
             self.bar.update(1)
         elif self.visible:
-            print(
-                f"\repoch {self.done}/{self.epochs}  {_text(logs)}\x1b[K", end="", file=sys.stderr
-            )
+            text = f"\r{self.unit} {self.done}/{self.total}  {_text(logs)}\x1b[K"
+            print(text, end="", file=sys.stderr)
 
     def __exit__(self, *_: object) -> None:
         if self.bar is not None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 import time
 import warnings
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +20,53 @@ from fastnn_ext import engine
 FLOPS_PER_THREAD = 1e6
 
 _forked = False
+
+
+@dataclass
+class Crew:
+    """Threads of Python that share the processors of one call; see `workers`."""
+
+    n_threads: int
+    deadline: float  # by time.monotonic()
+    parent: Crew | None  # of whoever called
+    working: int = 1
+    cancelled: bool = False
+
+
+_local = threading.local()
+
+
+def join(crew: Crew) -> None:
+    """Make the calling thread one of a crew."""
+    _local.crew = crew
+
+
+def crew() -> Crew | None:
+    """That of the calling thread."""
+    found: Crew | None = getattr(_local, "crew", None)
+    return found
+
+
+def share(n_threads: int) -> int:
+    """Of so many threads those that are free for the caller just now: in a crew, each that works
+    has its part, and who is left at the end has all."""
+    own = crew()
+    return n_threads if own is None else max(1, min(n_threads, own.n_threads // own.working))
+
+
+def deadline() -> float:
+    """When the time of the caller's crew is up."""
+    own = crew()
+    return math.inf if own is None else own.deadline
+
+
+def check_cancelled() -> None:
+    """Where the main thread caught a KeyboardInterrupt, raise it in the crew that works for it."""
+    own = crew()
+    while own is not None:
+        if own.cancelled:
+            raise KeyboardInterrupt
+        own = own.parent
 
 
 def _after_fork() -> None:
@@ -44,7 +93,11 @@ def _cgroup_quota() -> int | None:
 
 def limit() -> int:
     """The most threads that a call uses when none is named: FASTNN_NUM_THREADS, otherwise what
-    OpenMP (OMP_NUM_THREADS, threadpoolctl), the process's affinity and its container allow."""
+    OpenMP (OMP_NUM_THREADS, threadpoolctl), the process's affinity and its container allow; in a
+    crew, all that it has."""
+    own = crew()
+    if own is not None:
+        return own.n_threads
     named = os.environ.get("FASTNN_NUM_THREADS")
     if named:
         if not named.isdigit() or int(named) < 1:
@@ -114,7 +167,8 @@ class Team:
 
 
 def choose(n_threads: int | None, flops: float, rows: int) -> int:
-    """Threads for work of this much arithmetic on this many rows between two meetings."""
+    """Threads for work of this much arithmetic on this many rows between two meetings; `share` says
+    how many of them are free."""
     asked = checks.whole("n_threads", n_threads, at_least=1) if n_threads is not None else None
     if _forked or not engine.has_openmp():
         if asked is not None and asked > 1:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn import data, native, schedules
+from fastnn import data, native, schedules, threads
 from fastnn.callbacks import Epoch, Running
 from fastnn.history import History
 from fastnn.job import Job, Steps, Trainer
@@ -77,20 +77,21 @@ def run_epochs(
     verbose: int,
     deadline: float = math.inf,
 ) -> History:
-    """Train for a number of epochs and return what was recorded. The epoch in which
-    `time.monotonic()` passes the deadline, which needs a callback that looks at each, ends after
-    the step in progress."""
+    """Train for a number of epochs and return what was recorded; it says whether training diverged,
+    the caller warns. The epoch in which `time.monotonic()` passes the deadline ends after the step
+    in progress, and is the last."""
     history = network.history = History()
-    factor, index, together = state.rate_factor, 0, 1
+    deadline = min(deadline, threads.deadline())
+    index, together = 0, 1
     with Progress(epochs, verbose) as progress:
-        one_by_one = validate is not None or progress.visible
+        one_by_one = validate is not None or progress.visible or deadline < math.inf
         before = network.parameters.copy()
         while index < epochs and history.stop_reason is None:
             began = time.perf_counter()
             n = 1 if one_by_one else _together(min(together, epochs - index), callbacks)
             before[:] = network.parameters
             slots_before = state.slots.copy() if n > 1 else 0
-            steps = _steps(job, state, index, n, factor)
+            steps = _steps(job, state, index, n)
             try:
                 _make(steps, network, job, trainer, state, deadline)
             except _Diverged as diverged:
@@ -101,25 +102,32 @@ def run_epochs(
                 if n > 1:
                     one_by_one = True
                     continue
+                history.diverged = True
                 history.stop_reason = _explain(diverged, index, epochs)
-                warnings.warn(history.stop_reason, DivergenceWarning, stacklevel=3)
                 break
             except KeyboardInterrupt:
                 whole = steps.done // job.steps_per_epoch
                 if whole and not one_by_one:  # nothing else belongs to these epochs' records
                     records = _records(job, steps, whole, began, {})
-                    _keep(history, callbacks, network, index, records, factor)
+                    _keep(history, callbacks, network, index, records, state)
                 raise
             records = _records(job, steps, n, began, validate() if validate else {})
             progress.update({name: float(column[-1]) for name, column in records.items()})
-            epoch = _keep(history, callbacks, network, index, records, factor)
-            factor, history.stop_reason = epoch.rate_factor, epoch.stop_reason
-            state.rate_factor = factor
+            epoch = _keep(history, callbacks, network, index, records, state)
+            history.stop_reason, state.rate_factor = epoch.stop_reason, epoch.rate_factor
+            if history.stop_reason is None and time.monotonic() >= deadline:
+                history.stop_reason = "the time was up"
             index += n
             together = max(1, int(SECONDS_TOGETHER / epoch.logs["seconds"]))
     for callback in callbacks:
         callback.finish(network)
     return history
+
+
+def warn_if_diverged(history: History) -> None:
+    """What a fit of a single network tells its caller's caller."""
+    if history.diverged:
+        warnings.warn(str(history.stop_reason), DivergenceWarning, stacklevel=3)
 
 
 def _together(most: int, callbacks: list[Running]) -> int:
@@ -133,25 +141,27 @@ def _keep(
     network: Sequential,
     first: int,
     records: dict[str, NDArray[np.float64]],
-    factor: float,
+    state: OptimizerState,
 ) -> Epoch:
     """Record epochs and tell the callbacks of each; returns the last, with what they made of it."""
     history.extend(records)
-    epoch = Epoch(network, first, {}, factor)
+    epoch = Epoch(network, first, {}, state.rate_factor)
     n = len(records["loss"])
     for i in range(n) if callbacks else range(max(n - 1, 0), n):
         logs = {name: float(column[i]) for name, column in records.items()}
-        epoch = Epoch(network, first + i, logs, factor)
+        epoch = Epoch(network, first + i, logs, state.rate_factor)
         for callback in callbacks:
             callback.after(epoch)
     return epoch
 
 
-def _steps(job: Job, state: OptimizerState, index: int, n_epochs: int, factor: float) -> Steps:
+def _steps(job: Job, state: OptimizerState, index: int, n_epochs: int) -> Steps:
     """The steps of some epochs from the given one on."""
     n = n_epochs * job.steps_per_epoch
     counted = np.arange(state.n_steps, state.n_steps + n, dtype=np.float64)
-    rates = factor * schedules.rates(state.optimizer.learning_rate, counted, state.horizon)
+    rates = state.rate_factor * schedules.rates(
+        state.optimizer.learning_rate, counted, state.horizon
+    )
     return Steps(index * job.steps_per_epoch, state.n_steps, rates)
 
 
@@ -166,6 +176,7 @@ def _make(
         while steps.done < len(steps.rates) and (left > 0 or not steps.done):
             done = steps.done
             trainer.run(steps, max(0.0, min(SECONDS_PER_CALL, left)))
+            threads.check_cancelled()
             left = deadline - time.monotonic()
             finite = np.isfinite(steps.losses[done : steps.done])
             if not finite.all():

@@ -59,6 +59,7 @@ cdef struct Data:
     const void* X                  # (n, n_features)
     const void* y                  # (n, n_targets)
     const void* sample_weight      # (n,) or NULL
+    const Py_ssize_t* rows         # (n,): where these rows stand; NULL: 0..n-1
     Py_ssize_t n
     Py_ssize_t batch_size
     bint shuffles
@@ -214,7 +215,8 @@ cdef void run_steps(
         if data.shuffles and (run.first_step + s) % n_batches == 0:
             epoch = run.life_epoch + (run.first_step + s) // n_batches
             if thread == 0:
-                shuffle_rows(run.order, data.n, stream(plan.s.seed, Purpose.SHUFFLE, epoch))
+                shuffle_rows(run.order, data.rows, data.n,
+                             stream(plan.s.seed, Purpose.SHUFFLE, epoch))
             fn_wait(&run.barrier, team)
         step(plan, data, params, slots, work, run, s, thread, team)
         if run.stops:
@@ -251,7 +253,7 @@ def train(
     const Layer[::1] layers, const Buffer[::1] buffers, const Settings[::1] settings,
     real[::1] params, real[::1] slots, real[::1] work,
     const real[:, ::1] X, const real[:, ::1] y, const real[::1] sample_weight,
-    Py_ssize_t[::1] order, double[::1] row_losses, double[::1] row_sums,
+    const Py_ssize_t[::1] rows, Py_ssize_t[::1] order, double[::1] row_losses, double[::1] row_sums,
     const double[::1] rates, double[::1] losses, double[::1] totals, Py_ssize_t[::1] done,
     Py_ssize_t batch_size, bint shuffle, Py_ssize_t first_step, Py_ssize_t life_epoch,
     Py_ssize_t life_step, Py_ssize_t optimizer_step, bint updates, bint drops,
@@ -260,7 +262,8 @@ def train(
     """Make up to len(rates) steps from step `first_step` of a fit on, and say in done[0] how many:
     a return value would be lost where a signal's exception is raised as soon as this returns.
 
-    Changes params, slots, work, order, row_losses and row_sums, and fills losses and totals.
+    Trained on are the rows of X that `rows` names, all where that is None; `order` has their
+    number. Changes params, slots, work, order, row_losses and row_sums; fills losses and totals.
     Fewer steps are made when `seconds` have passed or when a loss is not finite (then the last
     loss written is that one). With `updates` false, gradients are left in `work` and no
     parameter changes.
@@ -275,7 +278,10 @@ def train(
     data.sample_weight = NULL
     if sample_weight is not None:
         data.sample_weight = &sample_weight[0]
-    data.n = X.shape[0]
+    data.rows = NULL
+    if rows is not None:
+        data.rows = &rows[0]
+    data.n = order.shape[0]
     data.batch_size = batch_size
     data.shuffles = shuffle
     run.order = &order[0]
@@ -450,10 +456,16 @@ cdef inline void predict_request(
             start_prediction(plan, params, memory, size, request, team)
 
 
-def shuffled(Py_ssize_t[::1] order, Py_ssize_t seed, Py_ssize_t epoch):
-    """Fill `order` with the order that the rows have in this epoch of a network's life."""
+def shuffled(
+    Py_ssize_t[::1] order, const Py_ssize_t[::1] rows, Py_ssize_t seed, Py_ssize_t epoch
+):
+    """Fill `order` with the order that the rows, or 0..n-1, have in this epoch of a network's
+    life."""
+    cdef const Py_ssize_t* first = NULL
+    if rows is not None:
+        first = &rows[0]
     with nogil:
-        shuffle_rows(&order[0], order.shape[0], stream(seed, Purpose.SHUFFLE, epoch))
+        shuffle_rows(&order[0], first, order.shape[0], stream(seed, Purpose.SHUFFLE, epoch))
 
 
 def activation(Py_ssize_t code, double parameter, real[::1] z):

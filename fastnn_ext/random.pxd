@@ -35,11 +35,13 @@ cdef inline uint64_t draw(uint64_t key, uint64_t i) noexcept nogil:
     return fn_mix(key + (i + 1) * FN_GOLDEN)
 
 
-cdef inline void shuffle(Py_ssize_t* order, Py_ssize_t n, uint64_t key) noexcept nogil:
-    """A random order of 0..n-1: Fisher and Yates."""
+cdef inline void shuffle(
+    Py_ssize_t* order, const Py_ssize_t* rows, Py_ssize_t n, uint64_t key
+) noexcept nogil:
+    """A random order of the n rows, of 0..n-1 where that is NULL: Fisher and Yates."""
     cdef Py_ssize_t i, j, k
     for i in range(n):
-        order[i] = i
+        order[i] = i if rows == NULL else rows[i]
     for k in range(n - 1):
         i = n - 1 - k
         j = <Py_ssize_t> fn_below(<uint64_t> (i + 1), draw(key, k))

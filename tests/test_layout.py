@@ -36,8 +36,12 @@ LAYERS = [
     {"layers", "metrics", "data"},
     {"plan", "description", "job", "threads", "scoring"},
     {"reference", "native", "files", "callbacks"},
-    {"training", "config"},
+    {"training", "config", "workers"},
+    {"fit"},
     {"model"},
+    {"ensemble", "statistics"},
+    {"runs"},
+    {"many", "rangetest"},
     {"cli", "estimators"},
 ]
 

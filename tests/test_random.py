@@ -13,7 +13,7 @@ from fastnn_ext import engine
 def test_engine_shuffles_as_numpy_twin(n, seed):
     order = np.empty(n, np.intp)
     for epoch in (0, 1, 5):
-        engine.shuffled(order, seed, epoch)
+        engine.shuffled(order, None, seed, epoch)
         key = random.key(seed, random.Purpose.SHUFFLE, epoch)
         assert (order == random.permutation(key, n)).all()
 

@@ -154,11 +154,6 @@ class Session:
         except KeyboardInterrupt:
             interrupted, reason = True, "interrupted by the user"
             warnings.warn("Training interrupted by user.", stacklevel=7)
-        except DivergenceWarning as diverged:
-            if progress.best is None:
-                raise _not_finite(str(diverged)) from None
-            reason = str(diverged)
-            warnings.warn(reason, DivergenceWarning, stacklevel=7)
         trained.settle(progress.best)
         return Outcome(trained, progress, watch.n_iter, reason, interrupted)
 
@@ -175,7 +170,12 @@ class Session:
             watch.rate_scale, self.batch_size, estimator.shuffle, epochs,
             None if self.incremental else epochs * steps_per_epoch,
         )  # fmt: skip
-        return solvers.train(trained, run, self.rows, self._validation(trained), watch)
+        history = solvers.train(trained, run, self.rows, self._validation(trained), watch)
+        if history.diverged:
+            if watch.progress.best is None:
+                raise _not_finite(str(history.stop_reason))
+            warnings.warn(str(history.stop_reason), DivergenceWarning, stacklevel=8)
+        return history.stop_reason
 
     def _minimize(self, trained: Trained, watch: Watch) -> str | None:
         """By L-BFGS, whose own rules say when it is done; the watch keeps records and time."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,10 +13,12 @@ from fastnn import native, optimizers
 from fastnn.estimators.objective import Objective
 from fastnn.estimators.progress import Watch
 from fastnn.estimators.samples import Rows
-from fastnn.model import Sequential, job_of
+from fastnn.fit import Arrays, job_of
+from fastnn.history import History
+from fastnn.model import Sequential
 from fastnn.optimizers import SGD, Adam, AdamW, Optimizer
 from fastnn.schedules import InverseTimeDecay, Schedule
-from fastnn.training import DivergenceWarning, OptimizerState, run_epochs
+from fastnn.training import OptimizerState, run_epochs
 
 Array = NDArray[Any]
 
@@ -112,30 +113,21 @@ def _continued(state: OptimizerState | None, run: Run, network: Sequential) -> O
 def train(
     trained: Trained, run: Run, rows: Rows, validate: Callable[[], dict[str, float]] | None,
     watch: Watch,
-) -> str | None:  # fmt: skip
-    """Train by minibatches; returns why training ended before the last epoch.
-
-    Raises
-    ------
-    DivergenceWarning
-        If the loss became infinite or NaN; the weights are the last finite ones.
-    """
+) -> History:  # fmt: skip
+    """Train by minibatches; returns what was recorded."""
     network = trained.network
     state = _continued(trained.state, run, network)
     job = job_of(
-        network, run.objective.loss, run.optimizer, (rows.X, rows.y, rows.weights),
+        network, run.objective.loss, run.optimizer, Arrays(rows.X, rows.y, rows.weights),
         run.batch_size, "epoch" if run.shuffle else "never",
     )  # fmt: skip
     trainer = native.Trainer(job, network.parameters, state.slots.reshape(-1), None)
     trained.resume()
     trained.state = state
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", DivergenceWarning)
-        history = run_epochs(
-            network, job, trainer, state, run.epochs, validate, [watch], int(watch.verbose),
-            watch.deadline,
-        )  # fmt: skip
-    return history.stop_reason
+    return run_epochs(
+        network, job, trainer, state, run.epochs, validate, [watch], int(watch.verbose),
+        watch.deadline,
+    )  # fmt: skip
 
 
 def minimize(
@@ -148,7 +140,7 @@ def minimize(
 
     network = trained.network
     trained.resume()
-    arrays = rows.X, rows.y, rows.weights
+    arrays = Arrays(rows.X, rows.y, rows.weights)
     job = job_of(network, objective.loss, SGD(), arrays, len(rows), "never")
     scale = objective.gradient_scale
     evaluate = native.objective(job, network.parameters, False, None)

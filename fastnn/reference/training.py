@@ -104,11 +104,13 @@ def loss_and_gradients(
 
 def epoch_order(job: Job, epoch: int) -> NDArray[np.int64]:
     """The order of the rows in one epoch of the network's life."""
-    n = len(job.X)
+    rows = np.arange(len(job.X)) if job.rows is None else job.rows
     if job.shuffle == "never":
-        return np.arange(n)
+        return rows
     counted = job.first_epoch if job.shuffle == "once" else epoch
-    return random.permutation(random.key(job.seed, random.Purpose.SHUFFLE, counted), n)
+    return rows[
+        random.permutation(random.key(job.seed, random.Purpose.SHUFFLE, counted), len(rows))
+    ]
 
 
 def step_of_optimizer(

@@ -1,0 +1,255 @@
+"""A fit of one network from the user's arguments: all of them checked, nothing begun."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn import callbacks as callbacks_module
+from fastnn import checks, data, native, optimizers, scoring
+from fastnn.callbacks import Callback, Running
+from fastnn.history import History
+from fastnn.job import Job, Trainer
+from fastnn.losses import Loss
+from fastnn.optimizers import Optimizer
+from fastnn.plan import Plan, compile_plan
+from fastnn.training import OptimizerState, run_epochs
+
+if TYPE_CHECKING:
+    from fastnn.model import Sequential
+
+Array = NDArray[Any]
+Rows = NDArray[np.intp]
+
+ENGINES = ("native", "reference")
+SHUFFLES = {True: "epoch", False: "never", "epoch": "epoch", "once": "once", "never": "never"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """The user's arrays; each is checked and converted once for every dtype, width and loss that
+    asks for it."""
+
+    names: tuple[str, ...] | None  # of X's columns
+    features: Callable[..., Array]  # (dtype, n_features, names)
+    targets: Callable[..., Array]  # (loss, n_rows, n_outputs, dtype)
+    weights: Callable[..., Array | None]  # (n_rows, dtype)
+
+
+def source(X: Any, y: Any, sample_weight: Any, check_finite: bool, of: str = "") -> Source:
+    """`of` names the argument that holds these arrays in errors."""
+    checks.flag("check_finite", check_finite)
+    return Source(
+        data.feature_names(X),
+        cache(partial(data.features, X, finite=check_finite, name=f"X{of}")),
+        targets_of(y, check_finite, of),
+        weights_of(sample_weight, of),
+    )
+
+
+def targets_of(y: Any, check_finite: bool, of: str = "") -> Callable[..., Array]:
+    """`Source.targets`."""
+    return cache(partial(data.targets, y, finite=check_finite, name=f"y{of}"))
+
+
+def weights_of(sample_weight: Any, of: str = "") -> Callable[..., Array | None]:
+    """`Source.weights`."""
+    return cache(partial(data.weights, sample_weight, name=f"sample_weight{of}"))
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """Rows as an engine reads them, those that `rows` names where it is not None."""
+
+    X: Array
+    y: Array
+    weights: Array | None
+    rows: Rows | None = None
+
+    def __len__(self) -> int:
+        return len(self.X if self.rows is None else self.rows)
+
+    def only(self, rows: Rows) -> Arrays:
+        """Some of the rows."""
+        return Arrays(self.X, self.y, self.weights, rows)
+
+
+def prepare(network: Sequential, given: Source, loss: Loss) -> tuple[Plan, Arrays]:
+    """The arrays for a network; the plan is that of a network built for them."""
+    features = given.features(
+        network.dtype, n_features=network.n_features_in, names=network.feature_names_in
+    )
+    plan = network._plans.get(None)
+    if plan is None:
+        plan = compile_plan(network.layers, features.shape[1], network.dtype)
+    n = len(features)
+    targets = given.targets(loss, n, plan.n_outputs, network.dtype)
+    return plan, Arrays(features, targets, given.weights(n, network.dtype))
+
+
+def prepare_validation(
+    network: Sequential, given: Source, names: tuple[str, ...] | None, loss: Loss, plan: Plan
+) -> Arrays:
+    """The arrays of validation data, for a network that will be built for others."""
+    features = given.features(network.dtype, names=network.feature_names_in or names)
+    rows, width = features.shape
+    n_features = int(plan.settings["n_features"][0])
+    if width != n_features:
+        raise ValueError(f"X of validation_data: expected {n_features} features, as X; got {width}")
+    targets = given.targets(loss, rows, plan.n_outputs, network.dtype)
+    return Arrays(features, targets, given.weights(rows, network.dtype))
+
+
+def validation_source(validation_data: Any, check_finite: bool) -> Source:
+    """The source that (X, y) or (X, y, sample_weight) is."""
+    expected = "(X, y) or (X, y, sample_weight)"
+    checks.instance("validation_data", validation_data, (tuple, list), expected)
+    if len(validation_data) not in (2, 3):
+        raise ValueError(f"validation_data: expected {expected}; got {len(validation_data)} items")
+    X, y, *weight = validation_data
+    return source(X, y, weight[0] if weight else None, check_finite, " of validation_data")
+
+
+@dataclass(frozen=True)
+class Options:
+    """The parameters of `Sequential.fit`, checked, but for what depends on arrays."""
+
+    loss: Loss
+    optimizer: Optimizer
+    epochs: int
+    batch_size: int | str
+    shuffle: str
+    callbacks: Iterable[Callback]
+    verbose: int
+    engine: str
+    n_threads: int | None
+
+
+def options(
+    network: Sequential, loss: Any, optimizer: Any, epochs: Any, batch_size: Any, shuffle: Any,
+    callbacks: Any, verbose: Any, engine: Any, n_threads: Any,
+) -> Options:  # fmt: skip
+    """Check them."""
+    epochs = checks.whole("epochs", epochs)
+    checks.whole("verbose", verbose)
+    resolved = optimizers.resolve(optimizer)
+    loss = network._loss(loss)
+    check_batch_size(batch_size)
+    order = check_shuffle(shuffle)
+    check_engine(engine, n_threads)
+    return Options(loss, resolved, epochs, batch_size, order, callbacks, verbose, engine, n_threads)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fit that has not begun; its callbacks serve for one."""
+
+    network: Sequential
+    plan: Plan
+    names: tuple[str, ...] | None
+    arrays: Arrays
+    validation: Arrays | None
+    options: Options
+    callbacks: list[Running]
+
+    def run(self) -> History:
+        """Build the network where that is still to be done, and train it."""
+        network, given, arrays = self.network, self.options, self.arrays
+        adopt(network, self.plan, self.names)
+        size = batch_size_of(given.batch_size, len(arrays))
+        steps = given.epochs * -(-len(arrays) // size)
+        state = OptimizerState.fresh(
+            given.loss, given.optimizer, network.n_parameters, network.dtype, max(1, steps)
+        )
+        job = job_of(network, state.loss, state.optimizer, arrays, size, given.shuffle)
+        trainer = trainer_of(network, job, state, given.engine, given.n_threads)
+        network._state = state
+        validate = None if self.validation is None else self._validate
+        return run_epochs(
+            network, job, trainer, state, given.epochs, validate, self.callbacks, given.verbose
+        )
+
+    def _validate(self) -> dict[str, float]:
+        assert self.validation is not None
+        scores = self.network._scores(self.options.loss, self.validation, self.options.n_threads)
+        return {f"val_{name}": value for name, value in scores.items()}
+
+    @property
+    def flops(self) -> float:
+        """The arithmetic of it."""
+        return 3 * self.plan.prediction_flops_per_row * len(self.arrays) * self.options.epochs
+
+
+def fit_of(
+    network: Sequential, given: Options, plan: Plan, names: tuple[str, ...] | None,
+    arrays: Arrays, validation: Arrays | None,
+) -> Fit:  # fmt: skip
+    """A fit of checked parts; what callbacks monitor is checked here."""
+    recorded = ["loss", "learning_rate", "seconds"]
+    if validation is not None:
+        metric = scoring.metric_name(given.loss)
+        recorded += ["val_loss", *([f"val_{metric}"] if metric else [])]
+    running = callbacks_module.start(given.callbacks, recorded)
+    return Fit(network, plan, names, arrays, validation, given, running)
+
+
+def adopt(network: Sequential, plan: Plan, names: tuple[str, ...] | None) -> None:
+    """Build for the width of a plan if that has not been done; keep the columns' names."""
+    if network._parameters is None:
+        network.build(int(plan.settings["n_features"][0]))
+    if network.feature_names_in is None:
+        network.feature_names_in = names
+
+
+def job_of(
+    network: Sequential, loss: Loss, optimizer: Optimizer, arrays: Arrays, batch_size: int,
+    shuffle: str,
+) -> Job:  # fmt: skip
+    """The training run of a network on checked arrays."""
+    return Job(
+        network.layers, loss, optimizer, arrays.X, arrays.y, arrays.weights, batch_size, shuffle,
+        network.seed, network.n_epochs, network.n_steps, arrays.rows,
+    )  # fmt: skip
+
+
+def trainer_of(
+    network: Sequential, job: Job, state: OptimizerState, engine: str, n_threads: int | None
+) -> Trainer:
+    """The engine of that name."""
+    if engine == "reference":
+        from fastnn import reference
+
+        return reference.Trainer(job, network.parameters, state.slots)
+    return native.Trainer(job, network.parameters, state.slots.reshape(-1), n_threads)
+
+
+def check_engine(engine: str, n_threads: int | None) -> None:
+    """Both parameters."""
+    checks.choice("engine", engine, ENGINES)
+    if n_threads is not None:
+        checks.whole("n_threads", n_threads, at_least=1)
+
+
+def check_batch_size(value: int | str) -> None:
+    """A number, or "full"."""
+    if isinstance(value, str):
+        checks.choice("batch_size", value, ("full",))
+    else:
+        checks.whole("batch_size", value, at_least=1)
+
+
+def batch_size_of(value: int | str, rows: int) -> int:
+    """Rows per step."""
+    return rows if isinstance(value, str) else min(int(value), rows)
+
+
+def check_shuffle(value: bool | str) -> str:
+    """The name of the way."""
+    if not isinstance(value, bool):
+        checks.choice("shuffle", value, ("epoch", "once", "never"))
+    return SHUFFLES[value]

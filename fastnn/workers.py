@@ -1,0 +1,114 @@
+"""Many independent pieces of work side by side, one to a thread.
+
+The kernels release the GIL, so threads are enough: the work shares its arrays, and nothing is
+pickled. The thread that calls only waits, and so can handle a signal at any time.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastnn import threads
+from fastnn.progress import Progress
+from fastnn.threads import Crew
+
+
+@dataclass(frozen=True)
+class Task:
+    """A piece of work."""
+
+    work: Callable[[], Any]
+    flops: float = 0.0
+    """How much arithmetic it is, roughly: the longest begin first, so that all end together."""
+    wide: bool = False
+    """Whether it is faster on all threads, alone, than beside others; such tasks come first."""
+
+
+@dataclass
+class Done:
+    """What came of a task."""
+
+    value: Any = None
+    error: Exception | None = None
+    seconds: float = 0.0
+    interrupted: bool = True
+    """By Ctrl-C; or the time was up before it began."""
+
+
+def run(
+    tasks: Sequence[Task],
+    n_threads: int | None = None,
+    max_time: float | None = None,
+    verbose: int = 0,
+) -> list[Done]:
+    """Do all tasks on so many threads, by default as many as the process may use; returns what
+    came of each, in their order.
+
+    An exception of a task is its own matter and is returned. On Ctrl-C, or when `max_time` seconds
+    have passed, no other task begins, and fits in progress stop, each with a usable network.
+    """
+    most = threads.share(threads.limit()) if n_threads is None else n_threads
+    deadline = math.inf if max_time is None else time.monotonic() + max_time
+    crew = Crew(most, min(deadline, threads.deadline()), threads.crew())
+    done = [Done() for _ in tasks]
+    order = sorted(range(len(tasks)), key=lambda i: -tasks[i].flops)
+    with Progress(len(tasks), verbose, "network") as progress:
+        for wide in (True, False):
+            waiting = deque(i for i in order if tasks[i].wide is wide)
+            crew.working = min(1 if wide else most, len(waiting))
+            _work_off(crew, waiting, tasks, done, progress)
+    return done
+
+
+def _work_off(
+    crew: Crew, waiting: deque[int], tasks: Sequence[Task], done: list[Done], progress: Progress
+) -> None:
+    """Do the waiting tasks on `crew.working` threads."""
+    lock = threading.Lock()
+
+    def work() -> None:
+        threads.join(crew)
+        try:
+            while not crew.cancelled and time.monotonic() < crew.deadline:
+                with lock:
+                    i = waiting.popleft() if waiting else None
+                if i is None:
+                    break
+                _do(tasks[i], done[i])
+                with lock:
+                    progress.update({})
+        finally:
+            with lock:
+                crew.working -= 1
+
+    members = [
+        threading.Thread(target=contextvars.copy_context().run, args=(work,), daemon=True)
+        for _ in range(crew.working)
+    ]
+    for member in members:
+        member.start()
+    while any(member.is_alive() for member in members):
+        try:
+            for member in members:
+                member.join()
+        except KeyboardInterrupt:
+            crew.cancelled = True
+
+
+def _do(task: Task, done: Done) -> None:
+    began = time.perf_counter()
+    try:
+        done.value = task.work()
+        done.interrupted = False
+    except KeyboardInterrupt:  # see threads.check_cancelled
+        pass
+    except Exception as error:
+        done.error, done.interrupted = error, False
+    done.seconds = time.perf_counter() - began
