@@ -9,8 +9,9 @@ gap or overlap.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,13 @@ class Plan:
         dense = self.layers[self._is_dense]
         curved = ~np.isin(dense["activation"], PIECEWISE_LINEAR)
         return float(np.sum(dense["n_out"] * (2 * dense["n_in"] + ACTIVATION_FLOPS * curved)))
+
+    @cached_property
+    def places(self) -> tuple[tuple[int, int, int, int], ...]:
+        """For each dense layer its inputs, its outputs, and where weights and bias begin."""
+        dense = self.layers[self._is_dense]
+        columns = (dense[name].tolist() for name in ("n_in", "n_out", "weights", "bias"))
+        return tuple(zip(*columns, strict=True))
 
     @property
     def _is_dense(self) -> NDArray[np.bool_]:
@@ -213,6 +221,7 @@ def _mark_sums(fold: _Fold) -> None:
         begun.add(row["skip"])
 
 
+@lru_cache(maxsize=256)
 def compile_plan(
     layers: tuple[Layer, ...],
     n_features: int,
@@ -224,7 +233,9 @@ def compile_plan(
     n_targets: int = 1,
     batch_size: int = PREDICTION_ROWS,
 ) -> Plan:
-    """The plan of a network; without a loss, one that can only predict.
+    """The plan of a network; without a loss, one that can only predict. Whoever asks again gets
+    the same plan: the folds of a search, and an estimator from its initial weights to its scores,
+    have equal layers.
 
     Raises
     ------
@@ -260,11 +271,9 @@ def compile_plan(
     chunks, chunk_stride = position, -(-fold.n_params // line) * line
     position += -(-batch_size // chunk) * chunk_stride if chunk else 0
 
-    rows = np.zeros(len(fold.rows), LAYER)
-    for index, row in enumerate(fold.rows):
-        for name, value in row.items():
-            rows[name][index] = value
-    check_tiling(rows, fold.n_params)
+    names = LAYER.names or ()
+    rows = np.array([tuple(row.get(name, 0) for name in names) for row in fold.rows], LAYER)
+    check_tiling(fold.rows, fold.n_params)
     settings = _settings(loss, optimizer)
     for name, value in {
         "n_features": n_features, "n_outputs": fold.widths[outputs], "n_targets": n_targets,
@@ -347,17 +356,16 @@ def views(plan: Plan, flat: NDArray[Any]) -> tuple[list[NDArray[Any]], list[NDAr
     """Weights (n_in, n_out) and biases (n_out,), None where a layer has none: parts of `flat`."""
     weights: list[NDArray[Any]] = []
     biases: list[NDArray[Any] | None] = []
-    for row in plan.layers[plan.layers["kind"] == Kind.DENSE]:
-        n_in, n_out, start, bias = (int(row[x]) for x in ("n_in", "n_out", "weights", "bias"))
+    for n_in, n_out, start, bias in plan.places:
         weights.append(flat[start : start + n_in * n_out].reshape(n_in, n_out))
         biases.append(None if bias == NONE else flat[bias : bias + n_out])
     return weights, biases
 
 
-def check_tiling(rows: NDArray[Any], n_params: int) -> None:
+def check_tiling(rows: Iterable[Any], n_params: int) -> None:
     """Each layer's parameters begin where the last one's end, and all are used."""
     position = 0
-    for index, row in enumerate(rows[rows["kind"] == Kind.DENSE]):
+    for index, row in enumerate(row for row in rows if row["kind"] == Kind.DENSE):
         if row["weights"] != position:
             raise AssertionError(
                 f"Dense layer {index}: weights at {row['weights']}, not {position}"

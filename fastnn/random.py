@@ -21,6 +21,8 @@ from fastnn_ext.codes import Purpose
 __all__ = ["Purpose", "draws", "kept", "key", "new_seed", "normal", "permutation", "uniform"]
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+FACTORS = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
+BITS = 2**64 - 1
 
 # Numbers drawn at a time: the steps on the way to them then stay in the cache, and take no memory
 # to speak of.
@@ -33,17 +35,26 @@ def new_seed() -> int:
 
 
 def _mix(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(FACTORS[0])
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(FACTORS[1])
     return z ^ (z >> np.uint64(31))
+
+
+def _mix_one(z: int) -> int:
+    """The same of one number, in a twentieth of the time that NumPy takes for an array of one."""
+    z &= BITS
+    z = (z ^ z >> 30) * FACTORS[0] & BITS
+    z = (z ^ z >> 27) * FACTORS[1] & BITS
+    return z ^ z >> 31
 
 
 def key(seed: int, purpose: Purpose, *indices: int) -> NDArray[np.uint64]:
     """The key of one stream, as an array of one element."""
-    mixed = _mix(np.array([seed], dtype=np.uint64) + GOLDEN)  # so that seed 1 is not purpose 1
+    golden = int(GOLDEN)
+    mixed = _mix_one(int(np.uint64(seed)) + golden)  # so that seed 1 is not purpose 1
     for part in (int(purpose), *indices):
-        mixed = _mix(mixed + np.uint64(part) + GOLDEN)
-    return mixed
+        mixed = _mix_one(mixed + part + golden)
+    return np.array([mixed], dtype=np.uint64)
 
 
 def draws(key: NDArray[np.uint64], n: int, start: int = 0) -> NDArray[np.uint64]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
+from functools import lru_cache
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -16,9 +19,17 @@ from fastnn.estimators import architecture
 from fastnn.estimators.architecture import Hidden
 from fastnn.estimators.fitted import Fitted
 from fastnn.estimators.objective import Objective
-from fastnn.estimators.samples import Rows, Sample, encoded, split, without_weightless
+from fastnn.estimators.samples import (
+    Rows,
+    Sample,
+    encoded,
+    picked,
+    split,
+    without_weightless,
+)
 from fastnn.estimators.scaling import fit_scaling
 from fastnn.estimators.session import Outcome, Session
+from fastnn.estimators.solvers import Trained
 from fastnn.estimators.tracing import CallbackSupportMixin, Trace, with_callbacks
 from fastnn.estimators.validation import HeldOut
 from fastnn.schedules import Schedule
@@ -27,6 +38,26 @@ Array = NDArray[Any]
 
 # scikit-learn's names for the activations of a last layer.
 _OUT_ACTIVATIONS = {"linear": "identity", "sigmoid": "logistic"}
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a fit was given, checked and encoded."""
+
+    hidden: Hidden
+    sample: Sample
+    targets: Array
+    """The numbers (n, n_targets) that stand for the sample's y."""
+    n_targets: int
+    apart: Sample | None = None
+    """Validation data of the user's."""
+    incremental: bool = False
+
+
+@lru_cache
+def _draws(random_state: Any, n: int) -> list[int]:
+    """Seeds of n trainings; scikit-learn takes a tenth of a millisecond to make a generator."""
+    return check_random_state(random_state).randint(2**31 - 1, size=n).tolist()
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -140,47 +171,81 @@ class MultilayerPerceptron(CallbackSupportMixin, Fitted):  # type: ignore[misc]
     # ---- fitting ----
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, validation: Any, incremental: bool) -> Any:
+        given = self._check(X, y, sample_weight, validation, incremental)
+        trace = Trace(self, self.max_iter * self.n_init, {"X": X, "y": y}, listens=not incremental)
+        session = self._open(given, trace)
+        self._finish(session, session.outcomes(self._trained_before(incremental)))
+        for note in session.notes:
+            warnings.warn(note.text, note.category, stacklevel=5)
+        return self
+
+    def _check(
+        self, X: Any, y: Any, sample_weight: Any, validation: Any, incremental: bool
+    ) -> Given:
+        """All checks, and what they make of the data: enough for fits to any rows of them."""
         hidden = self._check_parameters(incremental)
-        continues = hasattr(self, "_trained") and (incremental or self.warm_start)
-        dtype = self._trained.network.dtype if continues else None
-        sample = self._check_sample(X, y, sample_weight, dtype=dtype, reset=not continues)
+        before = self._trained_before(incremental)
+        sample = self._check_sample(
+            X, y, sample_weight, dtype=before and before.network.dtype, reset=before is None
+        )
         n_targets = self._learn_targets(sample.y, incremental)
-        seeds = self._seeds(continues)
-        apart: Sample | None = None
+        apart = None
         if validation is not None:
             apart = self._check_validation(validation, sample.X.dtype, n_targets)
+        targets = self._encode(sample.y, sample.X.dtype)
+        return Given(hidden, sample, targets, n_targets, apart, incremental)
+
+    def _trained_before(self, incremental: bool) -> Trained | None:
+        """What this fit continues."""
+        continues = incremental or self.warm_start
+        return self._trained if continues and hasattr(self, "_trained") else None
+
+    def _open(self, given: Given, trace: Trace) -> Session:
+        """A fit to checked data, up to its first step. No process-wide state is touched from here
+        on, so that several threads may fit at a time."""
+        before = self._trained_before(given.incremental)
+        seeds = self._seeds(before is not None)
+        sample, apart, apart_targets = given.sample, given.apart, given.targets
+        if apart is not None:
+            apart_targets = self._encode(apart.y, apart.X.dtype)
         elif self.early_stopping and self.solver != "lbfgs":
-            sample, apart = split(
-                sample, self.validation_fraction, seeds[0], self._stratify(sample.y)
-            )
-        rows = without_weightless(self._encoded(sample))
-        objective = self._objective(rows.y, rows.weights)
-        if not continues:
-            self._scaling = fit_scaling(self.scale, rows.X, rows.weights)
-            self._target_scaling = fit_scaling(self._target_scaling_kind(), rows.y, rows.weights)
+            stratify = self._stratify(picked(sample.y, sample.index))
+            sample, apart = split(sample, self.validation_fraction, seeds[0], stratify)
+        rows = without_weightless(self._encoded(sample, given.targets))
+        if self.solver == "lbfgs":  # it reads all rows at every step
+            rows = rows.gathered()
+        objective = self._objective(rows.targets, rows.shares)
+        if before is None:
+            self._fit_scalings(rows)
             self.t_ = 0
         held_out = None
         if apart is not None:
-            held_out = HeldOut(apart, self._scaled(self._encoded(apart)), objective)
+            held_out = HeldOut(apart, self._scaled(self._encoded(apart, apart_targets)), objective)
         session = Session(
-            self, hidden, self._scaled(rows), objective, held_out,
-            Trace(self, self.max_iter * self.n_init, {"X": X, "y": y}, listens=not incremental),
-            incremental,
+            self, given.hidden, self._scaled(rows), objective, held_out, trace, given.incremental,
+            seeds,
         )  # fmt: skip
-        if continues:
-            session.take_up(self._trained.network)
-        self.n_outputs_ = n_targets
-        self.n_layers_ = len(hidden.widths) + 2
+        if before is not None:
+            session.take_up(before.network)
+        self.n_outputs_ = given.n_targets
+        self.n_layers_ = len(given.hidden.widths) + 2
         self.out_activation_ = _OUT_ACTIVATIONS.get(objective.head, objective.head)
-        if continues:
-            outcomes = [session.run(self._trained, self._progress)]
-        else:
-            outcomes = session.restarts(seeds)
+        return session
+
+    def _finish(self, session: Session, outcomes: list[Outcome]) -> None:
+        """Keep the best of what was trained."""
         best = max(outcomes, key=lambda outcome: outcome.merit)
-        self._adopt(best, len(rows))
+        self._adopt(best, len(session.rows))
         self.restarts_ = [outcome.merit for outcome in outcomes]
         session.finish(best)
-        return self
+
+    def _fit_scalings(self, rows: Rows) -> None:
+        self._scaling = self._target_scaling = None
+        if self.scale is not None:
+            self._scaling = fit_scaling(self.scale, picked(rows.X, rows.index), rows.shares)
+        if self._target_scaling_kind() is not None:
+            kind = self._target_scaling_kind()
+            self._target_scaling = fit_scaling(kind, rows.targets, rows.shares)
 
     def _check_parameters(self, incremental: bool) -> Hidden:
         """What the constraints of single parameters do not say."""
@@ -210,8 +275,9 @@ class MultilayerPerceptron(CallbackSupportMixin, Fitted):  # type: ignore[misc]
         rows; a continued fit keeps its own."""
         if continues:
             return [self._trained.network.seed]
-        draws = check_random_state(self.random_state).randint(2**31 - 1, size=self.n_init)
-        return [int(seed) for seed in draws]
+        if isinstance(self.random_state, Integral):
+            return list(_draws(int(self.random_state), self.n_init))
+        return _draws.__wrapped__(self.random_state, self.n_init)
 
     def _check_sample(
         self, X: Any, y: Any, sample_weight: Any, *, dtype: Any, reset: bool
@@ -235,11 +301,16 @@ class MultilayerPerceptron(CallbackSupportMixin, Fitted):  # type: ignore[misc]
             raise kind(f"X_val, y_val, sample_weight_val: {error}") from None
         return sample
 
-    def _encoded(self, sample: Sample) -> Rows:
+    def _encoded(self, sample: Sample, targets: Array) -> Rows:
         """The numbers that stand for a sample, not yet scaled."""
-        return encoded(sample, self._encode(sample.y, sample.X.dtype), self._row_weights(sample))
+        here = Sample(sample.X, *(picked(part, sample.index) for part in (sample.y, sample.weights)))
+        return encoded(sample, targets, self._row_weights(here))
 
     def _scaled(self, rows: Rows) -> Rows:
+        """Scaled rows, which are copies of those that are meant alone."""
+        if self._scaling is None and self._target_scaling is None:
+            return rows
+        rows = rows.gathered()
         X = rows.X if self._scaling is None else self._scaling.apply(rows.X)
         y = rows.y if self._target_scaling is None else self._target_scaling.apply(rows.y)
         return Rows(X, y, rows.weights)

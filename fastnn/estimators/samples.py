@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,28 +11,70 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import validate_data
 
+from fastnn.fit import Arrays
+
 Array = NDArray[Any]
+Index = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Checked data in the user's terms: X (n, n_features), y as given, weights (n,) or None."""
+    """Checked data in the user's terms: X (n, n_features), y as given, weights (n,) or None; and
+    which of these rows are meant, None for all, so that parts of them need no copy."""
 
     X: Any
     y: Array
     weights: Array | None
+    index: Index | None = None
+
+    def __len__(self) -> int:
+        return int(self.X.shape[0]) if self.index is None else len(self.index)
+
+    def part(self, index: Index) -> Sample:
+        """Some of the rows meant, by their positions among them."""
+        return replace(self, index=index if self.index is None else self.index[index])
+
+    def gathered(self) -> Sample:
+        """A copy of the rows meant alone."""
+        return Sample(*(picked(part, self.index) for part in (self.X, self.y, self.weights)))
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Encoded data: C-contiguous, of the network's dtype; y is (n, n_targets)."""
+    """Encoded data: C-contiguous, of the network's dtype; y is (n, n_targets). `index` as in a
+    `Sample`."""
 
     X: Array
     y: Array
     weights: Array | None
+    index: Index | None = None
 
     def __len__(self) -> int:
-        return len(self.X)
+        return len(self.X if self.index is None else self.index)
+
+    @property
+    def arrays(self) -> Arrays:
+        """The same for an engine."""
+        return Arrays(self.X, self.y, self.weights, self.index)
+
+    @property
+    def targets(self) -> Array:
+        """Those of the rows meant."""
+        return np.asarray(picked(self.y, self.index))
+
+    @property
+    def shares(self) -> Array | None:
+        """Weights of the rows meant."""
+        return picked(self.weights, self.index)
+
+    def gathered(self) -> Rows:
+        """A copy of the rows meant alone."""
+        return Rows(np.asarray(picked(self.X, self.index)), self.targets, self.shares)
+
+
+def picked(values: Any, index: Index | None) -> Any:
+    """Some of the values, all where there is no index."""
+    return values if values is None or index is None else values[index]
 
 
 def dense(values: Any) -> Array:
@@ -56,33 +98,36 @@ def split(
     sample: Sample, fraction: float, seed: int, stratify: Array | None
 ) -> tuple[Sample, Sample]:
     """Training rows and validation rows."""
-    arrays = [part for part in (sample.X, sample.y, sample.weights) if part is not None]
-    parts = train_test_split(*arrays, random_state=seed, test_size=fraction, stratify=stratify)
-    training, held_out = (
-        Sample(X, y, weights[0] if weights else None)
-        for X, y, *weights in (parts[::2], parts[1::2])
+    training, held_out = train_test_split(
+        np.arange(len(sample)), random_state=seed, test_size=fraction, stratify=stratify
     )
-    if held_out.X.shape[0] < 2:
+    if len(held_out) < 2:
         raise ValueError(
             "The validation set is too small. Increase 'validation_fraction' or the size of "
             "your dataset."
         )
-    return training, held_out
+    return sample.part(training), sample.part(held_out)
 
 
 def encoded(sample: Sample, y: Array, weights: Array | None) -> Rows:
-    """Rows with these targets and weights."""
+    """Rows with the targets of all, and with weights for those that are meant."""
     if weights is not None and not weights.any():
         raise ValueError(
             "sample_weight: expected weights above 0, times those of class_weight, among the rows "
             "to train on and among those to validate on; got none"
         )
-    return Rows(np.require(dense(sample.X), requirements=("C", "A")), y, weights)
+    if weights is not None and sample.index is not None:
+        spread = np.zeros(len(y), weights.dtype)
+        spread[sample.index] = weights
+        weights = spread
+    X = np.require(dense(sample.X), requirements=("C", "A"))
+    return Rows(X, y, weights, sample.index)
 
 
 def without_weightless(rows: Rows) -> Rows:
     """Without rows of weight 0, which would make batches smaller than they look."""
-    if rows.weights is None or rows.weights.all():
+    shares = rows.shares
+    if shares is None or shares.all():
         return rows
-    kept = rows.weights > 0
-    return Rows(rows.X[kept], rows.y[kept], rows.weights[kept])
+    kept = np.flatnonzero(shares)
+    return replace(rows, index=kept if rows.index is None else rows.index[kept])

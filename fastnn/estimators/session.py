@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.optimize import _check_optimize_result
 
 from fastnn import data
 from fastnn.callbacks import Epoch
@@ -55,12 +53,20 @@ class Outcome:
         return -math.inf if math.isnan(score) else score
 
 
+@dataclass(frozen=True)
+class Note:
+    """A warning that whoever asked for the fit shall show: threads cannot."""
+
+    text: str
+    category: type[Warning] = UserWarning
+
+
 class Session:
     """The fixed part of a fit."""
 
     def __init__(
         self, estimator: Any, hidden: Hidden, rows: Rows, objective: Objective,
-        held_out: HeldOut | None, trace: Trace, incremental: bool,
+        held_out: HeldOut | None, trace: Trace, incremental: bool, seeds: list[int],
     ) -> None:  # fmt: skip
         self.estimator = estimator
         self.rows = rows
@@ -68,9 +74,15 @@ class Session:
         self.held_out = held_out
         self.trace = trace
         self.incremental = incremental
+        self.seeds = seeds
+        self.notes: list[Note] = []
         self.began = time.monotonic()
         self.batch_size = self._batch_size()
         self.layers = self._layers(hidden)
+
+    def note(self, text: str, category: type[Warning] = UserWarning) -> None:
+        """Warn once the fit is over."""
+        self.notes.append(Note(text, category))
 
     def _batch_size(self) -> int:
         n, size = len(self.rows), self.estimator.batch_size
@@ -79,16 +91,16 @@ class Session:
         if size == "auto":
             return min(200, n)
         if size > n:
-            warnings.warn(
-                "Got `batch_size` less than 1 or larger than sample size. It is going to be "
-                "clipped", stacklevel=7,
-            )  # fmt: skip
+            self.note(
+                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped"
+            )
         return min(int(size), n)
 
     def _layers(self, hidden: Hidden) -> tuple[Layer, ...]:
         """Layers whose penalties are `alpha` and `l1` over the weight of a batch or of all rows."""
         estimator, rows = self.estimator, self.rows
-        total = float(len(rows) if rows.weights is None else rows.weights.sum(dtype=np.float64))
+        shares = rows.shares
+        total = float(len(rows) if shares is None else shares.sum(dtype=np.float64))
         if estimator.alpha_scaling == "batch":
             total *= self.batch_size / len(rows)
         share = total * self.objective.gradient_scale
@@ -120,17 +132,17 @@ class Session:
         if network.layers != self.layers:
             replace_layers(network, self.layers)
 
-    def restarts(self, seeds: list[int]) -> list[Outcome]:
-        """A run from the initial weights of each seed; without those that diverged, and fewer
-        where time is up."""
+    def outcomes(self, before: Trained | None) -> list[Outcome]:
+        """What came of training on; or of a run from the initial weights of each seed, without
+        those that diverged, and fewer where time is up."""
+        if before is not None:
+            return [self.run(before, self.watch(self.estimator._progress))]
         outcomes: list[Outcome] = []
-        X = self.rows.X
-        for seed in seeds:
-            network = architecture.draw(self.layers, X.shape[1], seed, X.dtype)
+        for seed in self.seeds:
             try:
-                outcomes.append(self.run(Trained(network), Progress()))
+                outcomes.append(self.run(self.drawn(seed), self.watch(Progress())))
             except NonFiniteError:
-                if seed == seeds[-1] and not outcomes:
+                if seed == self.seeds[-1] and not outcomes:
                     raise
                 continue
             if outcomes[-1].interrupted or self._time_is_up():
@@ -141,25 +153,33 @@ class Session:
         limit = self.estimator.max_time
         return limit is not None and time.monotonic() - self.began >= limit
 
-    def run(self, trained: Trained, progress: Progress) -> Outcome:
-        """Train from where `trained` stands."""
+    def drawn(self, seed: int) -> Trained:
+        """A network with the initial weights of a seed."""
+        X = self.rows.X
+        return Trained(architecture.draw(self.layers, X.shape[1], seed, X.dtype))
+
+    def run(self, trained: Trained, watch: Watch, epochs: int | None = None) -> Outcome:
+        """Train from where `trained` and `watch` stand, for so many of the fit's epochs (None:
+        all)."""
+        progress = watch.progress
         self.estimator._trained, self.estimator._progress = trained, progress
         if self.held_out is None:
             progress.best = None
-        watch = self._watch(progress)
-        solve = self._minimize if self.estimator.solver == "lbfgs" else self._train
         interrupted = False
         try:
-            reason = solve(trained, watch)
+            if self.estimator.solver == "lbfgs":
+                reason = self._minimize(trained, watch)
+            else:
+                reason = self._train(trained, watch, epochs)
         except KeyboardInterrupt:
             interrupted, reason = True, "interrupted by the user"
-            warnings.warn("Training interrupted by user.", stacklevel=7)
+            self.note("Training interrupted by user.")
         trained.settle(progress.best)
         return Outcome(trained, progress, watch.n_iter, reason, interrupted)
 
-    def _train(self, trained: Trained, watch: Watch) -> str | None:
+    def _train(self, trained: Trained, watch: Watch, epochs: int | None) -> str | None:
         estimator, n = self.estimator, len(self.rows)
-        epochs = 1 if self.incremental else estimator.max_iter
+        all_epochs = 1 if self.incremental else estimator.max_iter
         steps_per_epoch = -(-n // self.batch_size)
         if self.incremental:
             rate = solvers.rate_now(estimator, estimator.t_)
@@ -167,14 +187,15 @@ class Session:
             rate = solvers.rates(estimator, n, steps_per_epoch)
         run = Run(
             self.objective, solvers.make_optimizer(estimator, self.objective, rate),
-            watch.rate_scale, self.batch_size, estimator.shuffle, epochs,
-            None if self.incremental else epochs * steps_per_epoch,
+            watch.rate_scale, self.batch_size, estimator.shuffle,
+            all_epochs if epochs is None else epochs,
+            None if self.incremental else all_epochs * steps_per_epoch,
         )  # fmt: skip
         history = solvers.train(trained, run, self.rows, self._validation(trained), watch)
         if history.diverged:
             if watch.progress.best is None:
                 raise _not_finite(str(history.stop_reason))
-            warnings.warn(str(history.stop_reason), DivergenceWarning, stacklevel=8)
+            self.note(str(history.stop_reason), DivergenceWarning)
         return history.stop_reason
 
     def _minimize(self, trained: Trained, watch: Watch) -> str | None:
@@ -197,8 +218,24 @@ class Session:
         if not data.all_finite(trained.network.parameters):
             raise _not_finite("L-BFGS met a loss that is not finite")
         if reason is None:
-            _check_optimize_result("lbfgs", result, estimator.max_iter)
+            self._note_of_lbfgs(result)
         return reason or str(result.message)
+
+    def _note_of_lbfgs(self, result: Any) -> None:
+        """scikit-learn's warning, in its words, which it would give from any thread."""
+        if result.status == 0:
+            return
+        most = self.estimator.max_iter
+        n_iter = min(result.nit, most)
+        more = (
+            f"\nIncrease the number of iterations to improve the convergence (max_iter={most})."
+            if n_iter == most else ""
+        )  # fmt: skip
+        self.note(
+            f"lbfgs failed to converge after {n_iter} iteration(s) (status={result.status}):\n"
+            f"{result.message}\n{more}\nYou might also want to scale the data: scale='standard'",
+            ConvergenceWarning,
+        )
 
     # ---- what happens between epochs ----
 
@@ -206,7 +243,8 @@ class Session:
         held_out = self.held_out
         return None if held_out is None else partial(held_out.evaluate, trained.network)
 
-    def _watch(self, progress: Progress) -> Watch:
+    def watch(self, progress: Progress) -> Watch:
+        """What looks after the epochs of a run."""
         estimator = self.estimator
         lbfgs, sgd = estimator.solver == "lbfgs", estimator.solver == "sgd"
         rule = Rule(
@@ -227,14 +265,14 @@ class Session:
         )  # fmt: skip
 
     def finish(self, outcome: Outcome) -> None:
-        """Tell the callbacks; warn where `max_iter` alone ended the training, unless a schedule of
+        """Tell the callbacks; note where `max_iter` alone ended the training, unless a schedule of
         the learning rate was made for it."""
         self.trace.end()
         planned = self.incremental or isinstance(self.estimator.learning_rate, Schedule)
         if outcome.stop_reason is None and not planned:
-            warnings.warn(
+            self.note(
                 f"Stochastic Optimizer: Maximum iterations ({self.estimator.max_iter}) reached "
-                "and the optimization hasn't converged yet.", ConvergenceWarning, stacklevel=6,
+                "and the optimization hasn't converged yet.", ConvergenceWarning,
             )  # fmt: skip
 
 

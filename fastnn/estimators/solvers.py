@@ -118,7 +118,7 @@ def train(
     network = trained.network
     state = _continued(trained.state, run, network)
     job = job_of(
-        network, run.objective.loss, run.optimizer, Arrays(rows.X, rows.y, rows.weights),
+        network, run.objective.loss, run.optimizer, rows.arrays,
         run.batch_size, "epoch" if run.shuffle else "never",
     )  # fmt: skip
     trainer = native.Trainer(job, network.parameters, state.slots.reshape(-1), None)
@@ -140,7 +140,7 @@ def minimize(
 
     network = trained.network
     trained.resume()
-    arrays = Arrays(rows.X, rows.y, rows.weights)
+    arrays = rows.arrays
     job = job_of(network, objective.loss, SGD(), arrays, len(rows), "never")
     scale = objective.gradient_scale
     evaluate = native.objective(job, network.parameters, False, None)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from sklearn.metrics import check_scoring
 
+from fastnn import scoring
 from fastnn.estimators.objective import Objective
 from fastnn.estimators.samples import Rows, Sample
 from fastnn.model import Sequential
@@ -23,10 +25,7 @@ class HeldOut:
 
     def evaluate(self, network: Sequential) -> dict[str, float]:
         """What an epoch records of these rows."""
-        scores = network.evaluate(
-            self.rows.X, self.rows.y, loss=self.objective.loss, sample_weight=self.rows.weights,
-            check_finite=False,
-        )  # fmt: skip
+        scores = network._scores(self.objective.loss, self.rows.arrays, None)
         return {f"val_{name}": value for name, value in scores.items()}
 
     def score(self, estimator: Any) -> Callable[[dict[str, float]], float]:
@@ -34,15 +33,14 @@ class HeldOut:
         if estimator.scoring == "loss":
             return lambda logs: -self.objective.reported(logs["val_loss"])
         scorer = check_scoring(estimator, estimator.scoring)
-        sample = self.sample
         # The network's own metric counts rows by their classes' weights too, a score does not.
-        usual = estimator.scoring is None and self.rows.weights is sample.weights
+        usual = estimator.scoring is None and getattr(estimator, "class_weight", None) is None
+        if usual and scoring.metric_name(self.objective.loss):
+            return lambda logs: logs.get("val_accuracy", logs.get("val_r2", math.nan))
+        sample = self.sample.gathered()
         weights = {} if sample.weights is None else {"sample_weight": sample.weights}
 
-        def score(logs: dict[str, float]) -> float:
-            metric = logs.get("val_accuracy", logs.get("val_r2"))
-            if usual and metric is not None:
-                return metric
+        def score(_: dict[str, float]) -> float:
             return float(scorer(_nameless(estimator), sample.X, sample.y, **weights))
 
         return score
