@@ -57,7 +57,8 @@ class Given:
 @lru_cache
 def _draws(random_state: Any, n: int) -> list[int]:
     """Seeds of n trainings; scikit-learn takes a tenth of a millisecond to make a generator."""
-    return check_random_state(random_state).randint(2**31 - 1, size=n).tolist()
+    draws = check_random_state(random_state).randint(2**31 - 1, size=n)
+    return [int(seed) for seed in draws]
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -303,7 +304,9 @@ class MultilayerPerceptron(CallbackSupportMixin, Fitted):  # type: ignore[misc]
 
     def _encoded(self, sample: Sample, targets: Array) -> Rows:
         """The numbers that stand for a sample, not yet scaled."""
-        here = Sample(sample.X, *(picked(part, sample.index) for part in (sample.y, sample.weights)))
+        here = Sample(
+            sample.X, *(picked(part, sample.index) for part in (sample.y, sample.weights))
+        )
         return encoded(sample, targets, self._row_weights(here))
 
     def _scaled(self, rows: Rows) -> Rows:

@@ -115,7 +115,10 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
         return 1 if self._labels.kind == "binary" else self._labels.n_classes
 
     def _set_classes(self, classes: Array, y: Array) -> None:
-        check_classification_targets(y)
+        # Whole numbers that come several times each are classes; to have it said takes time.
+        whole = y.ndim == 1 and y.dtype.kind in "biu"
+        if not whole or 2 * len(np.unique(y)) > len(y):
+            check_classification_targets(y)
         # Only of rows of targets is the kind still open; to ask for it again takes time.
         several = y.ndim == 2
         if several and type_of_target(y, input_name="y") != "multilabel-indicator":

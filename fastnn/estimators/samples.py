@@ -65,7 +65,8 @@ class Rows:
     @property
     def shares(self) -> Array | None:
         """Weights of the rows meant."""
-        return picked(self.weights, self.index)
+        weights: Array | None = picked(self.weights, self.index)
+        return weights
 
     def gathered(self) -> Rows:
         """A copy of the rows meant alone."""

@@ -13,7 +13,7 @@ from fastnn import native, optimizers
 from fastnn.estimators.objective import Objective
 from fastnn.estimators.progress import Watch
 from fastnn.estimators.samples import Rows
-from fastnn.fit import Arrays, job_of
+from fastnn.fit import job_of
 from fastnn.history import History
 from fastnn.model import Sequential
 from fastnn.optimizers import SGD, Adam, AdamW, Optimizer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -35,8 +34,9 @@ class HeldOut:
         scorer = check_scoring(estimator, estimator.scoring)
         # The network's own metric counts rows by their classes' weights too, a score does not.
         usual = estimator.scoring is None and getattr(estimator, "class_weight", None) is None
-        if usual and scoring.metric_name(self.objective.loss):
-            return lambda logs: logs.get("val_accuracy", logs.get("val_r2", math.nan))
+        metric = scoring.metric_name(self.objective.loss)
+        if usual and metric:
+            return lambda logs: logs[f"val_{metric}"]
         sample = self.sample.gathered()
         weights = {} if sample.weights is None else {"sample_weight": sample.weights}
 
