@@ -25,8 +25,10 @@ from fastnn.callbacks import Checkpoint, EarlyStopping, ReduceOnPlateau
 from fastnn.config import __version__, show_config
 from fastnn.history import History
 from fastnn.layers import Dense, Dropout, Residual
+from fastnn.many import fit_many
 from fastnn.model import Sequential, load
 from fastnn.preprocessing import Standardizer, one_hot, train_test_split
+from fastnn.runs import Runs
 from fastnn.training import DivergenceWarning
 
 if TYPE_CHECKING:
@@ -44,12 +46,14 @@ __all__ = [
     "History",
     "ReduceOnPlateau",
     "Residual",
+    "Runs",
     "Sequential",
     "Standardizer",
     "__version__",
     "activations",
     "callbacks",
     "datasets",
+    "fit_many",
     "initializers",
     "load",
     "losses",

@@ -234,3 +234,43 @@ def weights(
     if not array.any():
         raise ValueError(f"{name}: expected at least one weight above 0; got none")
     return array
+
+
+def rows(name: str, values: Any, n_rows: int) -> NDArray[np.intp]:
+    """Positions of rows of X, from their numbers or from a mask of all rows."""
+    array = np.asarray(values)
+    expected = f"{name}: expected numbers of rows of X, from 0 to {n_rows - 1}, or a mask"
+    if array.ndim != 1 or array.dtype.kind not in "biu":
+        raise TypeError(f"{expected}; got {checks.describe(values)}")
+    if array.dtype.kind == "b":
+        if len(array) != n_rows:
+            raise ValueError(f"{expected} of {n_rows}; got a mask of {len(array)}")
+        array = np.flatnonzero(array)
+    if not len(array):
+        raise ValueError(f"{expected}; got none")
+    if array.min() < 0 or array.max() >= n_rows:
+        bad = array.min() if array.min() < 0 else array.max()
+        raise ValueError(f"{expected}; got {bad}")
+    return array.astype(np.intp)
+
+
+# Losses that learn to tell classes apart.
+CLASSIFYING = ("binary_cross_entropy", "cross_entropy", "hinge", "perceptron")
+
+
+def check_classes_of(y: Array, rows: NDArray[np.intp] | None, loss: Loss) -> None:
+    """An error if a class that occurs in y is missing in these rows."""
+    if losses.name_of(loss) not in CLASSIFYING:
+        return
+    part = y if rows is None else y[rows]
+    if y.shape[1] == 1:
+        if (y != np.floor(y)).any():  # probabilities
+            return
+        missing = np.setdiff1d(y, part).astype(int).tolist()
+    else:
+        missing = np.flatnonzero(y.any(axis=0) & ~part.any(axis=0)).tolist()
+    if missing:
+        raise ValueError(
+            f"subsets: expected rows of every class in y; got none of class "
+            f"{', '.join(map(str, missing[:5]))}"
+        )

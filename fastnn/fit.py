@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, partial
@@ -28,6 +29,9 @@ Rows = NDArray[np.intp]
 
 ENGINES = ("native", "reference")
 SHUFFLES = {True: "epoch", False: "never", "epoch": "epoch", "once": "once", "never": "never"}
+
+
+WIDE_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True)
@@ -178,6 +182,21 @@ class Fit:
         assert self.validation is not None
         scores = self.network._scores(self.options.loss, self.validation, self.options.n_threads)
         return {f"val_{name}": value for name, value in scores.items()}
+
+    def score(self, history: History) -> float:
+        """How good the trained network is, the higher the better: the metric on its validation
+        data, or minus the loss there, or on none minus the last training loss."""
+        if self.validation is None:
+            return -float(history["loss"][-1]) if len(history) else math.nan
+        scores = self.network._scores(self.options.loss, self.validation, self.options.n_threads)
+        metric = scoring.metric_name(self.options.loss)
+        return scores[metric] if metric else -scores["loss"]
+
+    @property
+    def wide(self) -> bool:
+        """Whether it is faster on all threads than beside another such: see `WIDE_BYTES`."""
+        state = 2 + self.options.optimizer.n_slots  # parameters, gradients, slots
+        return state * self.plan.n_params * self.network.dtype.itemsize > WIDE_BYTES
 
     @property
     def flops(self) -> float:

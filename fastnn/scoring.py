@@ -84,6 +84,17 @@ def _r2(predictions: Array, y: Array, weights: Array | None) -> float:
     return metrics.r2(y, predictions, weights)
 
 
+@np.errstate(over="ignore", invalid="ignore")
+def metric_of(
+    loss: Loss, activation: Activation, predictions: Array, y: Array, weights: Array | None
+) -> float | None:
+    """The metric of a loss, None where it has none."""
+    metric = metric_name(loss)
+    if metric == "accuracy":
+        return _accuracy(predictions, y, loss, activation, weights)
+    return _r2(predictions, y, weights) if metric == "r2" else None
+
+
 # Weights that are about to diverge may overflow here: infinity is the answer then, not an error.
 @np.errstate(over="ignore", invalid="ignore")
 def scores(
@@ -97,9 +108,7 @@ def scores(
 ) -> dict[str, float]:
     """{"loss": objective, and the loss's metric if it has one}."""
     result = {"loss": float(np.average(row_losses, weights=weights)) + penalty}
-    metric = metric_name(loss)
-    if metric == "accuracy":
-        result[metric] = _accuracy(predictions, y, loss, activation, weights)
-    elif metric == "r2":
-        result[metric] = _r2(predictions, y, weights)
+    value = metric_of(loss, activation, predictions, y, weights)
+    if value is not None:
+        result[str(metric_name(loss))] = value
     return result

@@ -19,6 +19,9 @@ from fastnn import threads
 from fastnn.progress import Progress
 from fastnn.threads import Crew
 
+INTERRUPTED = "interrupted by the user"
+TIME_IS_UP = "the time was up before it began"
+
 
 @dataclass(frozen=True)
 class Task:
@@ -38,8 +41,13 @@ class Done:
     value: Any = None
     error: Exception | None = None
     seconds: float = 0.0
-    interrupted: bool = True
-    """By Ctrl-C; or the time was up before it began."""
+    stop_reason: str | None = None
+    """Why it was not done to its end."""
+
+    @property
+    def interrupted(self) -> bool:
+        """By Ctrl-C; or the time was up before it began."""
+        return self.stop_reason is not None
 
 
 def run(
@@ -57,13 +65,15 @@ def run(
     most = threads.share(threads.limit()) if n_threads is None else n_threads
     deadline = math.inf if max_time is None else time.monotonic() + max_time
     crew = Crew(most, min(deadline, threads.deadline()), threads.crew())
-    done = [Done() for _ in tasks]
+    done = [Done(stop_reason=TIME_IS_UP) for _ in tasks]
     order = sorted(range(len(tasks)), key=lambda i: -tasks[i].flops)
     with Progress(len(tasks), verbose, "network") as progress:
         for wide in (True, False):
             waiting = deque(i for i in order if tasks[i].wide is wide)
             crew.working = min(1 if wide else most, len(waiting))
             _work_off(crew, waiting, tasks, done, progress)
+            for i in waiting if crew.cancelled else ():
+                done[i].stop_reason = INTERRUPTED
     return done
 
 
@@ -105,10 +115,9 @@ def _work_off(
 def _do(task: Task, done: Done) -> None:
     began = time.perf_counter()
     try:
-        done.value = task.work()
-        done.interrupted = False
+        done.value, done.stop_reason = task.work(), None
     except KeyboardInterrupt:  # see threads.check_cancelled
-        pass
+        done.stop_reason = INTERRUPTED
     except Exception as error:
-        done.error, done.interrupted = error, False
+        done.error, done.stop_reason = error, None
     done.seconds = time.perf_counter() - began

@@ -31,7 +31,7 @@ PAGES = [f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))]
 # Lower lines may import upper ones. What stands on one line is independent of its neighbours.
 LAYERS = [
     {"checks", "random"},
-    {"activations", "schedules", "datasets", "history", "progress"},
+    {"activations", "schedules", "datasets", "history", "progress", "statistics", "table"},
     {"initializers", "optimizers", "losses", "preprocessing"},
     {"layers", "metrics", "data"},
     {"plan", "description", "job", "threads", "scoring"},
@@ -39,7 +39,7 @@ LAYERS = [
     {"training", "config", "workers"},
     {"fit"},
     {"model"},
-    {"ensemble", "statistics"},
+    {"ensemble"},
     {"runs"},
     {"many", "rangetest"},
     {"cli", "estimators"},
