@@ -28,6 +28,7 @@ from fastnn.layers import Dense, Dropout, Residual
 from fastnn.many import fit_many
 from fastnn.model import Sequential, load
 from fastnn.preprocessing import Standardizer, one_hot, train_test_split
+from fastnn.rangetest import RangeTest, lr_range_test
 from fastnn.runs import Runs
 from fastnn.training import DivergenceWarning
 
@@ -44,6 +45,7 @@ __all__ = [
     "Dropout",
     "EarlyStopping",
     "History",
+    "RangeTest",
     "ReduceOnPlateau",
     "Residual",
     "Runs",
@@ -57,6 +59,7 @@ __all__ = [
     "initializers",
     "load",
     "losses",
+    "lr_range_test",
     "metrics",
     "one_hot",
     "optimizers",
