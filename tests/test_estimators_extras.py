@@ -15,6 +15,7 @@ from sklearn.metrics import get_scorer, log_loss
 import fastnn as fn
 from fastnn import MLPClassifier, MLPRegressor
 from fastnn.estimators import architecture
+from fastnn.estimators.session import Session
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -426,6 +427,58 @@ def test_restarts_keep_the_best(kind, rng):
     scored = clone(model).fit(X, y, X_val=X, y_val=y)
     assert scored.best_validation_score_ == max(scored.restarts_)
     assert scored.score(X, y) == pytest.approx(scored.best_validation_score_)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"early_stopping": True},
+        {"solver": "lbfgs"},
+        {"early_stopping": True, "scoring": "balanced_accuracy"},
+    ],
+    ids=str,
+)
+def test_restarts_side_by_side_are_those_in_turn(options, rng):
+    X, y = data(rng, 80)
+    model = MLPClassifier((8,), n_init=4, max_iter=10, random_state=0, **options)
+    beside = clone(model).fit(X, y)
+    in_turn = clone(model).set_params(verbose=True).fit(X, y)
+    assert beside.restarts_ == in_turn.restarts_
+    assert beside.loss_curve_ == in_turn.loss_curve_
+    assert beside.validation_scores_ == in_turn.validation_scores_
+    assert all(map(np.array_equal, beside.coefs_, in_turn.coefs_))
+    assert beside._trained.network.seed == in_turn._trained.network.seed
+
+
+def test_restarts_after_ctrl_c_keep_what_there_is(rng, monkeypatch):
+    X, y = data(rng, 80)
+    run, begun = Session._train, []
+
+    def interrupted(session, *args):
+        begun.append(session)
+        if len(begun) == 3:
+            raise KeyboardInterrupt
+        return run(session, *args)
+
+    monkeypatch.setattr(Session, "_train", interrupted)
+    model = MLPClassifier((8,), n_init=5, max_iter=10, random_state=0)
+    with pytest.warns(UserWarning, match="interrupted by user"):
+        model.fit(X, y)
+    assert model.restarts_[-1] == -np.inf
+    assert model.loss_curve_
+    assert np.isfinite(model.predict_proba(X)).all()
+
+
+def test_an_error_in_a_restart_arrives(rng):
+    X, y = data(rng, 80)
+
+    def scorer(estimator, X, y):
+        raise RuntimeError("no score today")
+
+    model = MLPClassifier((8,), n_init=3, early_stopping=True, scoring=scorer)
+    with pytest.raises(RuntimeError, match="no score today"):
+        model.fit(X, y)
 
 
 def test_reasons_to_stop(rng):

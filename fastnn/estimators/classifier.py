@@ -65,7 +65,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
         Seconds after which training ends, within an epoch too; at least one step is made.
     n_init : int, default 1
         Trainings from other initial weights, of which the best is kept: by validation score, or
-        by training loss.
+        by training loss. They run side by side, unless `verbose` or callbacks tell of each.
     class_weight : dict, "balanced" or None (default)
         Factors of the sample weights; "balanced" gives all classes the same total.
     label_smoothing : float, default 0.0

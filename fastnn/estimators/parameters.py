@@ -134,3 +134,11 @@ def _constraints(kind: Any) -> dict[str, list[Any]]:
         for name, constraints in kind._parameter_constraints.items()
         if constraints != "no_validation"
     }
+
+
+def twin(estimator: Any, **changes: Any) -> Any:
+    """Another estimator with the same parameters and attributes but for these changes; what they
+    refer to is shared. scikit-learn's `clone` would take a tenth of the time of a small fit."""
+    other = object.__new__(type(estimator))
+    other.__dict__.update(vars(estimator), **changes)
+    return other

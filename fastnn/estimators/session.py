@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable
@@ -11,22 +12,27 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn import config_context, get_config
 from sklearn.exceptions import ConvergenceWarning
 
-from fastnn import data
+from fastnn import data, workers
 from fastnn.callbacks import Epoch
 from fastnn.estimators import architecture, solvers
 from fastnn.estimators.architecture import Hidden
 from fastnn.estimators.objective import Objective
+from fastnn.estimators.parameters import twin
 from fastnn.estimators.progress import Progress, Rule, Watch
 from fastnn.estimators.samples import Rows
 from fastnn.estimators.solvers import Run, Trained
 from fastnn.estimators.tracing import Trace
 from fastnn.estimators.validation import HeldOut
+from fastnn.fit import WIDE_BYTES
 from fastnn.layers import Layer, dense_layers
 from fastnn.model import Sequential, replace_layers
+from fastnn.plan import compile_plan
 from fastnn.schedules import Schedule
 from fastnn.training import DivergenceWarning
+from fastnn.workers import Task
 
 Array = NDArray[Any]
 
@@ -134,9 +140,14 @@ class Session:
 
     def outcomes(self, before: Trained | None) -> list[Outcome]:
         """What came of training on; or of a run from the initial weights of each seed, without
-        those that diverged, and fewer where time is up."""
+        those that diverged, and fewer where time is up; those that Ctrl-C ended come last."""
         if before is not None:
             return [self.run(before, self.watch(self.estimator._progress))]
+        heard = self.estimator.verbose or self.trace.context is not None
+        return self._in_turn() if heard or len(self.seeds) == 1 else self._side_by_side()
+
+    def _in_turn(self) -> list[Outcome]:
+        """In this thread, for callbacks and for lines that are printed."""
         outcomes: list[Outcome] = []
         for seed in self.seeds:
             try:
@@ -148,6 +159,41 @@ class Session:
             if outcomes[-1].interrupted or self._time_is_up():
                 break
         return outcomes
+
+    def _side_by_side(self) -> list[Outcome]:
+        """One on every thread."""
+        apart = [self._apart() for _ in self.seeds]
+        config = get_config()  # scikit-learn has one for each thread, which scorers look at
+
+        def restart(i: int) -> Outcome | None:
+            if i > 0 and self._time_is_up():
+                return None
+            with config_context(**config):
+                return apart[i].run(apart[i].drawn(self.seeds[i]), apart[i].watch(Progress()))
+
+        wide = self._is_wide()
+        done = workers.run([Task(partial(restart, i), wide=wide) for i in range(len(apart))])
+        self.notes += dict.fromkeys(note for session in apart for note in session.notes)
+        outcomes = [one.value for one in done if one.value is not None]
+        errors = [one.error for one in done if one.error is not None]
+        for error in errors:
+            if not (outcomes and isinstance(error, NonFiniteError)):
+                raise error
+        if not outcomes:
+            raise KeyboardInterrupt
+        return sorted(outcomes, key=lambda outcome: outcome.interrupted)
+
+    def _apart(self) -> Session:
+        """The same fit, with an estimator of its own to train and with no notes yet."""
+        session, estimator = copy.copy(self), twin(self.estimator)
+        session.estimator, session.notes = estimator, []
+        return session
+
+    def _is_wide(self) -> bool:
+        """Whether a network is faster on all threads than beside another; see `fit.WIDE_BYTES`."""
+        X, per_parameter = self.rows.X, 4  # those of Adam: parameter, gradient, two slots
+        plan = compile_plan(self.layers, X.shape[1], X.dtype)
+        return bool(per_parameter * plan.n_params * X.itemsize > WIDE_BYTES)
 
     def _time_is_up(self) -> bool:
         limit = self.estimator.max_time

@@ -10,6 +10,7 @@ from sklearn.metrics import check_scoring
 
 from fastnn import scoring
 from fastnn.estimators.objective import Objective
+from fastnn.estimators.parameters import twin
 from fastnn.estimators.samples import Rows, Sample
 from fastnn.model import Sequential
 
@@ -48,7 +49,6 @@ class HeldOut:
 
 def _nameless(estimator: Any) -> Any:
     """The same fitted estimator, to predict for arrays without the column names of its frame."""
-    view = object.__new__(type(estimator))
-    view.__dict__.update(vars(estimator))
+    view = twin(estimator)
     view.__dict__.pop("feature_names_in_", None)
     return view
