@@ -67,8 +67,8 @@ def _buffers(plan: Plan, job: Job) -> _Buffers:
 
 def _plan_of(job: Job) -> Plan:
     return compile_plan(
-        job.layers, job.X.shape[1], job.X.dtype, seed=job.seed, loss=job.loss,
-        optimizer=job.optimizer, n_targets=job.y.shape[1], batch_size=job.batch_size,
+        job.layers, job.X.shape[1], job.X.dtype, loss=job.loss, optimizer=job.optimizer,
+        n_targets=job.y.shape[1], batch_size=job.batch_size,
     )  # fmt: skip
 
 
@@ -104,7 +104,7 @@ class Trainer:
                 self.params, self.slots, buffers.work, job.X, job.y, job.sample_weight,
                 job.rows, buffers.order, buffers.row_losses, buffers.row_sums,
                 steps.rates[rest], steps.losses[rest], steps.totals[rest], made,
-                job.batch_size, job.shuffle == "epoch", first, job.first_epoch,
+                job.batch_size, job.shuffle == "epoch", job.seed, first, job.first_epoch,
                 job.first_step + first, steps.optimizer_step + steps.done, updates, drops,
                 min(seconds, limit), max(1, int(CLOCK_FLOPS / self.flops_per_step)), n_threads,
             )  # fmt: skip

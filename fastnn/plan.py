@@ -227,7 +227,6 @@ def compile_plan(
     n_features: int,
     dtype: np.dtype[Any],
     *,
-    seed: int = 0,
     loss: Loss | None = None,
     optimizer: Optimizer | None = None,
     n_targets: int = 1,
@@ -279,7 +278,7 @@ def compile_plan(
         "n_features": n_features, "n_outputs": fold.widths[outputs], "n_targets": n_targets,
         "n_params": fold.n_params, "n_rows": fold.n_rows, "gradients": position,
         "block_rows": block, "chunk_rows": chunk, "chunks": chunks, "chunk_stride": chunk_stride,
-        "link": link, "seed": seed,
+        "link": link,
         "penalized": any(row.get("l1") or row.get("l2") for row in fold.rows),
     }.items():  # fmt: skip
         settings[name] = value

@@ -9,6 +9,7 @@ OOPSLA 2014, figure 16. A key is the same mixing, folded over what the stream is
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Callable
 from typing import Any
@@ -67,7 +68,10 @@ def _in_pieces(
     shape: tuple[int, ...], draw: Callable[[int, int], NDArray[np.float64]]
 ) -> NDArray[np.float64]:
     """An array whose numbers start to start + n are `draw(n, start)`."""
-    numbers = np.empty(int(np.prod(shape)))
+    size = math.prod(shape)
+    if size <= PIECE:
+        return draw(size, 0).reshape(shape)
+    numbers = np.empty(size)
     for start in range(0, len(numbers), PIECE):
         piece = numbers[start : start + PIECE]
         piece[:] = draw(len(piece), start)
@@ -86,7 +90,7 @@ def uniform(key: NDArray[np.uint64], shape: tuple[int, ...]) -> NDArray[np.float
 
 def normal(key: NDArray[np.uint64], shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Standard normal numbers, by G. Box and M. Muller (1958): one from two uniform draws."""
-    size = int(np.prod(shape))
+    size = math.prod(shape)
 
     def draw(n: int, start: int) -> NDArray[np.float64]:
         radius: NDArray[np.float64] = np.sqrt(-2 * np.log1p(-_uniform(key, n, start)))

@@ -29,6 +29,7 @@ def train(
     done: NDArray[np.intp],
     batch_size: int,
     shuffle: bool,
+    seed: int,
     first_step: int,
     life_epoch: int,
     life_step: int,

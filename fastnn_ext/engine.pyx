@@ -216,7 +216,7 @@ cdef void run_steps(
             epoch = run.life_epoch + (run.first_step + s) // n_batches
             if thread == 0:
                 shuffle_rows(run.order, data.rows, data.n,
-                             stream(plan.s.seed, Purpose.SHUFFLE, epoch))
+                             stream(plan.seed, Purpose.SHUFFLE, epoch))
             fn_wait(&run.barrier, team)
         step(plan, data, params, slots, work, run, s, thread, team)
         if run.stops:
@@ -246,6 +246,7 @@ cdef inline Plan as_plan(
     plan.n_layers = layers.shape[0]
     plan.buffers = &buffers[0]
     plan.s = settings[0]
+    plan.seed = 0
     return plan
 
 
@@ -255,9 +256,9 @@ def train(
     const real[:, ::1] X, const real[:, ::1] y, const real[::1] sample_weight,
     const Py_ssize_t[::1] rows, Py_ssize_t[::1] order, double[::1] row_losses, double[::1] row_sums,
     const double[::1] rates, double[::1] losses, double[::1] totals, Py_ssize_t[::1] done,
-    Py_ssize_t batch_size, bint shuffle, Py_ssize_t first_step, Py_ssize_t life_epoch,
-    Py_ssize_t life_step, Py_ssize_t optimizer_step, bint updates, bint drops,
-    double seconds, Py_ssize_t clock_every, int n_threads
+    Py_ssize_t batch_size, bint shuffle, Py_ssize_t seed, Py_ssize_t first_step,
+    Py_ssize_t life_epoch, Py_ssize_t life_step, Py_ssize_t optimizer_step, bint updates,
+    bint drops, double seconds, Py_ssize_t clock_every, int n_threads
 ):
     """Make up to len(rates) steps from step `first_step` of a fit on, and say in done[0] how many:
     a return value would be lost where a signal's exception is raised as soon as this returns.
@@ -273,6 +274,7 @@ def train(
     cdef Run run
     # SGD without momentum keeps nothing: then no slot is ever touched.
     cdef real* first_slot = &slots[0] if slots.shape[0] > 0 else &work[0]
+    plan.seed = seed
     data.X = &X[0, 0]
     data.y = &y[0, 0]
     data.sample_weight = NULL

@@ -18,7 +18,7 @@ from fastnn_ext.real cimport real
 cdef inline uint64_t dropout_key(
     const Plan* plan, const Layer* layer, Py_ssize_t step
 ) noexcept nogil:
-    return with_index(stream(plan.s.seed, Purpose.DROPOUT_MASK, layer.stream), step)
+    return with_index(stream(plan.seed, Purpose.DROPOUT_MASK, layer.stream), step)
 
 
 cdef inline void dropout(

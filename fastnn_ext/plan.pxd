@@ -49,7 +49,6 @@ cdef struct Settings:
     Py_ssize_t loss                # codes.Loss
     Py_ssize_t optimizer           # codes.Optimizer
     Py_ssize_t nesterov
-    Py_ssize_t seed
     double loss_parameter
     double momentum
     double rho
@@ -65,3 +64,4 @@ cdef struct Plan:
     Py_ssize_t n_layers
     const Buffer* buffers
     Settings s
+    Py_ssize_t seed                # of shuffles and dropout; 0 in prediction, which has neither
