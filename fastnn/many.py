@@ -141,7 +141,7 @@ def _train(one: Fit) -> tuple[History, float]:
 
 def _run_of(one: Fit, done: Done, parameters: dict[str, Any]) -> Run:
     history, score = done.value or (None, math.nan)
-    reason = history.stop_reason if history else done.stop_reason
+    reason = done.stop_reason if history is None else history.stop_reason
     if done.error is not None:
         reason = f"failed: {type(done.error).__name__}: {done.error}"
     return Run(one.network, parameters, score, history, done.seconds, reason, done.error)
@@ -285,17 +285,13 @@ def _check_networks(nets: Sequence[Sequential]) -> int:
     checks.instance("nets", nets, (list, tuple), "a list of Sequential")
     if not nets:
         raise ValueError("nets: expected at least one network; got none")
-    owners: dict[int, int] = {}
+    first: dict[int, int] = {}
     for i, net in enumerate(nets):
         checks.instance(f"nets[{i}]", net, Sequential, "a Sequential")
-        parameters = net._parameters
-        mine = [id(net)] if parameters is None else [id(net), parameters.ctypes.data]
-        for key in mine:
-            if owners.setdefault(key, i) != i:
-                raise ValueError(
-                    f"nets[{i}]: expected networks of their own; got nets[{owners[key]}] again, or "
-                    "one that shares its parameters"
-                )
+        if first.setdefault(id(net), i) != i:
+            raise ValueError(
+                f"nets[{i}]: expected networks of their own; got nets[{first[id(net)]}] again"
+            )
     return len(nets)
 
 
