@@ -23,6 +23,7 @@ from fastnn import (
 )
 from fastnn.callbacks import Checkpoint, EarlyStopping, ReduceOnPlateau
 from fastnn.config import __version__, show_config
+from fastnn.ensemble import Ensemble
 from fastnn.history import History
 from fastnn.layers import Dense, Dropout, Residual
 from fastnn.many import fit_many
@@ -44,6 +45,7 @@ __all__ = [
     "DivergenceWarning",
     "Dropout",
     "EarlyStopping",
+    "Ensemble",
     "History",
     "RangeTest",
     "ReduceOnPlateau",

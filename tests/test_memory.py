@@ -104,3 +104,28 @@ def test_a_mapped_file_is_never_copied(tmp_path):
     np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
     assert path.stat().st_size > 2**30
     assert run(MAPPED, path, most) < most
+
+
+MAPPED_BY_MANY = """
+    path, most = sys.argv[1], int(sys.argv[2])
+    X = np.load(path, mmap_mode="r")
+    y = np.zeros(len(X), "f4")
+    nets = [fn.Sequential(fn.Dense(8 * (1 + s), "relu"), fn.Dense(1), seed=s) for s in range(4)]
+    folds = np.arange(len(X)).reshape(4, -1)
+    subsets = [np.concatenate(np.delete(folds, i, axis=0)) for i in range(4)]
+    before = memory("RssAnon")
+    resource.setrlimit(resource.RLIMIT_DATA, (most + memory("VmData"),) * 2)
+    fn.fit_many(nets, X, y, epochs=1, batch_size=1024, subsets=subsets, validation="held out",
+                n_threads=2, check_finite=False)
+    print(memory("RssAnon") - before)
+"""
+
+
+def test_many_networks_never_copy_a_mapped_file(tmp_path):
+    """Folds of a gigabyte: what grows is two networks' own memory, and 8 bytes a row for the
+    positions of each one's rows and for their order."""
+    path, shape = tmp_path / "X.npy", (2**20, 256)
+    np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+    assert path.stat().st_size > 2**30
+    positions = 4 * 8 * 2**20 + 4 * 8 * 2**20  # of training and validation rows, for each network
+    assert run(MAPPED_BY_MANY, path, 150 * 2**20 + positions) < 100 * 2**20 + positions
