@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from fastnn.estimators import LogisticRegression as LogisticRegression
     from fastnn.estimators import MLPClassifier as MLPClassifier
     from fastnn.estimators import MLPRegressor as MLPRegressor
+    from fastnn.estimators import MLPSearchCV as MLPSearchCV
     from fastnn.estimators import Perceptron as Perceptron
 
 __all__ = [
@@ -70,7 +71,7 @@ __all__ = [
     "train_test_split",
 ]
 
-_ESTIMATORS = ("LogisticRegression", "MLPClassifier", "MLPRegressor", "Perceptron")
+_ESTIMATORS = ("LogisticRegression", "MLPClassifier", "MLPRegressor", "MLPSearchCV", "Perceptron")
 
 
 def __getattr__(name: str) -> Any:

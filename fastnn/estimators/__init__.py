@@ -12,5 +12,6 @@ from fastnn.estimators.classifier import MLPClassifier
 from fastnn.estimators.logistic import LogisticRegression
 from fastnn.estimators.perceptron import Perceptron
 from fastnn.estimators.regressor import MLPRegressor
+from fastnn.estimators.search import MLPSearchCV
 
-__all__ = ["LogisticRegression", "MLPClassifier", "MLPRegressor", "Perceptron"]
+__all__ = ["LogisticRegression", "MLPClassifier", "MLPRegressor", "MLPSearchCV", "Perceptron"]

@@ -71,6 +71,9 @@ class MultilayerPerceptron(CallbackSupportMixin, Fitted):  # type: ignore[misc]
         """X and y, checked by scikit-learn's rules."""
         raise NotImplementedError
 
+    def _check_range(self, y: Array) -> None:
+        """An error unless y are numbers, or labels, that the loss can learn."""
+
     def _learn_targets(self, y: Array, incremental: bool) -> int:
         """Take note of the classes; returns the number of targets."""
         raise NotImplementedError
@@ -285,6 +288,7 @@ class MultilayerPerceptron(CallbackSupportMixin, Fitted):  # type: ignore[misc]
     ) -> Sample:
         """Checked data; of this dtype, where a network has one already."""
         X, y = self._check_data(X, y, reset)
+        self._check_range(y)
         X = X if dtype is None else X.astype(dtype, copy=False)
         if sample_weight is None:
             return Sample(X, y, None)

@@ -84,10 +84,11 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):  # type: ignore[misc]
         return super()._check_parameters(incremental)
 
     def _check_data(self, X: Any, y: Any, reset: bool) -> tuple[Any, Array]:
-        X, y = checked(self, X, y, reset, y_numeric=True)
+        return checked(self, X, y, reset, y_numeric=True)
+
+    def _check_range(self, y: Array) -> None:
         if self.loss == "poisson" and y.min() < 0:
             raise ValueError(f"y: expected counts of at least 0 with loss='poisson'; got {y.min()}")
-        return X, y
 
     def _learn_targets(self, y: Array, incremental: bool) -> int:
         return 1 if y.ndim == 1 else int(y.shape[1])

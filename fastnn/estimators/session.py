@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn import config_context, get_config
 from sklearn.exceptions import ConvergenceWarning
 
-from fastnn import data, workers
+from fastnn import data, threads, workers
 from fastnn.callbacks import Epoch
 from fastnn.estimators import architecture, solvers
 from fastnn.estimators.architecture import Hidden
@@ -255,6 +255,9 @@ class Session:
             epoch = Epoch(trained.network, watch.n_iter, logs)
             watch.after(epoch)
             reason = epoch.stop_reason
+            threads.check_cancelled()
+            if reason is None and time.monotonic() >= threads.deadline():
+                reason = "the time was up"
             return reason is not None
 
         estimator = self.estimator
