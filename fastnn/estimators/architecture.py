@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from numbers import Integral
 from typing import Any
 
@@ -94,6 +95,7 @@ def _activation(value: Any) -> Activation:
     return value if isinstance(value, Activation) else Activation(ALIASES.get(name, name))
 
 
+@lru_cache
 def build_layers(
     hidden: Hidden, n_features: int, n_outputs: int, head: str, l1: float, l2: float, init: str
 ) -> tuple[Layer, ...]:

@@ -17,6 +17,7 @@ from sklearn.utils import check_random_state
 from fastnn import random
 from fastnn.estimators.base import Given, MultilayerPerceptron
 from fastnn.estimators.samples import Index, Sample, dense
+from fastnn.fit import WIDE_BYTES
 
 Array = NDArray[Any]
 Params = dict[str, Any]
@@ -39,11 +40,18 @@ class Candidate:
     given: Given
 
     @property
-    def flops_per_row(self) -> float:
-        """The arithmetic of a training step, roughly."""
+    def n_weights(self) -> int:
+        """In all layers, with as many outputs as targets."""
         n_features: int = self.given.sample.X.shape[1]
         sizes = [n_features, *self.given.hidden.widths, self.given.n_targets]
-        return 6.0 * sum(a * b for a, b in pairwise(sizes))
+        return sum(a * b for a, b in pairwise(sizes))
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether a network is faster on all threads than beside another; see `fit.WIDE_BYTES`."""
+        per_weight = 4  # with Adam: itself, its gradient, two slots
+        n_bytes: int = per_weight * self.n_weights * self.given.sample.X.itemsize
+        return n_bytes > WIDE_BYTES
 
 
 # ---- grids ---------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import joblib
 from sklearn import config_context
 
 from fastnn import threads, workers
+from fastnn.estimators.parameters import twin
 from fastnn.estimators.progress import Progress
 from fastnn.estimators.search_candidates import Candidate, Fold
 from fastnn.estimators.search_scores import Judge, Scores
@@ -73,11 +74,11 @@ class Net:
         self.result = Result()
         self._fit: _Fit | None = None
 
-    @property
-    def flops(self) -> float:
-        """The arithmetic of all its epochs, roughly."""
+    def task(self, work: Callable[[], Result]) -> Task:
+        """What trains it, with the arithmetic of all its epochs, roughly."""
         rows = len(self.common.folds[self.place.fold].train)
-        return self.candidate.flops_per_row * rows * float(self.candidate.estimator.max_iter)
+        flops = 6.0 * self.candidate.n_weights * rows * self.candidate.estimator.max_iter
+        return Task(work, flops, self.candidate.is_wide)
 
     def whole(self) -> Result:
         """Fit as the estimator itself would, and score."""
@@ -111,9 +112,8 @@ class Net:
         return result
 
     def _begin(self) -> _Fit:
-        model, given = self.candidate.estimator, self.candidate.given
-        own = object.__new__(type(model))  # clone() would be a tenth of a whole small fit
-        own.__dict__.update(vars(model), random_state=self.seed, verbose=False)
+        given = self.candidate.given
+        own = twin(self.candidate.estimator, random_state=self.seed, verbose=False)
         rows = given.sample.part(self.common.folds[self.place.fold].train)
         trace = Trace(own, 0, {}, listens=False)
         return _Fit(own, own._open(replace(given, sample=rows), trace))
@@ -192,8 +192,7 @@ class Limits:
 def train(nets: Sequence[Net], limits: Limits, n_epochs: int | None = None) -> list[Result]:
     """Fit and score every network: wholly, or up to so many epochs."""
     tasks = [
-        Task(net.whole if n_epochs is None else partial(net.until, n_epochs), net.flops)
-        for net in nets
+        net.task(net.whole if n_epochs is None else partial(net.until, n_epochs)) for net in nets
     ]
     done = workers.run(tasks, limits.n_threads, limits.seconds, limits.verbose)
     for net, one in zip(nets, done, strict=True):
@@ -208,7 +207,7 @@ def train_by_joblib(nets: Sequence[Net], limits: Limits) -> list[Result]:
     """The same in the processes, or on the machines, of joblib's active backend: several chunks for
     each, so that none waits long for the last one."""
     n_chunks = min(len(nets), CHUNKS_PER_PROCESS * joblib.effective_n_jobs(None))
-    order = sorted(range(len(nets)), key=lambda i: -nets[i].flops)
+    order = sorted(range(len(nets)), key=lambda i: -nets[i].task(nets[i].whole).flops)
     chunks = [order[first::n_chunks] for first in range(n_chunks)]
     parts = joblib.Parallel()(
         joblib.delayed(train)([nets[i] for i in chunk], replace(limits, verbose=0))
