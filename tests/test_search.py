@@ -276,6 +276,10 @@ def test_the_rungs_of_halving_are_those_of_a_run_stopped_there(rng):
 def test_what_halving_cannot_part(rng, params, settings, message):
     with pytest.raises(ValueError, match=message):
         MLPSearchCV(small(**params), {"alpha": [1]}, halving=2, **settings).fit(*data(rng))
+    with pytest.raises(ValueError, match="refit: expected the name of the score"):
+        MLPSearchCV(small(), {"alpha": [1]}, halving=2, scoring=["accuracy"], refit=False).fit(
+            *data(rng)
+        )
     with pytest.raises(ValueError, match="no max_iter"):
         MLPSearchCV(small(), {"max_iter": [1, 2]}, halving=2).fit(*data(rng))
 
@@ -296,6 +300,19 @@ def test_a_failing_candidate_leaves_the_others_alone(rng):
         MLPSearchCV(model, grid, error_score="raise").fit(X, y)
     with pytest.raises(ValueError, match="All the 5 fits failed"):
         MLPSearchCV(model, grid[1:]).fit(X, y)
+
+
+def test_halving_by_one_of_several_scores(rng):
+    X, y = data(rng)
+    grid = {"alpha": [1e-4, 100.0]}
+    search = MLPSearchCV(small(max_iter=8), grid, halving=2, scoring=["accuracy", "neg_log_loss"],
+                         refit="neg_log_loss").fit(X, y)  # fmt: skip
+    first = MLPSearchCV(small(max_iter=4), grid, scoring="neg_log_loss").fit(X, y)
+    assert search.best_index_ == first.best_index_
+    assert search.cv_results_["iter"][search.best_index_] == 1
+    with pytest.raises(ValueError, match="refit: expected one of"):
+        MLPSearchCV(small(max_iter=8), grid, halving=2, refit=lambda results: 0,
+                    scoring=lambda model, X, y: {"a": 1.0}).fit(X, y)  # fmt: skip
 
 
 def test_a_failing_candidate_of_halving(rng):
@@ -471,6 +488,32 @@ if __name__ == "__main__":
 """
 
 
+WITH_A_LOST_WORKER = """
+import os, signal, threading, time
+import joblib, fastnn as fn
+from distributed import Client, LocalCluster
+X, y = fn.datasets.load_digits()
+model = fn.MLPClassifier((32,), max_iter=40, batch_size=16, tol=0, random_state=3)
+search = fn.MLPSearchCV(model, {"alpha": [1e-4, 1.0]}, cv=3, n_seeds=2, refit=False)
+if __name__ == "__main__":
+    here = search.fit(X / 16, y).scores_
+    folder = os.path.dirname(os.path.abspath(__file__))
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None,
+                      local_directory=folder) as cluster, Client(cluster) as client:
+        before = set(client.run(os.getpid).values())
+        def kill():
+            while not client.processing() or not any(client.processing().values()):
+                time.sleep(0.01)
+            os.kill(min(before), signal.SIGKILL)
+        threading.Thread(target=kill).start()
+        with joblib.parallel_config("dask"):
+            there = search.set_params(backend="joblib").fit(X / 16, y).scores_
+        client.wait_for_workers(2)
+        after = set(client.run(os.getpid).values())
+    print((here == there).all(), len(before & after))
+"""
+
+
 def run(script, tmp_path):
     path = tmp_path / "script.py"
     path.write_text(script)
@@ -484,6 +527,13 @@ def run(script, tmp_path):
 def test_processes_of_joblib(tmp_path):
     done = run(WITH_PROCESSES, tmp_path)
     assert done.stdout.strip() == "equal", done.stderr
+
+
+@pytest.mark.process
+def test_a_dask_cluster_that_loses_a_worker(tmp_path):
+    pytest.importorskip("distributed")
+    done = run(WITH_A_LOST_WORKER, tmp_path)
+    assert done.stdout.strip() == "True 1", done.stderr
 
 
 def test_joblib_without_processes(rng):

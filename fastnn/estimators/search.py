@@ -194,7 +194,7 @@ refit_time_, classes_, n_features_in_, feature_names_in_
             self.estimator, settings, X, y, routed.estimator.fit.get("sample_weight")
         )
         if self.halving is not None:
-            search_halving.check(self.estimator, settings, self.backend)
+            search_halving.check(self, settings)
         folds = self._folds(X, y, candidates[0], routed.splitter.split)
         score_params = routed.scorer.score
         judge = Judge(
@@ -323,5 +323,7 @@ refit_time_, classes_, n_features_in_, feature_names_in_
 def _mean_score(refit: Any, nets: list[Net]) -> float:
     """What halving keeps the best of."""
     found = [net.result.test for net in nets if net.result.finished]
+    if found and isinstance(found[0], dict) and refit not in found[0]:
+        raise ValueError(f"refit: expected one of {list(found[0])} with halving; got {refit!r:.80}")
     values = [scores[refit] if isinstance(scores, dict) else scores for scores in found]
     return float(np.mean(np.array(values, np.float64))) if len(values) == len(nets) else math.nan

@@ -17,12 +17,16 @@ from numpy.typing import NDArray
 from fastnn.estimators.search_nets import Limits, Net, train
 
 
-def check(estimator: Any, settings: list[dict[str, Any]], backend: str | None) -> None:
+def check(search: Any, settings: list[dict[str, Any]]) -> None:
     """An error where training in parts would not be what was asked for."""
-    if backend is not None:
-        raise ValueError(f"backend: expected None with halving; got {backend!r}")
+    if search.backend is not None:
+        raise ValueError(f"backend: expected None with halving; got {search.backend!r}")
+    if isinstance(search.scoring, list | tuple | dict) and not isinstance(search.refit, str):
+        raise ValueError(
+            f"refit: expected the name of the score that halving looks at; got {search.refit!r:.80}"
+        )
     for i, params in enumerate(settings):
-        values = estimator.get_params() | params
+        values = search.estimator.get_params() | params
         where = f"candidate {i}, {params}: with halving expected"
         if "max_iter" in params:
             raise ValueError(f"{where} no max_iter, as it divides the epochs itself; got one")

@@ -15,7 +15,7 @@ from sklearn import config_context
 
 from fastnn import threads, workers
 from fastnn.estimators.parameters import twin
-from fastnn.estimators.progress import Progress
+from fastnn.estimators.progress import Progress, Watch
 from fastnn.estimators.search_candidates import Candidate, Fold
 from fastnn.estimators.search_scores import Judge, Scores
 from fastnn.estimators.session import Note, Outcome, Session
@@ -139,7 +139,7 @@ class _Fit:
     def __init__(self, estimator: Any, session: Session) -> None:
         self.estimator = estimator
         self.session = session
-        self.watch = session.watch(Progress())
+        self.watch: Watch | None = None
         self.outcome: Outcome | None = None
 
     def whole(self) -> Outcome:
@@ -151,15 +151,16 @@ class _Fit:
 
     def until(self, n_epochs: int) -> Outcome:
         """Go on up to so many epochs, unless it has ended by itself."""
-        session, estimator, before = self.session, self.estimator, self.outcome
-        if before is None or before.stop_reason is None:
-            trained = session.drawn(session.seeds[0]) if before is None else before.trained
-            self.outcome = session.run(trained, self.watch, n_epochs - self.watch.n_iter)
-        assert self.outcome is not None
-        if self.outcome.interrupted:
-            return self.outcome
-        estimator.t_ = 0
-        estimator._adopt(self.outcome, len(session.rows))
+        session, estimator = self.session, self.estimator
+        if self.outcome is None or self.watch is None:
+            self.watch = session.watch(Progress())
+            self.outcome = session.run(session.drawn(session.seeds[0]), self.watch, n_epochs)
+        elif self.outcome.stop_reason is None:
+            left = n_epochs - self.watch.n_iter
+            self.outcome = session.run(self.outcome.trained, self.watch, left)
+        if not self.outcome.interrupted:
+            estimator.t_ = 0
+            estimator._adopt(self.outcome, len(session.rows))
         if n_epochs == estimator.max_iter:
             session.finish(self.outcome)
         return self.outcome

@@ -39,7 +39,7 @@ def tell(results: Sequence[Result], seconds_left: float | None, error_score: Any
     _warn_or_raise_about_fit_failures(failures, error_score)
     out_of_time = seconds_left is not None and seconds_left <= 0
     unfinished = sum(not result.finished and result.error is None for result in results)
-    if unfinished == len(results):
+    if not any(result.finished for result in results):
         if not out_of_time:
             raise KeyboardInterrupt
         raise ValueError("max_time: expected time for at least one network; none was finished")
