@@ -36,9 +36,12 @@ from fastnn.training import DivergenceWarning
 if TYPE_CHECKING:
     from fastnn.estimators import LogisticRegression as LogisticRegression
     from fastnn.estimators import MLPClassifier as MLPClassifier
+    from fastnn.estimators import MLPEnsemble as MLPEnsemble
     from fastnn.estimators import MLPRegressor as MLPRegressor
     from fastnn.estimators import MLPSearchCV as MLPSearchCV
     from fastnn.estimators import Perceptron as Perceptron
+    from fastnn.estimators import learning_curve as learning_curve
+    from fastnn.estimators import validation_curve as validation_curve
 
 __all__ = [
     "Checkpoint",
@@ -71,7 +74,10 @@ __all__ = [
     "train_test_split",
 ]
 
-_ESTIMATORS = ("LogisticRegression", "MLPClassifier", "MLPRegressor", "MLPSearchCV", "Perceptron")
+_ESTIMATORS = (
+    "LogisticRegression", "MLPClassifier", "MLPEnsemble", "MLPRegressor", "MLPSearchCV",
+    "Perceptron", "learning_curve", "validation_curve",
+)  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

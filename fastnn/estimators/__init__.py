@@ -9,9 +9,21 @@ except ImportError:
     ) from None
 
 from fastnn.estimators.classifier import MLPClassifier
+from fastnn.estimators.curves import Curve, learning_curve, validation_curve
+from fastnn.estimators.ensemble import MLPEnsemble
 from fastnn.estimators.logistic import LogisticRegression
 from fastnn.estimators.perceptron import Perceptron
 from fastnn.estimators.regressor import MLPRegressor
 from fastnn.estimators.search import MLPSearchCV
 
-__all__ = ["LogisticRegression", "MLPClassifier", "MLPRegressor", "MLPSearchCV", "Perceptron"]
+__all__ = [
+    "Curve",
+    "LogisticRegression",
+    "MLPClassifier",
+    "MLPEnsemble",
+    "MLPRegressor",
+    "MLPSearchCV",
+    "Perceptron",
+    "learning_curve",
+    "validation_curve",
+]

@@ -6,11 +6,15 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from numbers import Integral
 from typing import Any
 
+import numpy as np
+
 from fastnn import activations, checks, initializers, random
 from fastnn.activations import Activation
+from fastnn.fit import WIDE_BYTES
 from fastnn.initializers import Initializer, Uniform
 from fastnn.layers import Dense, Dropout, Layer, Residual, dense_layers
 from fastnn.model import Sequential
@@ -20,6 +24,9 @@ ALIASES = {"identity": "linear", "logistic": "sigmoid"}
 
 # A hidden step has no slope to learn by; softmax needs whole rows.
 HIDDEN = sorted({*ALIASES, *activations.NAMES} - {"step", "softmax"})
+
+# Itself, its gradient, and the two that Adam keeps.
+_NUMBERS_PER_WEIGHT = 4
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,17 @@ def hidden(
         ),
         residual,
     )
+
+
+def n_weights(hidden: Hidden, n_features: int, n_outputs: int) -> int:
+    """In all layers of such a network."""
+    sizes = [n_features, *hidden.widths, n_outputs]
+    return sum(n_in * n_out for n_in, n_out in pairwise(sizes))
+
+
+def is_wide(n_weights: int, dtype: np.dtype[Any]) -> bool:
+    """Whether a network is faster on all threads than beside another; see `fit.WIDE_BYTES`."""
+    return _NUMBERS_PER_WEIGHT * n_weights * dtype.itemsize > WIDE_BYTES
 
 
 def _widths(sizes: Any) -> tuple[int, ...]:

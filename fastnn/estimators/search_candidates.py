@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,9 @@ from sklearn.model_selection import ParameterGrid, ParameterSampler
 from sklearn.utils import check_random_state
 
 from fastnn import random
+from fastnn.estimators import architecture
 from fastnn.estimators.base import Given, MultilayerPerceptron
 from fastnn.estimators.samples import Index, Sample, dense
-from fastnn.fit import WIDE_BYTES
 
 Array = NDArray[Any]
 Params = dict[str, Any]
@@ -42,16 +41,13 @@ class Candidate:
     @property
     def n_weights(self) -> int:
         """In all layers, with as many outputs as targets."""
-        n_features: int = self.given.sample.X.shape[1]
-        sizes = [n_features, *self.given.hidden.widths, self.given.n_targets]
-        return sum(a * b for a, b in pairwise(sizes))
+        given = self.given
+        return architecture.n_weights(given.hidden, given.sample.X.shape[1], given.n_targets)
 
     @property
     def is_wide(self) -> bool:
-        """Whether a network is faster on all threads than beside another; see `fit.WIDE_BYTES`."""
-        per_weight = 4  # with Adam: itself, its gradient, two slots
-        n_bytes: int = per_weight * self.n_weights * self.given.sample.X.itemsize
-        return n_bytes > WIDE_BYTES
+        """Whether a network is faster on all threads than beside another."""
+        return architecture.is_wide(self.n_weights, self.given.sample.X.dtype)
 
 
 # ---- grids ---------------------------------------------------------------------------------------

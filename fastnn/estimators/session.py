@@ -26,10 +26,8 @@ from fastnn.estimators.samples import Rows
 from fastnn.estimators.solvers import Run, Trained
 from fastnn.estimators.tracing import Trace
 from fastnn.estimators.validation import HeldOut
-from fastnn.fit import WIDE_BYTES
 from fastnn.layers import Layer, dense_layers
 from fastnn.model import Sequential, replace_layers
-from fastnn.plan import compile_plan
 from fastnn.schedules import Schedule
 from fastnn.training import DivergenceWarning
 from fastnn.workers import Task
@@ -75,6 +73,7 @@ class Session:
         held_out: HeldOut | None, trace: Trace, incremental: bool, seeds: list[int],
     ) -> None:  # fmt: skip
         self.estimator = estimator
+        self.hidden = hidden
         self.rows = rows
         self.objective = objective
         self.held_out = held_out
@@ -84,7 +83,7 @@ class Session:
         self.notes: list[Note] = []
         self.began = time.monotonic()
         self.batch_size = self._batch_size()
-        self.layers = self._layers(hidden)
+        self.layers = self._layers()
 
     def note(self, text: str, category: type[Warning] = UserWarning) -> None:
         """Warn once the fit is over."""
@@ -102,7 +101,7 @@ class Session:
             )
         return min(int(size), n)
 
-    def _layers(self, hidden: Hidden) -> tuple[Layer, ...]:
+    def _layers(self) -> tuple[Layer, ...]:
         """Layers whose penalties are `alpha` and `l1` over the weight of a batch or of all rows."""
         estimator, rows = self.estimator, self.rows
         shares = rows.shares
@@ -111,7 +110,7 @@ class Session:
             total *= self.batch_size / len(rows)
         share = total * self.objective.gradient_scale
         return architecture.build_layers(
-            hidden, rows.X.shape[1], self.objective.n_outputs, self.objective.head,
+            self.hidden, rows.X.shape[1], self.objective.n_outputs, self.objective.head,
             l1=estimator.l1 / share, l2=estimator.alpha / share, init=estimator._weight_init,
         )  # fmt: skip
 
@@ -171,7 +170,9 @@ class Session:
             with config_context(**config):
                 return apart[i].run(apart[i].drawn(self.seeds[i]), apart[i].watch(Progress()))
 
-        wide = self._is_wide()
+        X = self.rows.X
+        size = architecture.n_weights(self.hidden, X.shape[1], self.objective.n_outputs)
+        wide = architecture.is_wide(size, X.dtype)
         done = workers.run([Task(partial(restart, i), wide=wide) for i in range(len(apart))])
         self.notes += dict.fromkeys(note for session in apart for note in session.notes)
         outcomes = [one.value for one in done if one.value is not None]
@@ -188,12 +189,6 @@ class Session:
         session, estimator = copy.copy(self), twin(self.estimator)
         session.estimator, session.notes = estimator, []
         return session
-
-    def _is_wide(self) -> bool:
-        """Whether a network is faster on all threads than beside another; see `fit.WIDE_BYTES`."""
-        X, per_parameter = self.rows.X, 4  # those of Adam: parameter, gradient, two slots
-        plan = compile_plan(self.layers, X.shape[1], X.dtype)
-        return bool(per_parameter * plan.n_params * X.itemsize > WIDE_BYTES)
 
     def _time_is_up(self) -> bool:
         limit = self.estimator.max_time
