@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -23,6 +24,7 @@ from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.linear_model import LogisticRegression as SklearnRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, RandomizedSearchCV
 from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import fastnn as fn
 from fastnn import MLPClassifier, MLPRegressor, MLPSearchCV
@@ -211,7 +213,7 @@ def test_compare(rng):
 
 def test_threads_do_not_change_a_bit(rng):
     X, y = data(rng)
-    grid = {"width": [4, 16, 64], "dropout": [0, 0.2]}
+    grid = {"hidden_layer_sizes": [(4,), (16, 8), (64,)], "dropout": [0, 0.2]}
     one, four = (
         MLPSearchCV(small(early_stopping=True), grid, n_seeds=2, n_threads=n).fit(X, y)
         for n in (1, 4)
@@ -374,6 +376,18 @@ def test_ctrl_c_keeps_what_was_finished(rng):
     assert search.predict(X[:2]).shape == (2,)
 
 
+def test_ctrl_c_in_a_rung_of_halving(rng):
+    X, y = data(rng, n=4000)
+    model = small(tol=0, n_iter_no_change=10**6, max_iter=10**7)
+    threading.Timer(1.0, os.kill, [os.getpid(), signal.SIGINT]).start()
+    with pytest.raises(KeyboardInterrupt):
+        MLPSearchCV(model, {"alpha": [0.1, 1.0]}, cv=2, halving=2).fit(X, y)
+    model.set_params(max_iter=8)
+    timed = MLPSearchCV(model, {"alpha": [0.1, 1.0]}, cv=2, halving=2, max_time=100).fit(X, y)
+    other = MLPSearchCV(model, {"alpha": [0.1, 1.0]}, cv=2, halving=2).fit(X, y)
+    np.testing.assert_array_equal(timed.scores_, other.scores_)
+
+
 def test_ctrl_c_before_anything_was_finished(rng):
     X, y = data(rng, n=4000)
     model = small(tol=0, n_iter_no_change=10**6, max_iter=10**7)
@@ -442,6 +456,18 @@ def test_other_estimators_are_refused(rng, estimator):
 
 # ---- a meta-estimator ----------------------------------------------------------------------------
 
+QUICK = {"max_iter": 100, "learning_rate_init": 0.01, "random_state": 0}
+SEARCHES = [
+    MLPSearchCV(kind(**QUICK), {"alpha": [1e-4, 1e-3]}, cv=2)
+    for kind in (MLPClassifier, MLPRegressor)
+]
+
+
+@parametrize_with_checks(SEARCHES)
+@pytest.mark.filterwarnings("ignore")
+def test_check_estimator(estimator, check):
+    check(estimator)
+
 
 def test_clone_pickle_and_parameters(rng):
     X, y = data(rng)
@@ -455,6 +481,19 @@ def test_clone_pickle_and_parameters(rng):
     np.testing.assert_array_equal(again.predict_proba(X), search.predict_proba(X))
     np.testing.assert_array_equal(again.scores_, search.scores_)
     assert not hasattr(search.estimator, "coefs_")
+
+
+def test_no_copy_of_X(rng, tmp_path):
+    X = np.lib.format.open_memmap(tmp_path / "X.npy", "w+", "float32", (50_000, 100))
+    X[:] = rng.normal(size=X.shape)
+    y = (X[:, 0] > 0).astype(int)
+    model = small(max_iter=1, early_stopping=True, batch_size=200)
+    search = MLPSearchCV(model, {"alpha": [1e-4, 1.0]}, cv=2, refit=False)
+    tracemalloc.start()
+    search.fit(np.load(tmp_path / "X.npy", mmap_mode="r"), y)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < X.nbytes / 2
 
 
 def test_arrays_are_left_alone_and_may_be_read_only(rng):

@@ -64,7 +64,7 @@ class MLPSearchCV(BaseSearchCV):  # type: ignore[misc]
         Seconds after which no other network is trained; `refit` comes after it.
     backend : "joblib", optional
         Hands chunks of networks to joblib's active backend: processes, or a Dask or Ray cluster.
-        Not with `halving`.
+        Not with `halving`; Ctrl-C then keeps nothing.
     verbose : int, default 0
         1 shows a progress bar over all networks on a terminal.
 
