@@ -81,7 +81,7 @@ def _work_off(
     crew: Crew, waiting: deque[int], tasks: Sequence[Task], done: list[Done], progress: Progress
 ) -> None:
     """Do the waiting tasks on `crew.working` threads."""
-    lock = threading.Lock()
+    lock, all_done = threading.Lock(), threading.Event()
 
     def work() -> None:
         threads.join(crew)
@@ -97,17 +97,21 @@ def _work_off(
         finally:
             with lock:
                 crew.working -= 1
+                if not crew.working:
+                    all_done.set()
 
+    if not waiting:
+        return
     members = [
         threading.Thread(target=contextvars.copy_context().run, args=(work,), daemon=True)
         for _ in range(crew.working)
     ]
     for member in members:
         member.start()
-    while any(member.is_alive() for member in members):
+    # Thread.join would not do: interrupted by a signal, it takes the thread for dead (Python 3.11).
+    while not all_done.is_set():
         try:
-            for member in members:
-                member.join()
+            all_done.wait()
         except KeyboardInterrupt:
             crew.cancelled = True
 

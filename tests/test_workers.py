@@ -1,0 +1,33 @@
+"""Work side by side on threads: what Ctrl-C does to it. What networks make of it is tested in
+test_many.py."""
+
+import os
+import signal
+import threading
+import time
+
+from fastnn import threads, workers
+from fastnn.workers import Task
+
+
+def test_nothing_runs_on_after_ctrl_c():
+    running = []
+
+    def work():
+        running.append(True)
+        try:
+            while True:
+                time.sleep(0.01)
+                threads.check_cancelled()
+        finally:
+            time.sleep(0.3)  # as a long step that is not cut short
+            running.pop()
+
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    done = workers.run([Task(work)] * 3, n_threads=2)
+    assert not running
+    assert [one.stop_reason for one in done] == [workers.INTERRUPTED] * 3
+
+
+def test_no_tasks():
+    assert workers.run([]) == []
