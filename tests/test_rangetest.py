@@ -124,32 +124,46 @@ def valley(lowest, n_steps=300):
     return 1 - np.exp(-(((steps - lowest) / 20) ** 2))
 
 
+RATES = np.geomspace(1e-6, 1, 300)
+
+
 def test_suggestion_of_losses_whose_least_is_known():
-    rates = np.geomspace(1e-6, 1, 300)
-    test = RangeTest(rates, np.array([valley(k) for k in (180, 200, 210, 220, 260)]))
-    given = test.suggest()
-    assert given.high == pytest.approx(rates[210] / 2)
-    assert given.low == pytest.approx(rates[210] / 8)
-    assert given.high_band == pytest.approx((rates[200] / 2, rates[220] / 2))
-    assert given.low_band == pytest.approx((rates[200] / 8, rates[220] / 8))
-    assert given.n_seeds == 5
+    given = RangeTest(RATES, valley(210)[None]).suggest()
+    assert RATES[205] / 2 <= given.high <= RATES[210] / 2
+    assert given.low == pytest.approx(given.high / 4)
     low, high = given
     assert (low, high) == (given.low, given.high)
 
 
+def test_the_bands_are_quartiles_over_the_seeds():
+    curves = np.array([valley(k) for k in (180, 200, 210, 220, 260)])
+    alone = [RangeTest(RATES, curve[None]).suggest() for curve in curves]
+    given = RangeTest(RATES, curves[[3, 0, 4, 2, 1]]).suggest()
+    assert (given.low, given.high) == pytest.approx((alone[2].low, alone[2].high))
+    assert given.high_band == pytest.approx((alone[1].high, alone[3].high))
+    assert given.low_band == pytest.approx((alone[1].low, alone[3].low))
+    assert given.n_seeds == 5
+
+
+def test_a_loss_that_goes_on_falling_a_little_has_done_so():
+    creeping = np.minimum(valley(200), 0.005)
+    creeping[:200] = valley(200)[:200]
+    creeping[200:] -= np.linspace(0, 0.005, 100)
+    test = RangeTest(RATES, creeping[None])
+    assert RATES[190] / 2 < test.suggest().high < RATES[220] / 2
+
+
 def test_noise_moves_the_suggestion_little(rng):
-    rates = np.geomspace(1e-6, 1, 300)
     noise = 0.1 * rng.standard_t(2, (8, 300))
-    test = RangeTest(rates, np.array([valley(210)] * 8) + noise)
-    assert 0.6 < test.suggest().high / (rates[210] / 2) < 1.6
+    test = RangeTest(RATES, np.array([valley(210)] * 8) + noise)
+    assert 0.6 < test.suggest().high / (RATES[210] / 2) < 1.6
 
 
 def test_seeds_without_a_fall_do_not_count_unless_they_are_many():
     flat, fallen, gone = np.ones(300), valley(200), np.full(300, np.nan)
-    rates = np.geomspace(1e-6, 1, 300)
-    assert RangeTest(rates, np.array([fallen, flat, fallen, gone, fallen])).suggest().n_seeds == 3
+    assert RangeTest(RATES, np.array([fallen, flat, fallen, gone, fallen])).suggest().n_seeds == 3
     with pytest.raises(ValueError, match=r"losses: expected .* fall .*; got 2 runs of 4"):
-        RangeTest(rates, np.array([fallen, flat, fallen, gone])).suggest()
+        RangeTest(RATES, np.array([fallen, flat, fallen, gone])).suggest()
 
 
 def test_a_loss_that_falls_to_the_end_is_told():
