@@ -166,7 +166,13 @@ def test_seeds_without_a_fall_do_not_count_unless_they_are_many():
         RangeTest(RATES, np.array([fallen, flat, fallen, gone])).suggest()
 
 
-def test_a_loss_that_falls_to_the_end_is_told():
+@pytest.mark.parametrize("lowest", [292, 340])
+def test_a_loss_that_falls_to_the_end_is_told(lowest):
+    with pytest.warns(RuntimeWarning, match="raise max_learning_rate"):
+        RangeTest(RATES, valley(lowest)[None]).suggest()
+
+
+def test_a_range_that_ends_too_soon_is_told():
     test = fn.lr_range_test(network(), X, Y, max_learning_rate=1e-3)
     with pytest.warns(RuntimeWarning, match=r"0\.001: raise max_learning_rate"):
         test.suggest()
@@ -219,6 +225,8 @@ def test_plot():
     assert len(axes.get_lines()) == 3 + 2
     assert axes.get_xscale() == "log"
     assert test.plot(axes) is axes
+    flat = RangeTest(RATES, np.array([np.ones(300), np.full(300, np.nan)]))
+    assert len(flat.plot().get_lines()) == 2
     pyplot.close("all")
 
 
