@@ -326,6 +326,16 @@ def test_a_failing_candidate_of_halving(rng):
     assert search.best_index_ != 1
 
 
+def test_restarts_that_run_out_of_time_are_not_scored(rng):
+    X, y = data(rng, n=4000)
+    model = small(tol=0, n_iter_no_change=10**6, max_iter=10**6, n_init=3)
+    grid = [{"alpha": [1.0]}, {"max_iter": [1], "n_init": [1]}]
+    with pytest.warns(UserWarning, match="2 of 4 networks were not finished"):
+        search = MLPSearchCV(model, grid, cv=2, max_time=1.0, n_threads=3).fit(X, y)
+    assert np.isnan(search.scores_[0]).all()
+    assert np.isfinite(search.scores_[1]).all()
+
+
 def test_a_failing_scorer(rng):
     def scorer(estimator, X, y):
         raise RuntimeError("no score today")

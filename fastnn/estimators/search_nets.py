@@ -54,7 +54,6 @@ class Result:
     train: Scores | None = None
     fit_seconds: float = 0.0
     score_seconds: float = 0.0
-    n_epochs: int = 0
     finished: bool = False
     """Whether it was trained as long as it was to be, and scored."""
     notes: list[Note] = field(default_factory=list)
@@ -94,21 +93,18 @@ class Net:
         """Free what only further training needs."""
         self._fit = None
 
-    def _advance(self, train: Callable[[_Fit], Outcome]) -> Result:
+    def _advance(self, train: Callable[[_Fit], bool]) -> Result:
         result = self.result
         result.finished = False
         with config_context(**self.common.config):
             began = time.perf_counter()
             if self._fit is None:
                 self._fit = self._begin()
-            outcome = train(self._fit)
+            result.finished = train(self._fit)
             result.fit_seconds += time.perf_counter() - began
-            result.n_epochs = outcome.n_iter
-            if _cut_short(outcome):
-                return result
-            result.notes = list(self._fit.session.notes)
-            self._score(self._fit.estimator)
-        result.finished = True
+            if result.finished:
+                result.notes = list(self._fit.session.notes)
+                self._score(self._fit.estimator)
         return result
 
     def _begin(self) -> _Fit:
@@ -134,7 +130,8 @@ class Net:
 
 
 class _Fit:
-    """A fit that can be made in parts."""
+    """A fit that can be made in parts. Each says whether it came to its end: neither Ctrl-C nor the
+    search's time cut it short."""
 
     def __init__(self, estimator: Any, session: Session) -> None:
         self.estimator = estimator
@@ -142,14 +139,16 @@ class _Fit:
         self.watch: Watch | None = None
         self.outcome: Outcome | None = None
 
-    def whole(self) -> Outcome:
+    def whole(self) -> bool:
         """All of it, restarts included."""
         outcomes = self.session.outcomes(None)
-        if not outcomes[-1].interrupted:
-            self.estimator._finish(self.session, outcomes)
-        return outcomes[-1]
+        late = time.monotonic() >= threads.deadline()
+        if any(map(_cut_short, outcomes)) or (late and len(outcomes) < len(self.session.seeds)):
+            return False
+        self.estimator._finish(self.session, outcomes)
+        return True
 
-    def until(self, n_epochs: int) -> Outcome:
+    def until(self, n_epochs: int) -> bool:
         """Go on up to so many epochs, unless it has ended by itself."""
         session, estimator = self.session, self.estimator
         if self.outcome is None or self.watch is None:
@@ -158,16 +157,16 @@ class _Fit:
         elif self.outcome.stop_reason is None:
             left = n_epochs - self.watch.n_iter
             self.outcome = session.run(self.outcome.trained, self.watch, left)
-        if not self.outcome.interrupted:
-            estimator.t_ = 0
-            estimator._adopt(self.outcome, len(session.rows))
+        if _cut_short(self.outcome):
+            return False
+        estimator.t_ = 0
+        estimator._adopt(self.outcome, len(session.rows))
         if n_epochs == estimator.max_iter:
             session.finish(self.outcome)
-        return self.outcome
+        return True
 
 
 def _cut_short(outcome: Outcome) -> bool:
-    """Whether Ctrl-C or the end of the search's time ended the training."""
     out_of_time = outcome.stop_reason is not None and time.monotonic() >= threads.deadline()
     return outcome.interrupted or out_of_time
 
@@ -199,7 +198,7 @@ def train(nets: Sequence[Net], limits: Limits, n_epochs: int | None = None) -> l
     for net, one in zip(nets, done, strict=True):
         if one.error is not None:
             net.forget()
-            net.result.exception = one.error
+            net.result.finished, net.result.exception = False, one.error
             net.result.error = "".join(traceback.format_exception(one.error))
     return [net.result for net in nets]
 
