@@ -296,7 +296,7 @@ def _curve(
         for s, seed in enumerate(seeds)
     ]
     results = train(nets, Limits(n_threads, verbose=verbose))
-    search_results.tell(results, None, judge.error_score)
+    search_results.tell(results, len(results), None, judge.error_score)
     train_scores, test_scores = (
         search_results.table(nets, (len(candidates), len(folds), n_seeds), part, judge.error_score)[
             "score"

@@ -212,7 +212,8 @@ refit_time_, classes_, n_features_in_, feature_names_in_
         seconds = math.inf if self.max_time is None else self.max_time
         limits = Limits(self.n_threads, time.time() + seconds, int(self.verbose))
         reached = self._train(nets, limits)
-        search_results.tell([net.result for net in nets], limits.seconds, self.error_score)
+        results = [net.result for net in nets]
+        search_results.tell(results, len(candidates), limits.seconds, self.error_score)
         self._keep(nets, settings, reached, metric)
         self.scorer_ = getattr(scorers, "_scorers", scorers)  # one that is several holds a dict
         if self.refit:

@@ -21,7 +21,9 @@ Tables = dict[str, Floats]
 Shape = tuple[int, int, int]
 
 
-def tell(results: Sequence[Result], seconds_left: float | None, error_score: Any) -> None:
+def tell(
+    results: Sequence[Result], n_candidates: int, seconds_left: float | None, error_score: Any
+) -> None:
     """Warn, once for all networks, of what failed, was cut short or has not converged.
 
     Raises
@@ -29,7 +31,7 @@ def tell(results: Sequence[Result], seconds_left: float | None, error_score: Any
     ValueError
         If every network failed; with error_score="raise", what the first one raised.
     KeyboardInterrupt
-        If Ctrl-C left nothing to look at.
+        If Ctrl-C left no candidate, of so many with as many networks each, to choose.
     """
     if error_score == "raise":
         for result in results:
@@ -39,10 +41,11 @@ def tell(results: Sequence[Result], seconds_left: float | None, error_score: Any
     _warn_or_raise_about_fit_failures(failures, error_score)
     out_of_time = seconds_left is not None and seconds_left <= 0
     unfinished = sum(not result.finished and result.error is None for result in results)
-    if not any(result.finished for result in results):
+    ended = np.array([result.finished or result.error is not None for result in results])
+    if not ended.reshape(n_candidates, -1).all(axis=1).any():
         if not out_of_time:
             raise KeyboardInterrupt
-        raise ValueError("max_time: expected time for at least one network; none was finished")
+        raise ValueError("max_time: expected time for at least one candidate; none was finished")
     if unfinished:
         warnings.warn(
             f"{unfinished} of {len(results)} networks were not finished: "
@@ -69,7 +72,7 @@ def table(nets: Sequence[Net], shape: Shape, part: str, error_score: Any) -> Tab
     """Scores by name, shape (n_candidates, n_splits, n_seeds): nan of networks that were not
     finished, `error_score` of those that failed. A single score is called "score"."""
     found = [_named(getattr(net.result, part)) for net in nets]
-    names = next(scores for scores in found if scores)
+    names = next((scores for scores in found if scores), {"score": 0.0})
     tables = {}
     for name in names:
         values = np.full(shape, np.nan)
