@@ -86,7 +86,52 @@ class PredictionCase:
     kind = "prediction"
 
 
-Case = TrainingCase | PredictionCase
+@dataclass(frozen=True)
+class ManyCase:
+    """Whole trainings of many nets of their own seeds by Adam, all on one table of `rows`."""
+
+    name: str
+    nets: tuple[Net, ...]
+    batch: int
+    epochs: int
+    rows: int
+    table: str
+    """"digits", or "random" for made-up numbers."""
+    targets: tuple[tuple[str, float], ...] = ()
+    most_seconds: float | None = None
+    """What fastnn is meant to stay below."""
+
+    dtype = "float32"
+
+    @property
+    def kind(self) -> str:
+        """Nets of one shape can be trained as one by libraries that stack them."""
+        return "many" if len(set(self.nets)) == 1 else "mixture"
+
+    @property
+    def flops(self) -> int:
+        """Of all products."""
+        return self.rows * self.epochs * sum(net.flops_per_row for net in self.nets)
+
+
+@dataclass(frozen=True)
+class SearchCase:
+    """A grid search with cross-validation on the digits, from an estimator to the best one."""
+
+    name: str
+    net: Net
+    batch: int
+    epochs: int
+    folds: int
+    grid: tuple[tuple[str, tuple[float, ...]], ...]
+    targets: tuple[tuple[str, float], ...]
+
+    kind = "search"
+    table = "digits"
+    dtype = "float32"
+
+
+Case = TrainingCase | PredictionCase | ManyCase | SearchCase
 
 TINY = Net((2, 8, 1), "tanh", "binary")
 SMALL = Net((4, 32, 32, 1), "tanh", "squared")
@@ -121,6 +166,36 @@ def _prediction(net: Net, rows: int) -> PredictionCase:
     return PredictionCase(f"predict: {net}, {rows:,} row{'s' if rows > 1 else ''}", net, rows)
 
 
+DIGITS = Net((64, 64, 10), "relu", "cross-entropy")
+DIGITS_ROWS = 1792  # of 1,797: whole batches, as XLA wants
+SHAPES = tuple(
+    Net((64, *hidden, 10), "relu", "cross-entropy")
+    for hidden in ((16,), (24,), (32,), (48,), (64,), (96,), (128,), (32, 32), (48, 24), (64, 32))
+)
+
+MANY = (
+    ManyCase(
+        "many: 60 x 64-64-10 relu, cross-entropy, 20 epochs of the digits, batch 32",
+        (DIGITS,) * 60, 32, 20, DIGITS_ROWS, "digits",
+        targets=(("jax-vmap", 4), ("one-thread", 1.9)),
+    ),
+    ManyCase(
+        "many: 60 nets of ten shapes, 20 epochs of the digits, batch 32",
+        SHAPES * 6, 32, 20, DIGITS_ROWS, "digits", targets=(("shape-by-shape", 1 / 1.15),),
+    ),
+    ManyCase(
+        "many: 1,000 x 4-32-16-4 tanh, squared, 1,000 steps, batch 32",
+        (Net((4, 32, 16, 4), "tanh", "squared"),) * 1000, 32, 10, 3200, "random",
+        most_seconds=2,
+    ),
+    SearchCase(
+        "search: 64-64-10 relu, 12 settings x 5 folds x 20 epochs of the digits, batch 32",
+        DIGITS, 32, 20, 5,
+        (("learning_rate_init", (3e-4, 1e-3, 3e-3, 1e-2)), ("alpha", (1e-5, 1e-3, 1e-1))),
+        targets=(("scikit-learn", 15),),
+    ),
+)  # fmt: skip
+
 GROUPS: dict[str, tuple[Case, ...]] = {
     # The smallest tables that the library is for have about a thousand rows, so small nets get
     # about that many. 10,240 images about fill a last cache of 32 MiB.
@@ -146,6 +221,7 @@ GROUPS: dict[str, tuple[Case, ...]] = {
         *(_prediction(net, 1) for net in (SMALL, IMAGE_DEEP)),
         *starmap(_prediction, product((SMALL, TABLE, IMAGE_DEEP), (1000, 20_000))),
     ),
+    "many": MANY,
     "online": tuple(map(_online, ("sgd", "adam"))),
     "grid": tuple(
         starmap(
@@ -160,7 +236,7 @@ GROUPS: dict[str, tuple[Case, ...]] = {
     ),
 }
 
-DEFAULT_GROUPS = ("training", "prediction")
+DEFAULT_GROUPS = ("training", "prediction", "many")
 BY_NAME: dict[str, Case] = {case.name: case for group in GROUPS.values() for case in group}
 
 

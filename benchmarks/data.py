@@ -6,7 +6,7 @@ import zlib
 from typing import Any
 
 import numpy as np
-from cases import Case, Net
+from cases import Case, ManyCase, Net, PredictionCase, SearchCase, TrainingCase
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -35,9 +35,13 @@ def arrays(case: Case) -> tuple[Array, Array]:
     """X (rows, n_in) and y: (rows, n_out) numbers, (rows, 1) zeros and ones, or (rows,) labels.
 
     A random linear map and noise: something to learn that cannot be learned by heart, so that
-    gradients stay normal numbers for as long as a measurement takes.
+    gradients stay normal numbers for as long as a measurement takes. Or the digits.
     """
-    net, rng = case.net, _rng(case.name)
+    if not isinstance(case, TrainingCase | PredictionCase) and case.table == "digits":
+        return _digits(None if isinstance(case, SearchCase) else case.rows)
+    net = case.nets[0] if isinstance(case, ManyCase) else case.net
+    assert not isinstance(case, SearchCase)
+    rng = _rng(case.name)
     n_in, n_out = net.widths[0], net.widths[-1]
     X = rng.standard_normal((case.rows, n_in), np.float32).astype(case.dtype)
     signal = X @ rng.standard_normal((n_in, n_out)).astype(case.dtype) / np.sqrt(n_in)
@@ -45,6 +49,30 @@ def arrays(case: Case) -> tuple[Array, Array]:
     if net.loss == "cross-entropy":
         return X, signal.argmax(axis=1)
     return X, ((signal > 0) if net.loss == "binary" else signal).astype(case.dtype)
+
+
+def _digits(rows: int | None) -> tuple[Array, Array]:
+    """Images of 64 pixels from 0 to 1, and what they show."""
+    from fastnn.datasets import load_digits
+
+    X, y = load_digits()
+    return (X[:rows] / 16).astype(np.float32), y[:rows]
+
+
+def estimator_parameters(case: SearchCase) -> dict[str, Any]:
+    """Of scikit-learn's classifier and of fastnn's, which never stop early."""
+    return {
+        "hidden_layer_sizes": case.net.widths[1:-1], "activation": case.net.activation,
+        "batch_size": case.batch, "max_iter": case.epochs, "tol": 0.0, "n_iter_no_change": 10**9,
+        "random_state": 0,
+    }  # fmt: skip
+
+
+def score(outputs: Array, y: Array) -> float:
+    """The accuracy of probabilities, or minus the mean squared error of numbers."""
+    if y.ndim == 1:
+        return float((outputs.argmax(axis=1) == y).mean())
+    return -float(np.square(outputs - y).mean())
 
 
 def forward(net: Net, weights: Weights, X: Array) -> Array:

@@ -24,6 +24,8 @@ DISTURBED = 1.3
 SAME_OUTPUT = 1e-3
 # Orders of rows and, for scikit-learn, initial weights differ.
 SAME_LOSS = 0.25
+# The same of accuracies, also of the best of a search.
+SAME_SCORE = 0.02
 
 Log = Callable[[str], None]
 
@@ -144,7 +146,7 @@ def _used_by_others(workers: list[Worker]) -> float:
 
 def _takes(name: str, case: Case) -> bool:
     module = peers.load(name)
-    return bool(module.TRAINS if case.kind == "training" else module.PREDICTS)
+    return case.kind in module.TAKES
 
 
 def _promising(workers: list[Worker], seconds: float, notes: list[str]) -> list[Worker]:
@@ -188,6 +190,9 @@ def _differences(prepared: dict[Worker, dict[str, float]], own: Worker) -> list[
         who = f"{worker.peer} ({worker.setting})"
         if "difference" in answer and not answer["difference"] < SAME_OUTPUT:
             notes.append(f"{who}: outputs differ by {answer['difference']:.2g}")
+        if "score" in answer and not abs(answer["score"] - prepared[own]["score"]) < SAME_SCORE:
+            notes.append(f"{who}: score {answer['score']:.4g} where fastnn has "
+                         f"{prepared[own]['score']:.4g}")  # fmt: skip
         if "loss" in answer:
             ours, theirs = prepared[own]["loss"], answer["loss"]
             if not abs(theirs / ours - 1) < SAME_LOSS:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import peers
-from cases import Case, TrainingCase
+from cases import Case, ManyCase, PredictionCase, TrainingCase
 from measure import Measured, Result
 from roofline import FLOPS_PER_CYCLE, Machine, floor
 
@@ -52,7 +52,7 @@ def part_of_floor(result: Result, on: Machine) -> float | None:
 
 
 def _target(case: Case, peer: str) -> float | None:
-    return dict(case.targets).get(peer) if isinstance(case, TrainingCase) else None
+    return None if isinstance(case, PredictionCase) else dict(case.targets).get(peer)
 
 
 def _time_cell(result: Result, m: Measured) -> str:
@@ -63,11 +63,17 @@ def _time_cell(result: Result, m: Measured) -> str:
 def _ratio_cell(result: Result, m: Measured) -> str:
     text = f"**{times(m.ratio)}** ({times(min(m.ratios))}–{times(max(m.ratios))})"
     aim = _target(result.case, m.peer)
-    return text if aim is None else f"{text}, aim {aim:g}"
+    return text if aim is None else f"{text}, aim {aim:.3g}"
 
 
 def _first_call_cell(result: Result, m: Measured) -> str:
     return duration(m.prepared["first_call"])
+
+
+def _speed(result: Result) -> str:
+    """Of products; a search's depend on its folds."""
+    case = result.case
+    return f"{case.flops / result.median / 1e9:.1f}" if isinstance(case, ManyCase) else ""
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
@@ -116,6 +122,9 @@ def _section(title: str, results: list[Result], run: Run) -> list[str]:
     if isinstance(results[0].case, TrainingCase):
         unit = "step"
         own.append(("of the floor", lambda r: f"{part_of_floor(r, run.machine) or 0:.0%}"))
+    elif not isinstance(results[0].case, PredictionCase):
+        unit = "whole training or search"
+        own += [("GFLOP/s", _speed), ("score", lambda r: f"{r.prepared['score']:.4f}")]
     parts = [f"## {title}", f"Median time per {unit}; the better setting of each peer in brackets.",
              _by_peer(results, own, _time_cell)]  # fmt: skip
     if not any(r.measured for r in results):
@@ -135,10 +144,13 @@ def _remarks(results: list[Result], on: Machine) -> list[str]:
     for r in results:
         for m in r.measured:
             label, aim = peers.load(m.peer).LABEL, _target(r.case, m.peer)
-            if m.ratio < 1:
+            if m.ratio < 1 and not label.startswith("fastnn"):
                 ahead.append(f"- {r.case.name}: {label}, {times(m.ratio)}")
             if aim is not None and m.ratio < aim:
-                short.append(f"- {r.case.name}: {label}, {times(m.ratio)} of {aim:g}")
+                short.append(f"- {r.case.name}: {label}, {times(m.ratio)} of {aim:.3g}")
+        most = r.case.most_seconds if isinstance(r.case, ManyCase) else None
+        if most is not None and r.median > most:
+            short.append(f"- {r.case.name}: {duration(r.median)} of {duration(most)}")
         notes += [f"- {r.case.name}: {note}" for note in r.notes]
         if (part_of_floor(r, on) or 0) > 1:
             notes.append(f"- {r.case.name}: below the floor, so the peak was measured too low")
@@ -150,12 +162,19 @@ def _remarks(results: list[Result], on: Machine) -> list[str]:
     return parts
 
 
+KINDS = (
+    ("Training", "training"),
+    ("Prediction", "prediction"),
+    ("Many networks at once", "many", "mixture", "search"),
+)
+
+
 def text(run: Run) -> str:
     """The whole report in Markdown."""
     origin = "Written by `python benchmarks/run.py`; `README.md` says how it measures."
     parts = ["# Results", origin, _head(run)]
-    for kind, title in (("training", "Training"), ("prediction", "Prediction")):
-        results = [r for r in run.results if r.case.kind == kind]
+    for title, *kinds in KINDS:
+        results = [r for r in run.results if r.case.kind in kinds]
         if results:
             parts += _section(title, results, run)
     return "\n\n".join([*parts, *_remarks(run.results, run.machine)]) + "\n"

@@ -20,7 +20,7 @@ from typing import Any
 import data
 import numpy as np
 import peers
-from cases import BY_NAME, Case, PredictionCase, TrainingCase
+from cases import BY_NAME, Case, PredictionCase, SearchCase, TrainingCase
 
 WARM = 0.05  # seconds of work after which a figure is good enough to plan with
 CHECKED_STEPS = 200  # after about so many the losses of all peers are compared
@@ -83,7 +83,11 @@ def _prepare_prediction(peer: ModuleType, case: PredictionCase) -> tuple[Timer, 
 def _prepare(peer: ModuleType, case: Case) -> tuple[Timer, dict[str, Any]]:
     if isinstance(case, TrainingCase):
         return _prepare_training(peer, case)
-    return _prepare_prediction(peer, case)
+    if isinstance(case, PredictionCase):
+        return _prepare_prediction(peer, case)
+    whole: peers.Whole = peer.search(case) if isinstance(case, SearchCase) else peer.many(case)
+    timer = Timer(whole.fit, whole.reset, 1)
+    return timer, {"first_call": timer.first_call, "score": whole.score()}
 
 
 def serve(peer: ModuleType) -> None:

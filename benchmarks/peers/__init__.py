@@ -2,10 +2,11 @@
 
 LABEL : how tables call it
 SETTINGS : {name of a setting: environment of a process that runs with it}; the best one counts
-TRAINS, PREDICTS : which kinds of cases it takes
+TAKES : which kinds of cases it takes
 version() -> str
 train(case) -> Training
 predict(case) -> a function without arguments that returns outputs for all rows
+many(case), search(case) -> Whole
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ MODULES = {
     "onnxruntime": "onnx_runtime",
     "numpy": "plain_numpy",
     "reference": "reference",
+    "jax-vmap": "jax_vmap",
+    "one-thread": "one_thread",
+    "shape-by-shape": "shape_by_shape",
 }
 OPTIONAL = ("torch.compile",)
 DEFAULT = tuple(name for name in MODULES if name not in (FASTNN, *OPTIONAL))
@@ -46,6 +50,20 @@ class Training(Protocol):
 
     def outputs(self) -> Array:
         """Outputs for all rows, to check what was learned."""
+
+
+class Whole(Protocol):
+    """One case of many nets on one library."""
+
+    def reset(self) -> None:
+        """Back to nets that were not trained; not timed."""
+
+    def fit(self, times: int) -> None:
+        """Do the whole work so many times; this is timed."""
+
+    def score(self) -> float:
+        """The mean accuracy of the nets on the rows that they were trained on, or the accuracy of
+        the best setting of a search; minus the mean loss where there are no classes."""
 
 
 def load(name: str) -> ModuleType:

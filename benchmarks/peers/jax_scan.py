@@ -13,7 +13,7 @@ from cases import Net, PredictionCase, TrainingCase
 from peers import thread_counts
 
 LABEL = "JAX"
-TRAINS = PREDICTS = True
+TAKES = ("training", "prediction")
 
 _ASYNCHRONOUS = "BENCHMARK_JAX_ASYNCHRONOUS"  # JAX has no variable of its own for it
 

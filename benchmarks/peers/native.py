@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import data
-from cases import Net, PredictionCase, TrainingCase
+from cases import ManyCase, Net, PredictionCase, SearchCase, TrainingCase
 
 LABEL = "fastnn"
 SETTINGS: dict[str, dict[str, str]] = {"default": {}}
-TRAINS = PREDICTS = True
+TAKES = ("training", "prediction", "many", "mixture", "search")
 
 HEADS = {"squared": "linear", "binary": "sigmoid", "cross-entropy": "softmax"}
 LOSSES = {
@@ -28,12 +29,17 @@ def version() -> str:
     return f"{values['fastnn']}, engine {values['engine'].split()[0]}"
 
 
-def network(net: Net, dtype: str) -> Any:
-    """The network with the initial weights that all peers share."""
+def unbuilt(net: Net, dtype: str, seed: int = 0) -> Any:
+    """The network without weights."""
     import fastnn as fn
 
     hidden = [fn.Dense(n, net.activation) for n in net.widths[1:-1]]
-    made = fn.Sequential(*hidden, fn.Dense(net.widths[-1], HEADS[net.loss]), seed=0, dtype=dtype)
+    return fn.Sequential(*hidden, fn.Dense(net.widths[-1], HEADS[net.loss]), seed=seed, dtype=dtype)
+
+
+def network(net: Net, dtype: str) -> Any:
+    """The network with the initial weights that all peers share."""
+    made = unbuilt(net, dtype)
     made.build(net.widths[0])
     for w, b, (given_w, given_b) in zip(
         made.weights, made.biases, data.initial_weights(net, dtype), strict=True
@@ -87,3 +93,79 @@ def predict(case: PredictionCase) -> Callable[[], data.Array]:
     """A call of `predict`, checks of its input included."""
     net, (X, _) = network(case.net, case.dtype), data.arrays(case)
     return lambda: net.predict(X)
+
+
+class Many:
+    """One call of `fit_many`, which draws the initial weights too."""
+
+    n_threads: int | None = None
+
+    def __init__(self, case: ManyCase) -> None:
+        self.case = case
+        self.X, self.y = data.arrays(case)
+        self.reset()
+
+    def reset(self) -> None:
+        """See `Whole`."""
+        self.nets = [unbuilt(net, self.case.dtype, seed) for seed, net in enumerate(self.case.nets)]
+
+    def fit(self, times: int) -> None:
+        """See `Whole`."""
+        for _ in range(times):
+            self.train(self.nets)
+
+    def train(self, nets: list[Any]) -> None:
+        """All of these."""
+        import fastnn as fn
+
+        rate = data.LEARNING_RATE["adam"]
+        fn.fit_many(
+            nets, self.X, self.y, loss=LOSSES[self.case.nets[0].loss],
+            optimizer=fn.optimizers.Adam(rate), epochs=self.case.epochs,
+            batch_size=self.case.batch, n_threads=self.n_threads,
+        )  # fmt: skip
+
+    def score(self) -> float:
+        """See `Whole`."""
+        scores = [data.score(net.predict(self.X), self.y) for net in self.nets]
+        return sum(scores) / len(scores)
+
+
+def many(case: ManyCase) -> Many:
+    """See `Whole`."""
+    return Many(case)
+
+
+class Search:
+    """`MLPSearchCV`, which trains the best once more on all rows as scikit-learn's does."""
+
+    def __init__(self, case: SearchCase) -> None:
+        self.case = case
+        self.X, self.y = data.arrays(case)
+
+    def reset(self) -> None:
+        """See `Whole`; a search begins afresh."""
+
+    def search(self) -> Any:
+        """That is not begun."""
+        import fastnn as fn
+
+        case = self.case
+        estimator = fn.MLPClassifier(**data.estimator_parameters(case))
+        return fn.MLPSearchCV(estimator, dict(case.grid), cv=case.folds)
+
+    def fit(self, times: int) -> None:
+        """See `Whole`."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that max_iter was reached
+            for _ in range(times):
+                self.made = self.search().fit(self.X, self.y)
+
+    def score(self) -> float:
+        """See `Whole`."""
+        return float(self.made.best_score_)
+
+
+def search(case: SearchCase) -> Search:
+    """See `Whole`."""
+    return Search(case)

@@ -14,7 +14,7 @@ from peers import blas_settings
 
 LABEL = "ONNX Runtime"
 SETTINGS = blas_settings()
-TRAINS, PREDICTS = False, True
+TAKES = ("prediction",)
 
 ACTIVATIONS = {"tanh": "Tanh", "relu": "Relu"}
 HEADS = {"binary": "Sigmoid", "cross-entropy": "Softmax"}

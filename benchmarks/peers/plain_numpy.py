@@ -11,7 +11,7 @@ from peers import blas_settings
 
 LABEL = "NumPy"
 SETTINGS = blas_settings()
-TRAINS, PREDICTS = False, True
+TAKES = ("prediction",)
 
 
 def version() -> str:

@@ -13,7 +13,7 @@ from peers import blas_settings
 
 LABEL = "PyTorch"
 SETTINGS = blas_settings()
-TRAINS = PREDICTS = True
+TAKES = ("training", "prediction")
 
 # Gathering a whole epoch at once saves a call per batch; of larger data the copy would leave the
 # cache before it is used.

@@ -12,7 +12,7 @@ from peers import pytorch
 
 LABEL = "torch.compile"
 SETTINGS = pytorch.SETTINGS
-TRAINS, PREDICTS = True, False
+TAKES = ("training",)
 
 version = pytorch.version
 

@@ -8,7 +8,7 @@ from peers import native
 
 LABEL = "fastnn.reference"
 SETTINGS: dict[str, dict[str, str]] = {"default": {}}
-TRAINS, PREDICTS = True, False
+TAKES = ("training",)
 
 version = native.version
 

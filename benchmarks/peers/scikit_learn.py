@@ -8,13 +8,13 @@ from typing import Any
 
 import data
 import numpy as np
-from cases import Net, PredictionCase, TrainingCase
+from cases import Net, PredictionCase, SearchCase, TrainingCase
 
-from peers import blas_settings
+from peers import blas_settings, thread_counts
 
 LABEL = "scikit-learn"
 SETTINGS = blas_settings()
-TRAINS = PREDICTS = True
+TAKES = ("training", "prediction", "search")
 
 NEVER = 10**9
 
@@ -106,3 +106,38 @@ def _fitted(net: Net, X: data.Array, y: data.Array) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return estimator(net, max_iter=1).fit(few, _labels(net, some))
+
+
+class Search:
+    """`GridSearchCV` with a process for each processor, which joblib keeps from one to the next;
+    each computes on one thread."""
+
+    def __init__(self, case: SearchCase) -> None:
+        self.case = case
+        self.X, self.y = data.arrays(case)
+
+    def reset(self) -> None:
+        """See `Whole`; a search begins afresh."""
+
+    def fit(self, times: int) -> None:
+        """See `Whole`."""
+        from sklearn.model_selection import GridSearchCV
+        from sklearn.neural_network import MLPClassifier
+
+        case = self.case
+        estimator = MLPClassifier(**data.estimator_parameters(case))
+        grid = {name: list(values) for name, values in case.grid}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for _ in range(times):
+                made = GridSearchCV(estimator, grid, cv=case.folds, n_jobs=thread_counts()[-1])
+                self.made = made.fit(self.X, self.y)
+
+    def score(self) -> float:
+        """See `Whole`."""
+        return float(self.made.best_score_)
+
+
+def search(case: SearchCase) -> Search:
+    """See `Whole`."""
+    return Search(case)

@@ -1,0 +1,25 @@
+"""fastnn on one thread: what a second core is worth to many nets."""
+
+from __future__ import annotations
+
+from cases import ManyCase
+
+from peers import native
+from peers.native import version
+
+__all__ = ["LABEL", "SETTINGS", "TAKES", "many", "version"]
+
+LABEL = "fastnn, one thread"
+SETTINGS: dict[str, dict[str, str]] = {"default": {}}
+TAKES = ("many",)
+
+
+class Many(native.Many):
+    """The same call."""
+
+    n_threads = 1
+
+
+def many(case: ManyCase) -> Many:
+    """See `Whole`."""
+    return Many(case)
