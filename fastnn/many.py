@@ -90,6 +90,11 @@ def fit_many(
         If an argument is not as described, in an error that names the network's position; then
         nothing was trained.
 
+    Warns
+    -----
+    RuntimeWarning
+        If a network failed, or on Ctrl-C.
+
     Examples
     --------
     >>> import fastnn as fn
@@ -126,7 +131,7 @@ def fit_many(
     _check_checkpoints(fits)
     tasks = [Task(partial(_train, one), one.flops, one.wide) for one in fits]
     done = workers.run(tasks, n_threads, max_time, verbose)
-    _warn_if_interrupted(done)
+    _warn(done)
     return Runs(tuple(map(_run_of, fits, done, described)))
 
 
@@ -147,11 +152,19 @@ def _run_of(one: Fit, done: Done, parameters: dict[str, Any]) -> Run:
     return Run(one.network, parameters, score, history, done.seconds, reason, done.error)
 
 
-def _warn_if_interrupted(done: list[Done]) -> None:
+def _warn(done: list[Done]) -> None:
+    """Of what no table should be needed to notice."""
+    finished = sum(one.stop_reason is None and one.error is None for one in done)
+    of_all = f"{finished} of {len(done)} networks are finished"
     if any(one.stop_reason == workers.INTERRUPTED for one in done):
-        finished = sum(one.stop_reason is None for one in done)
-        text = f"interrupted by the user: {finished} of {len(done)} networks are finished"
-        warnings.warn(text, RuntimeWarning, stacklevel=3)
+        warnings.warn(f"interrupted by the user: {of_all}", RuntimeWarning, stacklevel=3)
+    errors = [one.error for one in done if one.error is not None]
+    if errors:
+        text = f"{type(errors[0]).__name__}: {errors[0]}"
+        warnings.warn(
+            f"{len(errors)} networks failed, the first with {text}; {of_all}", RuntimeWarning,
+            stacklevel=3,
+        )  # fmt: skip
 
 
 # ---- one value for all, or a list of one per network --------------------------------------------
