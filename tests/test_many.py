@@ -309,7 +309,7 @@ INTERRUPTED = """
     nets = [fn.Sequential(fn.Dense(4, "tanh"), fn.Dense(1), seed=s) for s in range(5)]
     def say(epoch):
         if epoch.index == 0:
-            print("begun", flush=True)
+            print("begun\\n", end="", flush=True)  # in one piece: there are two threads
     runs = fn.fit_many(nets, X, y, epochs=[1, *[10**9] * 4], callbacks=[say], n_threads=2)
     print([run.stop_reason for run in runs])
     print(all(np.isfinite(net.predict(X)).all() for net in nets[1:3]), nets[0].n_epochs)
@@ -323,11 +323,15 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path):
         [sys.executable, "-c", textwrap.dedent(INTERRUPTED)], stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    for _ in range(2):  # the long ones come first
-        assert child.stdout.readline() == "begun\n"
-    time.sleep(0.2)
-    child.send_signal(signal.SIGINT)
-    out, err = child.communicate(timeout=60)
+    try:
+        for _ in range(2):  # the long ones come first
+            assert child.stdout.readline() == "begun\n"
+        time.sleep(0.2)
+        child.send_signal(signal.SIGINT)
+        out, err = child.communicate(timeout=60)
+    finally:
+        child.kill()  # it would go on for ever
+        child.communicate()
     assert child.returncode == 0, err
     lines = [line for line in out.splitlines() if line != "begun"]
     assert lines[0] == str(["interrupted by the user"] * 5)
