@@ -19,6 +19,10 @@ from fastnn import threads
 from fastnn.progress import Progress
 from fastnn.threads import Crew
 
+# The thread that waits looks up this often: where a library has put a handler of its own before
+# Python's (Polars does), a signal does not end the wait for a lock.
+SECONDS_PER_LOOK = 0.05
+
 INTERRUPTED = "interrupted by the user"
 TIME_IS_UP = "the time was up before it began"
 
@@ -111,7 +115,7 @@ def _work_off(
     # Thread.join would not do: interrupted by a signal, it takes the thread for dead (Python 3.11).
     while not all_done.is_set():
         try:
-            all_done.wait()
+            all_done.wait(SECONDS_PER_LOOK)
         except KeyboardInterrupt:
             crew.cancelled = True
 

@@ -3,8 +3,13 @@ test_many.py."""
 
 import os
 import signal
+import subprocess
+import sys
+import textwrap
 import threading
 import time
+
+import pytest
 
 from fastnn import threads, workers
 from fastnn.workers import Task
@@ -31,3 +36,26 @@ def test_nothing_runs_on_after_ctrl_c():
 
 def test_no_tasks():
     assert workers.run([]) == []
+
+
+BESIDE_POLARS = """
+    import os, signal, threading
+    import polars  # which handles the signal before Python does
+    from fastnn import threads, workers
+
+    def work():
+        while True:
+            threads.check_cancelled()
+
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    (done,) = workers.run([workers.Task(work)])
+    print(done.stop_reason)
+"""
+
+
+@pytest.mark.process
+def test_ctrl_c_where_another_library_handles_the_signal_first():
+    pytest.importorskip("polars")
+    command = [sys.executable, "-c", textwrap.dedent(BESIDE_POLARS)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert done.stdout == f"{workers.INTERRUPTED}\n", done.stderr
