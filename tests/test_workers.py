@@ -34,6 +34,17 @@ def test_nothing_runs_on_after_ctrl_c():
     assert [one.stop_reason for one in done] == [workers.INTERRUPTED] * 3
 
 
+def test_ctrl_c_may_reach_another_thread():
+    def work():
+        while True:
+            time.sleep(0.01)
+            threads.check_cancelled()
+
+    threading.Timer(0.2, signal.raise_signal, [signal.SIGINT]).start()
+    (done,) = workers.run([Task(work)])
+    assert done.interrupted
+
+
 def test_no_tasks():
     assert workers.run([]) == []
 
