@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.figures import axes_or_new
+
 
 class History:
     """Arrays with one number per epoch, by name: `loss` (mean over the epoch's rows, each as its
@@ -70,11 +72,7 @@ class History:
         ImportError
             If matplotlib is not installed (`pip install matplotlib`).
         """
-        try:
-            from matplotlib import pyplot
-        except ImportError:
-            raise ImportError("History.plot needs matplotlib: pip install matplotlib") from None
-        axes = pyplot.subplots()[1] if axes is None else axes
+        axes = axes_or_new(axes, "History.plot")
         epochs = np.arange(1, len(self) + 1)
         for name in ("loss", "val_loss"):
             if name in self:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import checks, fit, threads, workers
+from fastnn.figures import axes_or_new
 from fastnn.fit import Arrays
 from fastnn.job import Steps
 from fastnn.losses import Loss
@@ -140,11 +141,7 @@ class RangeTest:
         ImportError
             If matplotlib is not installed (`pip install matplotlib`).
         """
-        try:
-            from matplotlib import pyplot
-        except ImportError:
-            raise ImportError("RangeTest.plot needs matplotlib: pip install matplotlib") from None
-        axes = pyplot.subplots()[1] if axes is None else axes
+        axes = axes_or_new(axes, "RangeTest.plot")
         for losses in self.losses:
             made = losses[np.isfinite(losses)]
             axes.plot(self.learning_rates[: len(made)], _smoothed(made, len(losses)), linewidth=0.8)

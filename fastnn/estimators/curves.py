@@ -23,6 +23,7 @@ from fastnn.estimators.samples import Index
 from fastnn.estimators.search_candidates import Candidate, Fold
 from fastnn.estimators.search_nets import Common, Limits, Net, Place, train
 from fastnn.estimators.search_scores import Judge, counts_right
+from fastnn.figures import axes_or_new
 from fastnn.statistics import estimate
 from fastnn.table import Table
 
@@ -74,11 +75,7 @@ class Curve:
         ImportError
             If matplotlib is not installed (`pip install matplotlib`).
         """
-        try:
-            from matplotlib import pyplot
-        except ImportError:
-            raise ImportError("Curve.plot needs matplotlib: pip install matplotlib") from None
-        axes = pyplot.subplots()[1] if axes is None else axes
+        axes = axes_or_new(axes, "Curve.plot")
         places = self._places(axes)
         table = self.table()
         for name, label in (("train", "training rows"), ("test", "held-out rows")):
