@@ -39,11 +39,11 @@ build/sanitize:
 	$(PYTHON) -m pip install -q --no-deps --no-build-isolation --target $@ .
 
 # Python leaks by design at exit; its allocator hides overruns from the sanitizer. Tests that start
-# processes of their own are left to the other runs.
+# processes of their own or train much are left to the other runs.
 sanitize: build/sanitize   ## the kernels' tests under address and undefined-behaviour sanitizers
 	PYTHONPATH=build/sanitize PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 \
 	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
-	$(PYTEST) -m "not process and not optimized"
+	$(PYTEST) -m "not process and not optimized and not long"
 
 wheel:          ## sdist, and a wheel made from it, repaired to manylinux where patchelf is there
 	$(PYTHON) -m build

@@ -236,7 +236,7 @@ GROUPS: dict[str, tuple[Case, ...]] = {
     ),
 }
 
-DEFAULT_GROUPS = ("training", "prediction", "many")
+DEFAULT_GROUPS = ("training", "prediction")
 BY_NAME: dict[str, Case] = {case.name: case for group in GROUPS.values() for case in group}
 
 

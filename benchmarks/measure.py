@@ -140,7 +140,7 @@ def _crowded(cores: float) -> list[str]:
 
 def _used_by_others(workers: list[Worker]) -> float:
     """Processor time so far of all programs but this one, 0 where the system does not say."""
-    own = time.process_time() + sum(w.processor_time() for w in workers)
+    own = time.process_time() + sum(w.processor_time_of_all() for w in workers)
     return (machine.busy_seconds() or own) - own
 
 

@@ -56,6 +56,19 @@ class Worker:
             raise WorkerError(answer["error"])
         return answer
 
+    def processor_time_of_all(self) -> float:
+        """Seconds that the process and those it has started have run, in steps of a clock tick:
+        with threads that have ended, which `processor_time` does not see."""
+        ticks, waiting = 0, [self._process.pid]
+        while waiting:
+            folder = Path(f"/proc/{waiting.pop()}")
+            with contextlib.suppress(OSError):  # it may end meanwhile
+                fields = (folder / "stat").read_text().rpartition(")")[2].split()
+                ticks += sum(map(int, fields[11:15]))  # own, and of children that have ended
+                for children in folder.glob("task/*/children"):
+                    waiting += map(int, children.read_text().split())
+        return ticks / os.sysconf("SC_CLK_TCK")
+
     def processor_time(self) -> float:
         """Seconds that the threads of the process have run."""
         total = 0

@@ -83,7 +83,10 @@ def main() -> None:
     run = _run(options)
     text = report.text(run)
     print(text)
-    whole = not (options.quick or options.only or options.peers)
+    complete = not (options.quick or options.peers)
+    whole = complete and not options.only
+    if complete and options.only == ["many"]:
+        (HERE / "MANY.md").write_text(text)
     if whole:
         (HERE / "RESULTS.md").write_text(text)
         readme = HERE.parent / "README.md"

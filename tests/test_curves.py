@@ -211,6 +211,7 @@ def test_bad_input_of_validation_curve(options, kind, message):
         fn.validation_curve(classifier(), X, Y, **given)
 
 
+@pytest.mark.long
 def test_the_picture_of_the_page_is_drawn(tmp_path):
     pytest.importorskip("matplotlib")
     tool = runpy.run_path(str(Path(__file__).parents[1] / "tools" / "error_bars.py"))

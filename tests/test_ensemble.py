@@ -157,6 +157,7 @@ def test_a_single_member_agrees_with_itself(rng):
     assert not model.predict(X, return_std=True)[1].any()
 
 
+@pytest.mark.long
 def test_members_disagree_more_far_from_the_data(rng):
     X = rng.uniform(-1, 1, (300, 1))
     model = MLPEnsemble(MLPRegressor(solver="lbfgs", activation="tanh", random_state=0), n=5)

@@ -191,6 +191,7 @@ def mean_accuracy(net, optimizer):
     return np.mean(accuracies)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("net", "make"),
     [
