@@ -43,7 +43,7 @@ LEFT_SHARE = 0.01
 # the best of 17 constant rates, on digits never worse by more than 0.6 %. Without the half, 0.1 %
 # in the median and 2.9 % on digits; with a third, 0.2 % and 0.2 %. Where the loss begins to fall is
 # no better a lower bound. As a constant rate, the geometric mean of the two stays behind by 0.3 %,
-# on digits by at most 0.8 % (1.4 % with tanh and RMSprop in other tests). A hundred steps are too
+# on digits by at most 0.8 % (1.4 % with tanh in other tests). A hundred steps are too
 # few: 1.3 % on digits.
 HIGH_SHARE, LOW_SHARE = 1 / 2, 1 / 8
 
