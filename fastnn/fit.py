@@ -40,8 +40,7 @@ WIDE_BYTES = 48 * 2**20
 
 @dataclass(frozen=True)
 class Source:
-    """The user's arrays; each is checked and converted once for every dtype, width and loss that
-    asks for it."""
+    """The user's arrays, checked and converted for whoever asks."""
 
     names: tuple[str, ...] | None  # of X's columns
     features: Callable[..., Array]  # (dtype, n_features, names)
@@ -54,20 +53,16 @@ def source(X: Any, y: Any, sample_weight: Any, check_finite: bool, of: str = "")
     checks.flag("check_finite", check_finite)
     return Source(
         data.feature_names(X),
-        cache(partial(data.features, X, finite=check_finite, name=f"X{of}")),
-        targets_of(y, check_finite, of),
-        weights_of(sample_weight, of),
+        partial(data.features, X, finite=check_finite, name=f"X{of}"),
+        partial(data.targets, y, finite=check_finite, name=f"y{of}"),
+        partial(data.weights, sample_weight, name=f"sample_weight{of}"),
     )
 
 
-def targets_of(y: Any, check_finite: bool, of: str = "") -> Callable[..., Array]:
-    """`Source.targets`."""
-    return cache(partial(data.targets, y, finite=check_finite, name=f"y{of}"))
-
-
-def weights_of(sample_weight: Any, of: str = "") -> Callable[..., Array | None]:
-    """`Source.weights`."""
-    return cache(partial(data.weights, sample_weight, name=f"sample_weight{of}"))
+def remembering(given: Source) -> Source:
+    """The same for many networks: each array is checked and converted once for every dtype, width
+    and loss."""
+    return Source(given.names, cache(given.features), cache(given.targets), cache(given.weights))
 
 
 @dataclass(frozen=True)
@@ -182,17 +177,19 @@ class Fit:
             network, job, trainer, state, given.epochs, validate, self.callbacks, given.verbose
         )
 
-    def _validate(self) -> dict[str, float]:
+    def _scores(self) -> dict[str, float]:
         assert self.validation is not None
-        scores = self.network._scores(self.options.loss, self.validation, self.options.n_threads)
-        return {f"val_{name}": value for name, value in scores.items()}
+        return self.network._scores(self.options.loss, self.validation, self.options.n_threads)
+
+    def _validate(self) -> dict[str, float]:
+        return {f"val_{name}": value for name, value in self._scores().items()}
 
     def score(self, history: History) -> float:
         """How good the trained network is, the higher the better: the metric on its validation
         data, or minus the loss there, or on none minus the last training loss."""
         if self.validation is None:
             return -float(history["loss"][-1]) if len(history) else math.nan
-        scores = self.network._scores(self.options.loss, self.validation, self.options.n_threads)
+        scores = self._scores()
         metric = scoring.metric_name(self.options.loss)
         return scores[metric] if metric else -scores["loss"]
 

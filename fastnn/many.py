@@ -109,7 +109,7 @@ def fit_many(
     True
     """
     n = _check_networks(nets)
-    _check_call(n_threads, max_time, verbose)
+    workers.check(n_threads, max_time, verbose)
     common = {
         "loss": _each("loss", loss, n),
         "optimizer": _each("optimizer", optimizer, n),
@@ -187,20 +187,19 @@ def _each(name: str, value: Any, n: int, kinds: Any = object) -> list[Any]:
 
 def _sources(X: Any, y: Any, sample_weight: Any, check_finite: bool, n: int) -> list[Source]:
     """Each network's arrays; X is that of all, and equal objects are converted once."""
-    shared = fit.source(X, None, None, check_finite)
-    targets: dict[int, Any] = {}
-    weights: dict[int, Any] = {}
+    known: dict[tuple[int, int], Source] = {}
+    shared = fit.remembering(fit.source(X, None, None, check_finite))
     result = []
     for of_y, of_weight in zip(
         _each("y", y, n, np.ndarray),
         _each("sample_weight", sample_weight, n, (np.ndarray, type(None))),
         strict=True,
     ):
-        if id(of_y) not in targets:
-            targets[id(of_y)] = fit.targets_of(of_y, check_finite)
-        if id(of_weight) not in weights:
-            weights[id(of_weight)] = fit.weights_of(of_weight)
-        result.append(replace(shared, targets=targets[id(of_y)], weights=weights[id(of_weight)]))
+        key = id(of_y), id(of_weight)
+        if key not in known:
+            own = fit.remembering(fit.source(X, of_y, of_weight, check_finite))
+            known[key] = replace(own, features=shared.features)
+        result.append(known[key])
     return result
 
 
@@ -242,7 +241,10 @@ class _Parts:
             return arrays.only(_held_out(arrays))
         if isinstance(apart, tuple):
             if id(apart) not in self.sources:
-                self.sources[id(apart)] = apart, fit.validation_source(apart, self.check_finite)
+                self.sources[id(apart)] = (
+                    apart,
+                    fit.remembering(fit.validation_source(apart, self.check_finite)),
+                )
             given = self.sources[id(apart)][1]
             return fit.prepare_validation(net, given, source.names, loss, plan)
         rows = self._rows("validation", apart, len(arrays.X))
@@ -306,14 +308,6 @@ def _check_networks(nets: Sequence[Sequential]) -> int:
                 f"nets[{i}]: expected networks of their own; got nets[{first[id(net)]}] again"
             )
     return len(nets)
-
-
-def _check_call(n_threads: int | None, max_time: float | None, verbose: int) -> None:
-    if n_threads is not None:
-        checks.whole("n_threads", n_threads, at_least=1)
-    if max_time is not None:
-        checks.number("max_time", max_time, above=0)
-    checks.whole("verbose", verbose)
 
 
 def _check_checkpoints(fits: list[Fit]) -> None:

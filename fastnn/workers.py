@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fastnn import threads
+from fastnn import checks, threads
 from fastnn.progress import Progress
 from fastnn.threads import Crew
 
@@ -52,6 +52,15 @@ class Done:
     def interrupted(self) -> bool:
         """By Ctrl-C; or the time was up before it began."""
         return self.stop_reason is not None
+
+
+def check(n_threads: int | None, max_time: float | None, verbose: int) -> None:
+    """An error if `run` cannot do with these."""
+    if n_threads is not None:
+        checks.whole("n_threads", n_threads, at_least=1)
+    if max_time is not None:
+        checks.number("max_time", max_time, above=0)
+    checks.whole("verbose", verbose)
 
 
 def run(

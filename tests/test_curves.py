@@ -183,7 +183,11 @@ def test_warnings_point_at_the_call():
         ({"shuffle": "yes"}, TypeError, "shuffle"),
         ({"train_sizes": [0.0, 0.5]}, ValueError, "train_sizes"),
         ({"train_sizes": [10_000]}, ValueError, "train_sizes"),
-        ({"y": np.sort(Y), "train_sizes": [20]}, ValueError, "train_sizes: expected rows of every"),
+        (
+            {"y": np.sort(Y), "train_sizes": [20]},
+            ValueError,
+            "train_sizes: the first .* rows: expected",
+        ),
         ({"cv": [([0, 1], [700])]}, ValueError, "cv: fold 0: training rows|cv: fold 0: test rows"),
         ({"y": Y[:5]}, ValueError, "inconsistent numbers of samples"),
         ({"scoring": "acuracy"}, ValueError, "scoring|acuracy"),

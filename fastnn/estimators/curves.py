@@ -11,17 +11,15 @@ from typing import Any
 import numpy as np
 import sklearn
 from numpy.typing import NDArray
-from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring
-from sklearn.model_selection import check_cv
 from sklearn.model_selection._validation import _translate_train_sizes
 from sklearn.utils import check_random_state, indexable
 
-from fastnn import checks
+from fastnn import checks, workers
 from fastnn.estimators import search_candidates, search_results
 from fastnn.estimators.samples import Index
 from fastnn.estimators.search_candidates import Candidate, Fold
-from fastnn.estimators.search_nets import Common, Limits, Net, Place, train
+from fastnn.estimators.search_nets import Common, Limits, nets_of, train
 from fastnn.estimators.search_scores import Judge, counts_right
 from fastnn.figures import axes_or_new
 from fastnn.statistics import estimate
@@ -249,12 +247,7 @@ def _checked(
     X, y, groups = indexable(X, y, groups)
     candidates = search_candidates.candidates_of(estimator, settings, X, y, sample_weight)
     sample = candidates[0].given.sample
-    splitter = check_cv(cv, y, classifier=is_classifier(estimator))
-    folds = search_candidates.check_folds(
-        splitter.split(X, y, groups), sample.y, getattr(candidates[0].estimator, "classes_", None)
-    )
-    if not folds:
-        raise ValueError("cv: expected at least one fold; got none")
+    folds = search_candidates.folds_of(candidates[0], cv, X, y, {"groups": groups})
     scorer = check_scoring(estimator, scoring)
     fast = counts_right(estimator, scoring, {}, sample)
     return candidates, folds, Judge(scorer, X, y, {}, error_score, fast)
@@ -263,14 +256,8 @@ def _checked(
 def _first(fold: Fold, size: int, candidate: Candidate) -> Fold:
     """The fold with its first training rows only, among which each class has to be."""
     rows: Index = fold.train[:size]
-    classes, y = getattr(candidate.estimator, "classes_", None), candidate.given.sample.y
-    if classes is not None and y.ndim == 1:
-        missing = np.setdiff1d(classes, y[rows])
-        if len(missing):
-            raise ValueError(
-                f"train_sizes: expected rows of every class among the first {size}; got none of "
-                f"{missing[:5].tolist()}: take more rows, or shuffle=True"
-            )
+    where = f"train_sizes: the first {size} rows"
+    search_candidates.check_classes(where, rows, candidate, "take more rows, or shuffle=True")
     return Fold(rows, fold.test)
 
 
@@ -281,17 +268,10 @@ def _curve(
     """Fit every candidate to every fold with every seed. `shape` is (n_points, n_splits), and what
     each candidate and fold stands for in this order."""
     checks.whole("n_seeds", n_seeds, at_least=1)
-    checks.whole("verbose", verbose)
-    if n_threads is not None:
-        checks.whole("n_threads", n_threads, at_least=1)
+    workers.check(n_threads, None, verbose)
     common = Common(folds, judge, True, sklearn.get_config())
     seeds = search_candidates.seeds_of(candidates[0].estimator.random_state, n_seeds)
-    nets = [
-        Net(common, candidate, Place(i, k, s), seed)
-        for i, candidate in enumerate(candidates)
-        for k in range(len(folds))
-        for s, seed in enumerate(seeds)
-    ]
+    nets = nets_of(common, candidates, seeds)
     results = train(nets, Limits(n_threads, verbose=verbose))
     search_results.tell(results, len(results), None, judge.error_score)
     train_scores, test_scores = (

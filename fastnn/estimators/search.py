@@ -11,17 +11,15 @@ from typing import Any, ClassVar
 import numpy as np
 import sklearn
 from numpy.typing import NDArray
-from sklearn.base import _fit_context, clone, is_classifier
-from sklearn.model_selection import check_cv
+from sklearn.base import _fit_context, clone
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import indexable
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_method_params, check_is_fitted
 
 from fastnn.estimators import search_candidates, search_halving, search_results
-from fastnn.estimators.search_candidates import Candidate, Fold
 from fastnn.estimators.search_halving import train_halving
-from fastnn.estimators.search_nets import Common, Limits, Net, Place, train, train_by_joblib
+from fastnn.estimators.search_nets import Common, Limits, Net, nets_of, train, train_by_joblib
 from fastnn.estimators.search_results import std_over_seeds
 from fastnn.estimators.search_scores import Judge, counts_right
 from fastnn.statistics import Difference, paired_difference
@@ -195,7 +193,9 @@ refit_time_, classes_, n_features_in_, feature_names_in_
         )
         if self.halving is not None:
             search_halving.check(self, settings)
-        folds = self._folds(X, y, candidates[0], routed.splitter.split)
+        split_params = routed.splitter.split
+        folds = search_candidates.folds_of(candidates[0], self.cv, X, y, split_params)
+        self.n_splits_ = len(folds)
         score_params = routed.scorer.score
         judge = Judge(
             scorers, X, y, score_params, self.error_score,
@@ -203,12 +203,7 @@ refit_time_, classes_, n_features_in_, feature_names_in_
         )  # fmt: skip
         common = Common(folds, judge, self.return_train_score, sklearn.get_config())
         self.seeds_ = search_candidates.seeds_of(self.estimator.random_state, self.n_seeds)
-        nets = [
-            Net(common, candidate, Place(i, k, s), seed)
-            for i, candidate in enumerate(candidates)
-            for k in range(len(folds))
-            for s, seed in enumerate(self.seeds_)
-        ]
+        nets = nets_of(common, candidates, self.seeds_)
         seconds = math.inf if self.max_time is None else self.max_time
         limits = Limits(self.n_threads, time.time() + seconds, int(self.verbose))
         reached = self._train(nets, limits)
@@ -257,17 +252,6 @@ refit_time_, classes_, n_features_in_, feature_names_in_
         return int(at)
 
     # ---- a search ----
-
-    def _folds(self, X: Any, y: Any, candidate: Candidate, params: dict[str, Any]) -> list[Fold]:
-        splitter = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
-        folds = search_candidates.check_folds(
-            splitter.split(X, y, **params), candidate.given.sample.y,
-            getattr(candidate.estimator, "classes_", None),
-        )  # fmt: skip
-        if not folds:
-            raise ValueError("cv: expected at least one fold; got none")
-        self.n_splits_ = len(folds)
-        return folds
 
     def _train(self, nets: list[Net], limits: Limits) -> Table:
         """Train the networks; returns how far each candidate came, if that differs."""

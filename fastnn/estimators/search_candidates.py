@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone
-from sklearn.model_selection import ParameterGrid, ParameterSampler
+from sklearn.base import clone, is_classifier
+from sklearn.model_selection import ParameterGrid, ParameterSampler, check_cv
 from sklearn.utils import check_random_state
 
 from fastnn import random
@@ -155,22 +155,28 @@ def _candidate(
 # ---- folds and seeds -----------------------------------------------------------------------------
 
 
-def check_folds(splits: Iterable[Any], y: Array, classes: Array | None) -> list[Fold]:
+def folds_of(candidate: Candidate, cv: Any, X: Any, y: Any, params: Params) -> list[Fold]:
     """Positions of rows in each fold; an error where one names others, or misses a class."""
-    return [_fold(i, train, test, y, classes) for i, (train, test) in enumerate(splits)]
+    splitter = check_cv(cv, y, classifier=is_classifier(candidate.estimator))
+    folds = []
+    for i, (train, test) in enumerate(splitter.split(X, y, **params)):
+        where, n = f"cv: fold {i}", len(candidate.given.sample.y)
+        rows = _positions(f"{where}: training rows", train, n)
+        folds.append(Fold(rows, _positions(f"{where}: test rows", test, n)))
+        check_classes(where, rows, candidate, "take fewer folds, or StratifiedKFold")
+    if not folds:
+        raise ValueError("cv: expected at least one fold; got none")
+    return folds
 
 
-def _fold(i: int, train: Any, test: Any, y: Array, classes: Array | None) -> Fold:
-    fold = Fold(*(_positions(f"cv: fold {i}: {what}", part, len(y))
-                  for what, part in (("training rows", train), ("test rows", test))))  # fmt: skip
-    if classes is not None and y.ndim == 1:
-        missing = np.setdiff1d(classes, y[fold.train])
-        if len(missing):
-            raise ValueError(
-                f"cv: fold {i}: expected training rows of every class; got none of "
-                f"{missing[:5].tolist()}: take fewer folds, or StratifiedKFold"
-            )
-    return fold
+def check_classes(where: str, rows: Index, candidate: Candidate, advice: str) -> None:
+    """An error unless each class is among these training rows."""
+    classes, y = getattr(candidate.estimator, "classes_", None), candidate.given.sample.y
+    missing = [] if classes is None or y.ndim != 1 else np.setdiff1d(classes, y[rows]).tolist()
+    if missing:
+        raise ValueError(
+            f"{where}: expected training rows of every class; got none of {missing[:5]}: {advice}"
+        )
 
 
 def _positions(name: str, rows: Any, n: int) -> Index:

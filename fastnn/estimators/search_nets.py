@@ -174,6 +174,16 @@ def _cut_short(outcome: Outcome) -> bool:
 # ---- all of them ---------------------------------------------------------------------------------
 
 
+def nets_of(common: Common, candidates: list[Candidate], seeds: list[int]) -> list[Net]:
+    """In the order of the scores' axes: candidates, folds, seeds."""
+    return [
+        Net(common, candidate, Place(i, k, s), seed)
+        for i, candidate in enumerate(candidates)
+        for k in range(len(common.folds))
+        for s, seed in enumerate(seeds)
+    ]
+
+
 @dataclass(frozen=True)
 class Limits:
     """What `workers.run` is told."""
