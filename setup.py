@@ -20,11 +20,10 @@ DEBUG = os.environ.get("FASTNN_DEBUG", "0") == "1"
 OPENMP = os.environ.get("FASTNN_OPENMP", "on") != "off"
 
 # The engine is one source, compiled once per instruction-set level and picked at import.
-# Every processor of level 3 takes prefetchw, but the level does not name it.
 LEVELS = {
     "v2": ["-march=x86-64-v2"],
-    "v3": ["-march=x86-64-v3", "-mprfchw"],
-    "v4": ["-march=x86-64-v4", "-mprfchw", "-mprefer-vector-width=512"],
+    "v3": ["-march=x86-64-v3"],
+    "v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
 }
 if platform.machine() not in ("x86_64", "AMD64"):
     LEVELS = {"generic": []}

@@ -35,20 +35,19 @@ ACTIVATION_FLOPS = 30
 CACHE_LINE = 64  # bytes; rows of buffers begin on one
 PAGE = 4096
 
-# A batch goes through the network in blocks of at most this many rows, this much workspace and
-# this much arithmetic: what fits the outer caches, and is done in some hundredths of a second. The
-# size depends on the network alone, as the results must.
+# A batch goes through the network in blocks of at most this many rows and this much workspace:
+# what fits the outer caches. The size depends on the network alone, as the results must.
 BLOCK_ROWS = 4096
 BLOCK_BYTES = 32 * 2**20
-BLOCK_FLOPS = 2e9
 FEWEST_BLOCK_ROWS = 32
 
 # A batch is cut into 2, 4, 8 or 16 chunks (fastnn_ext/parameters.pxd), as long as each has so many
 # rows, and its rows are so many times as many numbers as its gradient. Measured on two threads, in
-# us a step with and without: 22 and 23 at 10-45-45-10, 64 and 71 at 30-128-64-2 (batch 128), 400
-# and 506 at 4-32-16-4 (10,000 rows); 565 and 482 at 784-256-128-10 (64 rows), which is not cut.
+# us a step with and without: 15 and 21 at 10-100-1 (batch 200), 25 and 30 at 30-100-1, 412 and 490
+# at 4-32-16-4 (10,000 rows); as long either way with 5 times as many numbers, and longer on one
+# thread: 96 and 92 at 30-128-64-2 (batch 128).
 FEWEST_CHUNK_ROWS = 64
-ROWS_OVER_GRADIENT = 2
+ROWS_OVER_GRADIENT = 8
 MOST_CHUNKS = 16
 
 # Without training nothing is kept for a way back, so a block need only fill whole tiles: from 24 to
@@ -255,7 +254,7 @@ def compile_plan(
     per_row = sum(strides) + sum(strides[index] for index in needed)
     size = FEWEST_BLOCK_ROWS * per_row + 4 * fold.n_params
     _check_addressable(fold, size * dtype.itemsize)
-    block = _block_rows(per_row * dtype.itemsize, 6 * fold.n_params, batch_size)
+    block = _block_rows(per_row * dtype.itemsize, batch_size)
 
     buffers = np.zeros(len(strides), BUFFER)
     position = 0
@@ -313,8 +312,8 @@ def _split_link(fold: _Fold, layers: tuple[Layer, ...], loss: Loss | None) -> in
     return int(activation.code)
 
 
-def _block_rows(bytes_per_row: int, flops_per_row: int, batch_size: int) -> int:
-    fitting = min(BLOCK_BYTES // bytes_per_row, int(BLOCK_FLOPS // flops_per_row), BLOCK_ROWS)
+def _block_rows(bytes_per_row: int, batch_size: int) -> int:
+    fitting = min(BLOCK_BYTES // bytes_per_row, BLOCK_ROWS)
     return min(max(fitting, FEWEST_BLOCK_ROWS), batch_size)
 
 

@@ -15,9 +15,10 @@ from fastnn import checks
 from fastnn_ext import engine
 
 # Two threads meet twice a step, each finding half of its numbers in the other's cache. Measured on
-# two cores, one thread against two: 1.3 million operations a step (64-64-64-1, batch 32) take 22 us
-# either way, 2.1 million (10-45-45-10, batch 128) 30 and 23 us, 8.4 million 98 and 65 us.
-FLOPS_PER_THREAD = 1e6
+# two cores, one thread against two: 0.22 million operations a step (4-32-32-1, batch 32) take 4.3
+# and 3.8 us, 0.65 million (64-64-10) 10.6 and 8.1, 1.3 million (64-64-64-1) 16.9 and 11.1. The
+# least is hardly won, and lost where another program wants a core now and then.
+FLOPS_PER_THREAD = 3e5
 
 _forked = False
 

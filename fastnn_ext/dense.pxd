@@ -10,10 +10,10 @@ Decisions
   c. The product is a register tile of C (tile.h); Cython cannot say that. Against loops over
      `y += s * x` that the compiler made into vectors it took, for whole training steps with Adam on
      two cores, 0.69 of the time at 4-32-32-1 and 0.36 at 784-128-10.
-  d. Weights that the update will change are fetched for writing while their gradient is computed:
-     the forward pass of the other threads has left copies in their caches, and to take them back
-     line by line cost the update twice its own time. On two threads a step took 0.63 to 0.81 of
-     the time at 784-256-128-10, 784-128-10 and 64-64-64-1, and as long as before elsewhere.
+  d. On several threads, whatever the others read in the step before is claimed before it is written
+     (tile.h, decision h): outputs and input gradients by the tile that computes them, weights by
+     the tile of their gradient. On two threads a step took 0.61 of the time at 64-64-64-1, 0.80 at
+     784-128-10 and 784-256-128-10, 0.95 at 30-128-64-2.
 """
 
 from libc.string cimport memcpy
@@ -33,11 +33,11 @@ cdef extern from "tile.h" nogil:
     void fn_multiply_addf(
         float* c, Py_ssize_t c_stride, const float* begin, Py_ssize_t begin_stride,
         const float* a, Py_ssize_t a_row, Py_ssize_t a_depth, const float* b, Py_ssize_t b_stride,
-        Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint padded, const float* later)
+        Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint padded, float* claimed)
     void fn_multiply_add(
         double* c, Py_ssize_t c_stride, const double* begin, Py_ssize_t begin_stride,
         const double* a, Py_ssize_t a_row, Py_ssize_t a_depth, const double* b, Py_ssize_t b_stride,
-        Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint padded, const double* later)
+        Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint padded, double* claimed)
     void fn_sum_rowsf(
         float* c, const float* begin, const float* b, Py_ssize_t b_stride, Py_ssize_t lanes,
         Py_ssize_t rows)
@@ -46,29 +46,31 @@ cdef extern from "tile.h" nogil:
         Py_ssize_t rows)
     void fn_copy_rowf(float* to, const float* source, Py_ssize_t n)
     void fn_copy_row(double* to, const double* source, Py_ssize_t n)
+    void fn_claimf(float* x, Py_ssize_t n)
+    void fn_claim(double* x, Py_ssize_t n)
     void fn_multiply_add_packedf(
         float* c, Py_ssize_t c_stride, const float* begin, Py_ssize_t begin_stride,
         const float* a, Py_ssize_t a_row, Py_ssize_t a_depth, const float* b, Py_ssize_t b_stride,
-        Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint transposed)
+        Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint transposed, bint claims)
     void fn_multiply_add_packed(
         double* c, Py_ssize_t c_stride, const double* begin, Py_ssize_t begin_stride,
         const double* a, Py_ssize_t a_row, Py_ssize_t a_depth, const double* b, Py_ssize_t b_stride,
-        Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint transposed)
+        Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint transposed, bint claims)
 
 
 cdef inline void multiply_add(
     real* c, Py_ssize_t c_stride, const real* begin, Py_ssize_t begin_stride,
     const real* a, Py_ssize_t a_row, Py_ssize_t a_depth, const real* b, Py_ssize_t b_stride,
-    Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint padded, const real* later
+    Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint padded, real* claimed
 ) noexcept nogil:
     """c[rows, lanes] = begin[rows, lanes] + a[rows, depth] @ b[depth, lanes], a with any strides;
     see tile_body.h."""
     if real is float:
         fn_multiply_addf(c, c_stride, begin, begin_stride, a, a_row, a_depth, b, b_stride,
-                         rows, lanes, depth, padded, later)
+                         rows, lanes, depth, padded, claimed)
     else:
         fn_multiply_add(c, c_stride, begin, begin_stride, a, a_row, a_depth, b, b_stride,
-                        rows, lanes, depth, padded, later)
+                        rows, lanes, depth, padded, claimed)
 
 
 cdef inline void sum_rows(
@@ -80,6 +82,14 @@ cdef inline void sum_rows(
         fn_sum_rowsf(c, begin, b, b_stride, lanes, rows)
     else:
         fn_sum_rows(c, begin, b, b_stride, lanes, rows)
+
+
+cdef inline void claim(real* x, Py_ssize_t n) noexcept nogil:
+    """Before n numbers are written that another thread has read: decision d."""
+    if real is float:
+        fn_claimf(x, n)
+    else:
+        fn_claim(x, n)
 
 
 cdef inline void copy_row(real* to, const real* source, Py_ssize_t n) noexcept nogil:
@@ -101,15 +111,15 @@ cdef inline void copy_rows(
 cdef inline void multiply_add_packed(
     real* c, Py_ssize_t c_stride, const real* begin, Py_ssize_t begin_stride,
     const real* a, Py_ssize_t a_row, Py_ssize_t a_depth, const real* b, Py_ssize_t b_stride,
-    Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint transposed
+    Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint transposed, bint claims
 ) noexcept nogil:
     """The same for a padded c, with a packed copy of b, or of b[lanes, depth] transposed."""
     if real is float:
         fn_multiply_add_packedf(c, c_stride, begin, begin_stride, a, a_row, a_depth, b, b_stride,
-                                rows, lanes, depth, transposed)
+                                rows, lanes, depth, transposed, claims)
     else:
         fn_multiply_add_packed(c, c_stride, begin, begin_stride, a, a_row, a_depth, b, b_stride,
-                               rows, lanes, depth, transposed)
+                               rows, lanes, depth, transposed, claims)
 
 
 cdef inline void dense_forward(
@@ -126,10 +136,10 @@ cdef inline void dense_forward(
         bias = params + layer.bias
     if rows >= PACKING_ROWS and layer.n_out * sizeof(real) % PAGE == 0:
         multiply_add_packed(z, saved.stride, bias, 0, x, x_stride, 1, params + layer.weights,
-                            layer.n_out, rows, layer.n_out, layer.n_in, False)
+                            layer.n_out, rows, layer.n_out, layer.n_in, False, plan.shared)
     else:
         multiply_add(z, saved.stride, bias, 0, x, x_stride, 1, params + layer.weights, layer.n_out,
-                     rows, layer.n_out, layer.n_in, True, <const real*> NULL)
+                     rows, layer.n_out, layer.n_in, True, z if plan.shared else NULL)
     if layer.saved != layer.output:
         memcpy(work + y.values + first * y.stride, z, rows * y.stride * sizeof(real))
     activate(layer.activation, <real> layer.parameter,
@@ -149,16 +159,17 @@ cdef inline void dense_input_gradient(
         begin = dx
     multiply_add_packed(dx, x.stride, begin, x.stride, work + y.gradient + first * y.stride,
                         y.stride, 1, params + layer.weights, layer.n_out, last - first, layer.n_in,
-                        layer.n_out, True)
+                        layer.n_out, True, plan.shared)
 
 
 cdef inline void dense_weight_gradient(
-    const Plan* plan, const Layer* layer, const real* later, const real* work, real* g,
+    const Plan* plan, const Layer* layer, real* written, const real* work, real* g,
     Py_ssize_t row, Py_ssize_t n_rows, Py_ssize_t first, Py_ssize_t last, bint adds
 ) noexcept nogil:
     """Rows first..last of dW = x' dy (or dW += x' dy) over n_rows of the block from `row` on, into
-    g, which holds just these; the row after the last weight is the bias. `later` are the parameters
-    that will be changed (decision d), or NULL."""
+    g, which holds just these; the row after the last weight is the bias. `written` is what is
+    written next that lies as g does, and that other threads have read: it is claimed. NULL: none.
+    """
     cdef const Buffer* x = &plan.buffers[layer.input]
     cdef const Buffer* y = &plan.buffers[layer.output]
     cdef const real* from_x = work + x.values + row * x.stride + first
@@ -167,11 +178,14 @@ cdef inline void dense_weight_gradient(
     cdef Py_ssize_t weights_end = last if last < layer.n_in else layer.n_in
     cdef real* bias = g + (layer.n_in - first) * n_out
     cdef const real* begin = g if adds else NULL
+    cdef real* claimed = written if plan.shared else NULL
     if first < weights_end and n_out == 1:  # one row of dy' x: its lanes are full
         multiply_add(g, weights_end - first, begin, 0, dy, 0, y.stride, from_x, x.stride, 1,
-                     weights_end - first, n_rows, False, later)
+                     weights_end - first, n_rows, False, claimed)
     elif first < weights_end:
         multiply_add(g, n_out, begin, n_out, from_x, 1, x.stride, dy, y.stride,
-                     weights_end - first, n_out, n_rows, False, later)
+                     weights_end - first, n_out, n_rows, False, claimed)
     if last > layer.n_in:
+        if claimed != NULL:
+            claim(claimed + (layer.n_in - first) * n_out, n_out)
         sum_rows(bias, bias if adds else NULL, dy, y.stride, n_out, n_rows)

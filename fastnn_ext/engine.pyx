@@ -247,6 +247,7 @@ cdef inline Plan as_plan(
     plan.buffers = &buffers[0]
     plan.s = settings[0]
     plan.seed = 0
+    plan.shared = False
     return plan
 
 
@@ -275,6 +276,7 @@ def train(
     # SGD without momentum keeps nothing: then no slot is ever touched.
     cdef real* first_slot = &slots[0] if slots.shape[0] > 0 else &work[0]
     plan.seed = seed
+    plan.shared = n_threads > 1
     data.X = &X[0, 0]
     data.y = &y[0, 0]
     data.sample_weight = NULL

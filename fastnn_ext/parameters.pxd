@@ -15,7 +15,7 @@ Decisions
 """
 
 from fastnn_ext.codes cimport Kind
-from fastnn_ext.dense cimport copy_row, dense_weight_gradient
+from fastnn_ext.dense cimport claim, copy_row, dense_weight_gradient
 from fastnn_ext.optimizers cimport Pace, update
 from fastnn_ext.plan cimport Layer, Plan
 from fastnn_ext.real cimport real
@@ -134,12 +134,12 @@ cdef inline void finish_gradients(
 
 
 cdef inline void gradient_of_rows(
-    const Plan* plan, const Layer* layer, const real* params, const real* work, real* g,
-    double* row_sums, Py_ssize_t n_rows, Py_ssize_t first, Py_ssize_t last, bint adds, bint ends
+    const Plan* plan, const Layer* layer, const real* params, real* written, const real* work,
+    real* g, double* row_sums, Py_ssize_t n_rows, Py_ssize_t first, Py_ssize_t last, bint adds,
+    bint ends
 ) noexcept nogil:
     """Gradient rows first..last of one layer into g; whole once the batch's last block `ends`."""
-    dense_weight_gradient(plan, layer, params + layer.weights + first * layer.n_out, work, g, 0,
-                          n_rows, first, last, adds)
+    dense_weight_gradient(plan, layer, written, work, g, 0, n_rows, first, last, adds)
     if ends:
         finish_gradients(plan, layer, params, g, row_sums, first, last)
 
@@ -171,7 +171,7 @@ cdef inline void gradients_of_share(
     for index in range(plan.n_layers):
         layer = &plan.layers[index]
         if own_rows(plan, layer, thread, team, &first, &last):
-            gradient_of_rows(plan, layer, params, work,
+            gradient_of_rows(plan, layer, params, <real*> NULL, work,
                              work + plan.s.gradients + layer.weights + first * layer.n_out,
                              row_sums, n_rows, first, last, adds, ends)
 
@@ -181,13 +181,14 @@ cdef inline void gradient_of_chunk(
 ) noexcept nogil:
     """The gradient of all parameters from n_rows of the block from `row` on."""
     cdef const Layer* layer
-    cdef real* g = work + plan.s.chunks + chunk * plan.s.chunk_stride
+    cdef real* g
     cdef Py_ssize_t index
     for index in range(plan.n_layers):
         layer = &plan.layers[index]
+        g = work + plan.s.chunks + chunk * plan.s.chunk_stride + layer.weights
         if layer.kind == Kind.DENSE:
-            dense_weight_gradient(plan, layer, <const real*> NULL, work, g + layer.weights, row,
-                                  n_rows, 0, layer.n_in + (layer.bias >= 0), False)
+            dense_weight_gradient(plan, layer, g, work, g, row, n_rows, 0,
+                                  layer.n_in + (layer.bias >= 0), False)
 
 
 cdef inline void sum_of_chunks(
@@ -231,6 +232,8 @@ cdef inline void update_share(
         if clip != 1:
             for i in range((last - first) * layer.n_out):
                 g[i] *= <real> clip
+        if plan.shared:
+            claim(params + layer.weights + first * layer.n_out, (last - first) * layer.n_out)
         update_rows(plan, layer, pace, params, slots, g, first, last)
 
 
@@ -251,7 +254,7 @@ cdef inline void train_share(
         rows_in_piece = PIECE // layer.n_out + 1
         while first < last:
             piece = last if last - first < rows_in_piece else first + rows_in_piece
-            gradient_of_rows(plan, layer, params, work, g, row_sums, n_rows, first, piece,
-                             False, True)
+            gradient_of_rows(plan, layer, params, params + layer.weights + first * layer.n_out,
+                             work, g, row_sums, n_rows, first, piece, False, True)
             update_rows(plan, layer, pace, params, slots, g, first, piece)
             first = piece

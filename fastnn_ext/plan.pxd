@@ -65,3 +65,4 @@ cdef struct Plan:
     const Buffer* buffers
     Settings s
     Py_ssize_t seed                # of shuffles and dropout; 0 in prediction, which has neither
+    bint shared                    # other threads read what one has written

@@ -44,13 +44,21 @@ static void NAME(ragged_tile)(
         for (ptrdiff_t j = 0; j < lanes; j++) c[i * c_stride + j] = copy[i * width + j];
 }
 
+/* Has this core own the cache lines of n numbers, which another core has read (tile.h, decision h). */
+static inline void NAME(claim)(real *x, ptrdiff_t n) {
+    for (ptrdiff_t i = 0; i < n; i += FN_LINE / sizeof(real)) {
+        volatile real *number = x + i;
+        *number = *number;
+    }
+}
+
 /* c[rows, lanes] = begin[rows, lanes] + a[rows, depth] b[depth, lanes]; begin NULL is zeros. Where c
- * is `padded`, the last vector of a row may be read and written whole. What lies at `later` as c
- * lies at c will be changed when c is known, and is fetched meanwhile; NULL is nothing. */
+ * is `padded`, the last vector of a row may be read and written whole. What lies at `claimed` as c
+ * lies at c will be written when c is known, and is claimed tile by tile; NULL is nothing. */
 static void NAME(multiply_add)(
     real *c, ptrdiff_t c_stride, const real *begin, ptrdiff_t begin_stride,
     const real *a, ptrdiff_t a_row, ptrdiff_t a_depth, const real *b, ptrdiff_t b_stride,
-    ptrdiff_t rows, ptrdiff_t lanes, ptrdiff_t depth, int padded, const real *later) {
+    ptrdiff_t rows, ptrdiff_t lanes, ptrdiff_t depth, int padded, real *claimed) {
     enum { n = FN_VECTOR / sizeof(real) };
     static const real zeros[FN_TILE_VECTORS * FN_VECTOR / sizeof(real)]
         __attribute__((aligned(FN_VECTOR)));
@@ -66,9 +74,8 @@ static void NAME(multiply_add)(
             NAME(tile) tile = NAME(tiles)[vectors][size];
             const real *from = begin ? begin + first * begin_stride + lane : zeros;
             real *to = c + first * c_stride + lane;
-            for (ptrdiff_t i = first; later && i < first + size; i++)
-                for (ptrdiff_t v = 0; v < vectors; v++)
-                    __builtin_prefetch(later + i * c_stride + lane + v * n, 1);
+            for (ptrdiff_t i = first; claimed && i < first + size; i++)
+                NAME(claim)(claimed + i * c_stride + lane, ragged ? lanes - lane : vectors * n);
             if (ragged)
                 NAME(ragged_tile)(tile, to, c_stride, from, from_stride, a + first * a_row, a_row,
                                   a_depth, b + lane, b_stride, size, lanes - lane, depth);
@@ -159,7 +166,7 @@ static void NAME(pack)(real *panel, const real *b, ptrdiff_t b_stride, ptrdiff_t
 static void NAME(multiply_add_packed)(
     real *c, ptrdiff_t c_stride, const real *begin, ptrdiff_t begin_stride,
     const real *a, ptrdiff_t a_row, ptrdiff_t a_depth, const real *b, ptrdiff_t b_stride,
-    ptrdiff_t rows, ptrdiff_t lanes, ptrdiff_t depth, int transposed) {
+    ptrdiff_t rows, ptrdiff_t lanes, ptrdiff_t depth, int transposed, int claims) {
     enum { width = FN_TILE_VECTORS * FN_VECTOR / sizeof(real), most = FN_PANEL / sizeof(real) / width };
     real panel[most * width] __attribute__((aligned(FN_VECTOR)));
     for (ptrdiff_t lane = 0; lane < lanes; lane += width, c += width)
@@ -170,7 +177,8 @@ static void NAME(multiply_add_packed)(
             NAME(pack)(panel, transposed ? b + lane * b_stride + k : b + k * b_stride + lane,
                        b_stride, wide, deep, transposed);
             NAME(multiply_add)(c, c_stride, from, k ? c_stride : begin_stride, a + k * a_depth,
-                               a_row, a_depth, panel, width, rows, wide, deep, 1, NULL);
+                               a_row, a_depth, panel, width, rows, wide, deep, 1,
+                               claims && k == 0 ? c : NULL);
         }
 }
 
