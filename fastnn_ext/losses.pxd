@@ -160,13 +160,16 @@ cdef inline double gaussian_nll(
 cdef inline double cross_entropy(
     const real* z, const real* t, Py_ssize_t n, bint labels, real smoothing, real scale, real* dz
 ) noexcept nogil:
-    """T * log(sum(exp z)) - sum(t * z) for targets t of sum T: one label, or a row of shares."""
+    """T * log(sum(exp z)) - sum(t * z) for targets t of sum T: one label, or a row of shares. With
+    smoothing s, t becomes (1 - s) t + s / n."""
     cdef real top = z[0]
     cdef real total = 0
     cdef real target_total = 1
-    cdef real target
+    cdef real kept = <real> 1 - smoothing
+    cdef real added = smoothing / n
+    cdef real share
     cdef double value = 0
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i, label
     for i in range(1, n):
         top = z[i] if z[i] > top else top
     for i in range(n):
@@ -177,12 +180,21 @@ cdef inline double cross_entropy(
         target_total = 0
         for i in range(n):
             target_total += t[i]
-        target_total = (<real> 1 - smoothing) * target_total + smoothing
+        target_total = kept * target_total + smoothing
+    share = target_total / total
     for i in range(n):
-        target = <real> (i == <Py_ssize_t> t[0]) if labels else t[i]
-        target = (<real> 1 - smoothing) * target + smoothing / n
-        value -= target * (z[i] - top)
-        dz[i] = (target_total * dz[i] / total - target) * scale
+        dz[i] = (share * dz[i] - added) * scale
+    if labels:
+        label = <Py_ssize_t> t[0]
+        dz[label] -= kept * scale
+        value = -kept * (z[label] - top)
+    else:
+        for i in range(n):
+            dz[i] -= kept * t[i] * scale
+            value -= kept * t[i] * (z[i] - top)
+    if added > 0:
+        for i in range(n):
+            value -= added * (z[i] - top)
     return value + target_total * log(<double> total)
 
 

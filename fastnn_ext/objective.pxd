@@ -8,7 +8,7 @@ Decisions
      them up comes to the same bits.
 """
 
-from fastnn_ext.dense cimport copy_row
+from fastnn_ext.dense cimport claim, copy_row
 from fastnn_ext.losses cimport elementwise, row_loss, takes_rows
 from fastnn_ext.plan cimport Plan
 from fastnn_ext.real cimport real
@@ -106,6 +106,8 @@ cdef inline void losses_of_rows(
     cdef Py_ssize_t first = 0
     cdef Py_ssize_t r, last, start
     cdef double weight
+    if plan.shared:
+        claim(gradients, n_rows * stride)
     if takes_rows(plan.s.loss):
         for r in range(n_rows):
             weight = weight_of(rows, r, outputs)
