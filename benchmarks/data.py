@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 Weights = list[tuple[Array, Array]]
 
-LEARNING_RATE = {"sgd": 0.01, "momentum": 0.01, "adam": 1e-3}
+# With these no case diverges, batches of one row included: there would be nothing left to time.
+LEARNING_RATE = {"sgd": 1e-3, "momentum": 1e-4, "adam": 1e-3}
 MOMENTUM = 0.9
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 

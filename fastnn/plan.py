@@ -37,7 +37,7 @@ PAGE = 4096
 
 # A batch goes through the network in blocks of at most this many rows and this much workspace:
 # what fits the outer caches. The size depends on the network alone, as the results must.
-BLOCK_ROWS = 4096
+BLOCK_ROWS = 16384
 BLOCK_BYTES = 32 * 2**20
 FEWEST_BLOCK_ROWS = 32
 
@@ -255,6 +255,9 @@ def compile_plan(
     size = FEWEST_BLOCK_ROWS * per_row + 4 * fold.n_params
     _check_addressable(fold, size * dtype.itemsize)
     block = _block_rows(per_row * dtype.itemsize, batch_size)
+    chunk = _chunk_rows(per_row, fold.n_params, batch_size, block) if optimizer else 0
+    n_chunks = -(-batch_size // chunk) if chunk else 0
+    block = max(block, n_chunks * chunk)  # a place for each
 
     buffers = np.zeros(len(strides), BUFFER)
     position = 0
@@ -265,9 +268,8 @@ def compile_plan(
         gradient = position + block * stride if index in needed else NONE
         buffers[index] = (width, stride, position, gradient)
         position += block * stride * (2 if index in needed else 1)
-    chunk = _chunk_rows(per_row, fold.n_params, batch_size, block) if optimizer else 0
     chunks, chunk_stride = position, -(-fold.n_params // line) * line
-    position += -(-batch_size // chunk) * chunk_stride if chunk else 0
+    position += n_chunks * chunk_stride
 
     names = LAYER.names or ()
     rows = np.array([tuple(row.get(name, 0) for name in names) for row in fold.rows], LAYER)
@@ -318,13 +320,13 @@ def _block_rows(bytes_per_row: int, batch_size: int) -> int:
 
 
 def _chunk_rows(per_row: int, n_params: int, batch_size: int, block: int) -> int:
-    """Rows of a chunk at most; 0 where a batch is not cut."""
+    """Rows of a chunk at most; 0 where a batch is not cut, as where it is more than one block."""
     fewest = max(FEWEST_CHUNK_ROWS, -(-ROWS_OVER_GRADIENT * n_params // per_row))
     n_chunks = 1
     while 2 * n_chunks <= min(MOST_CHUNKS, batch_size // fewest):
         n_chunks *= 2
     rows = -(-batch_size // n_chunks)
-    return rows if n_chunks > 1 and rows <= block else 0
+    return rows if n_chunks > 1 and block == batch_size else 0
 
 
 def _check_addressable(fold: _Fold, n_bytes: int) -> None:

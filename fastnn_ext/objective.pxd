@@ -77,8 +77,12 @@ cdef inline void losses_of_piece(
     cdef double weight, total
     for r in range(first, last):
         k = (r - first) * m
-        copy_row(z + k, outputs + r * stride + start, m)
-        copy_row(t + k, <const real*> rows.y + place(rows, r) * n + start, m)
+        if m == 1:
+            z[k] = outputs[r * stride + start]
+            t[k] = (<const real*> rows.y)[place(rows, r) * n + start]
+        else:
+            copy_row(z + k, outputs + r * stride + start, m)
+            copy_row(t + k, <const real*> rows.y + place(rows, r) * n + start, m)
     elementwise(plan.s.loss, plan.s.link, <real> plan.s.loss_parameter, z, t, (last - first) * m,
                 value, slope)
     for k in range((last - first) * m):
@@ -86,14 +90,17 @@ cdef inline void losses_of_piece(
     for r in range(first, last):
         k = (r - first) * m
         weight = weight_of(rows, r, outputs)
-        total = 0
-        for i in range(m):
+        total = value[k]
+        for i in range(1, m):
             total += value[k + i]
         row_losses[r] += weight * total * part
         if weight != 1:
             for i in range(m):
                 slope[k + i] *= <real> weight
-        copy_row(gradients + r * stride + start, slope + k, m)
+        if m == 1:
+            gradients[r * stride + start] = slope[k]
+        else:
+            copy_row(gradients + r * stride + start, slope + k, m)
 
 
 cdef inline void losses_of_rows(

@@ -55,7 +55,7 @@ def test_buffers_tile_the_workspace(widths, n_features, batch_size, dtype):
         layers, n_features, np.dtype(dtype), loss=LOSS, optimizer=Adam(), batch_size=batch_size
     )
     rows = plan.block_rows
-    assert 1 <= rows <= batch_size
+    assert rows >= 1
     pieces = []
     for buffer in plan.buffers:
         assert buffer["stride"] >= buffer["width"]
@@ -68,9 +68,11 @@ def test_buffers_tile_the_workspace(widths, n_features, batch_size, dtype):
     chunk_rows, chunks, stride = (
         int(plan.settings[name][0]) for name in ("chunk_rows", "chunks", "chunk_stride")
     )
-    if chunk_rows:
+    if not chunk_rows:
+        assert rows <= batch_size
+    else:
         assert 2 * chunk_rows <= batch_size + 1
-        assert chunk_rows <= rows
+        assert rows == -(-batch_size // chunk_rows) * chunk_rows
         assert stride >= plan.n_params
         pieces.append((chunks, -(-batch_size // chunk_rows) * stride))
     pieces.append((plan.settings["gradients"][0], plan.n_params))
@@ -102,7 +104,19 @@ def test_block_rows_do_not_depend_on_the_machine():
     wide = compile_plan((fn.Dense(3000), fn.Dense(3000)), 3000, FLOAT, batch_size=10_000)
     assert wide.block_rows == 32 * 2**20 // (3 * 3008 * 4)
     narrow = compile_plan((fn.Dense(3), fn.Dense(1)), 3, FLOAT, batch_size=10_000)
-    assert narrow.block_rows == 4096
+    assert narrow.block_rows == 10_000
+
+
+@pytest.mark.parametrize("batch_size", [200, 1003, 4096, 10_000, 100_000])
+def test_all_chunks_have_a_place_in_the_block(batch_size):
+    """Else threads would wait for one."""
+    plan = compile_plan(
+        (fn.Dense(32, "tanh"), fn.Dense(4)), 4, FLOAT, loss=resolve("squared_error"),
+        optimizer=fn.optimizers.SGD(), batch_size=batch_size,
+    )  # fmt: skip
+    chunk = int(plan.settings["chunk_rows"][0])
+    assert (chunk > 0) == (batch_size < 100_000)
+    assert chunk == 0 or plan.block_rows // chunk * chunk >= batch_size
 
 
 @pytest.mark.parametrize("name", CLASSES)

@@ -140,6 +140,15 @@ def test_classification(loss, rng):
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("outputs", [2, 256, 257])
+def test_many_outputs(outputs, rng):
+    """Element-wise losses take 256 of them at a time."""
+    X, _ = data(rng)
+    y = rng.standard_normal((N, outputs))
+    make = lambda: fn.Sequential(fn.Dense(outputs), seed=1, dtype="float64")  # noqa: E731
+    assert_same_training(make, X, y, loss="huber", epochs=3)
+
+
 def test_float32_follows_float64(rng):
     """Not equal, but the same course."""
     X, y = data(rng)

@@ -72,11 +72,12 @@ class Fit:
 
     def fit(self, epochs: int) -> None:
         """See `Training`."""
-        self.net.fit(
+        history = self.net.fit(
             self.X, self.y, loss=LOSSES[self.case.net.loss], optimizer=self._optimizer(),
             epochs=epochs, batch_size=self.case.batch, shuffle=self.case.shuffles,
             engine=self.engine,
         )  # fmt: skip
+        assert not history.diverged, "a fit that ends early takes no time"
 
     def outputs(self) -> data.Array:
         """See `Training`."""
