@@ -289,7 +289,7 @@ def test_time_that_is_up():
     X, y, _ = table_of_numbers()
     nets = nets_of(3)
     began = time.monotonic()
-    runs = fn.fit_many(nets, X, y, epochs=10**9, max_time=0.1, n_threads=2)
+    runs = fn.fit_many(nets, X, y, epochs=10**9, max_time=1.0, n_threads=2)
     assert time.monotonic() - began < 10
     assert [run.stop_reason for run in runs] == [
         "the time was up", "the time was up", "the time was up before it began"
