@@ -12,8 +12,9 @@ Decisions
      two cores, 0.69 of the time at 4-32-32-1 and 0.36 at 784-128-10.
   d. On several threads, whatever the others read in the step before is claimed before it is written
      (tile.h, decision h): outputs and input gradients by the tile that computes them, weights by
-     the tile of their gradient. On two threads a step took 0.61 of the time at 64-64-64-1, 0.80 at
-     784-128-10 and 784-256-128-10, 0.95 at 30-128-64-2.
+     the tile of their gradient, gradients of the last outputs before the loss. On two threads a
+     step took 0.61 of the time at 64-64-64-1, 0.80 at 784-128-10 and 784-256-128-10, 0.95 at
+     30-128-64-2.
 """
 
 from libc.string cimport memcpy
