@@ -28,17 +28,22 @@ NONE = -1
 # Activations whose slope is computed from the input; for them the forward pass keeps it.
 SLOPE_FROM_INPUT = (Activation.SILU, Activation.GELU, Activation.MISH)
 
-# Other activations take as long as so many operations of a product: 0.2 to 0.4 ns (simd.h).
+# Other activations take as long as so many operations of a product, 0.2 to 0.4 ns (simd.h); what a
+# row takes besides, to be picked and for its loss, as so many: 20 ns.
 PIECEWISE_LINEAR = (Activation.LINEAR, Activation.STEP, Activation.RELU, Activation.LEAKY_RELU)
 ACTIVATION_FLOPS = 30
+ROW_FLOPS = 1500
 
 CACHE_LINE = 64  # bytes; rows of buffers begin on one
 PAGE = 4096
 
 # A batch goes through the network in blocks of at most this many rows and this much workspace:
-# what fits the outer caches. The size depends on the network alone, as the results must.
+# what fits the outer caches. The size depends on the network alone, as the results must. A batch of
+# 4,096 took as long in blocks of 4, 8 and 32 MB at 784-128-10, and in 2 MB 5 to 10 % longer than in
+# 8 at 784-1024-1024-10; but a fit begins by touching its workspace for the first time, 9 ms for
+# 32 MB, as long as a step.
 BLOCK_ROWS = 16384
-BLOCK_BYTES = 32 * 2**20
+BLOCK_BYTES = 8 * 2**20
 FEWEST_BLOCK_ROWS = 32
 
 # A batch is cut into 2, 4, 8 or 16 chunks (fastnn_ext/parameters.pxd), as long as each has so many
@@ -89,18 +94,23 @@ class Plan:
     @cached_property
     def flops_per_row(self) -> float:
         """Arithmetic of a training step per row: three products of each weight matrix, less the
-        input gradient where none is needed."""
+        input gradient where none is needed. All else is counted as if it were products."""
         dense = self.layers[self._is_dense]
-        sizes = dense["n_in"] * dense["n_out"]
         back = self.buffers["gradient"][dense["input"]] != NONE
-        return float(np.sum(sizes * np.where(back, 6, 4)))
+        products = dense["n_out"] * dense["n_in"] * np.where(back, 6, 4)
+        return float(np.sum(products)) + self._activation_flops + ROW_FLOPS
 
     @cached_property
     def prediction_flops_per_row(self) -> float:
         """Arithmetic of a prediction per row, activations counted as if they were products."""
         dense = self.layers[self._is_dense]
+        return float(np.sum(2 * dense["n_out"] * dense["n_in"])) + self._activation_flops
+
+    @property
+    def _activation_flops(self) -> float:
+        dense = self.layers[self._is_dense]
         curved = ~np.isin(dense["activation"], PIECEWISE_LINEAR)
-        return float(np.sum(dense["n_out"] * (2 * dense["n_in"] + ACTIVATION_FLOPS * curved)))
+        return float(np.sum(ACTIVATION_FLOPS * dense["n_out"] * curved))
 
     @cached_property
     def places(self) -> tuple[tuple[int, int, int, int], ...]:

@@ -15,10 +15,10 @@ from fastnn import checks
 from fastnn_ext import engine
 
 # Two threads meet twice a step, each finding half of its numbers in the other's cache. Measured on
-# two cores, one thread against two: 0.22 million operations a step (4-32-32-1, batch 32) take 4.3
-# and 3.8 us, 0.65 million (64-64-10) 10.6 and 8.1, 1.3 million (64-64-64-1) 16.9 and 11.1. The
-# least is hardly won, and lost where another program wants a core now and then.
-FLOPS_PER_THREAD = 3e5
+# two cores, one thread against two, of steps that are so many operations (Plan.flops_per_row): 0.25
+# million take 3.4 and 3.3 us (4-32-32-1, batch 24), 0.33 million 4.3 and 3.7 (batch 32) or 7.2 and
+# 6.2 (64-64-64-1, batch 8), 0.37 million 7.4 and 4.8 (4-16-3, batch 150), 1.4 million 17 and 11.
+FLOPS_PER_THREAD = 1.5e5
 
 _forked = False
 

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 SECONDS_PER_CALL = 0.05
 
 # Epochs between which nothing happens are trained together for about this long: each time in Python
-# takes some 15 us, as ten steps of a small network.
-SECONDS_TOGETHER = 0.02
+# takes some 0.25 ms, much of it for misses of the caches, and more with more steps.
+SECONDS_TOGETHER = 0.05
 
 
 class DivergenceWarning(RuntimeWarning):

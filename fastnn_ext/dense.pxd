@@ -125,9 +125,10 @@ cdef inline void multiply_add_packed(
 
 cdef inline void dense_forward(
     const Plan* plan, const Layer* layer, const real* params, const real* x, Py_ssize_t x_stride,
-    real* work, Py_ssize_t first, Py_ssize_t last
+    real* work, Py_ssize_t first, Py_ssize_t last, bint known
 ) noexcept nogil:
-    """y = activation(x W + b) for rows first..last of the block, whose inputs begin at x."""
+    """y = activation(x W + b) for rows first..last of the block, whose inputs begin at x; where
+    x W + b is `known`, it stands in its place already."""
     cdef const Buffer* y = &plan.buffers[layer.output]
     cdef const Buffer* saved = &plan.buffers[layer.saved]
     cdef const real* bias = NULL
@@ -135,7 +136,9 @@ cdef inline void dense_forward(
     cdef real* z = work + saved.values + first * saved.stride
     if layer.bias >= 0:
         bias = params + layer.bias
-    if rows >= PACKING_ROWS and layer.n_out * sizeof(real) % PAGE == 0:
+    if known:
+        pass
+    elif rows >= PACKING_ROWS and layer.n_out * sizeof(real) % PAGE == 0:
         multiply_add_packed(z, saved.stride, bias, 0, x, x_stride, 1, params + layer.weights,
                             layer.n_out, rows, layer.n_out, layer.n_in, False, plan.shared)
     else:

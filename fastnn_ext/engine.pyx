@@ -25,11 +25,12 @@ from libc.math cimport isfinite, sqrt
 cimport numpy as cnp
 
 from fastnn_ext.activations cimport activate, scale_by_slope
-from fastnn_ext.codes cimport Purpose
+from fastnn_ext.codes cimport Kind, Purpose
 from fastnn_ext.network cimport backward, forward, gather
 from fastnn_ext.objective cimport Rows, batch_total, losses_of_rows, ordered_sum
 from fastnn_ext.optimizers cimport Pace, pace_of
 from fastnn_ext.parameters cimport (
+    finishes,
     gradient_of_chunk,
     gradients_of_share,
     sum_of_chunks,
@@ -80,6 +81,7 @@ cdef struct Run:
     Py_ssize_t clock_every
     double deadline
     Py_ssize_t done
+    Py_ssize_t looked_ahead        # to this step (parameters.pxd, decision d)
     bint stops
     bint updates                   # false: gradients are wanted, not training
     bint drops                     # dropout is active
@@ -93,12 +95,13 @@ cdef inline void carry_rows(
     Run* run, Py_ssize_t block, Py_ssize_t first, Py_ssize_t last, Py_ssize_t step
 ) noexcept nogil:
     """Rows first..last of the workspace, of which row r is the batch's row block + r, through all
-    layers, forward and back."""
+    layers, forward and back, in the given step of the network's life."""
     cdef const Buffer* y = &plan.buffers[plan.layers[plan.n_layers - 1].output]
     cdef Rows rows = batch[0]
     rows.order += block + first
     gather(plan, <const real*> data.X, batch.order + block, work, first, last)
-    forward(plan, params, <const real*> NULL, work, first, last, block + first, step, run.drops)
+    forward(plan, params, <const real*> NULL, work, first, last, block + first, step, run.drops,
+            run.life_step + run.looked_ahead == step)
     losses_of_rows(plan, &rows, work + y.values + first * y.stride,
                    work + y.gradient + first * y.stride, y.stride,
                    run.row_losses + block + first, last - first)
@@ -147,13 +150,28 @@ cdef inline void gradient_by_blocks(
         block += size
 
 
+cdef inline Py_ssize_t row_of_next_step(
+    const Plan* plan, const Data* data, const Run* run, Py_ssize_t s, int team
+) noexcept nogil:
+    """The row that the next step is about, where this one can begin it (parameters.pxd, decision
+    d); -1 where not."""
+    cdef Py_ssize_t place = (run.first_step + s) % data.n + 1
+    if data.batch_size > 1 or team > 1 or s + 1 == run.n_steps or place == data.n:
+        return -1
+    if plan.layers[0].kind != Kind.DENSE or finishes(plan, &plan.layers[0]):
+        return -1
+    return run.order[place]
+
+
 cdef inline void change_share(
-    const Plan* plan, real* params, real* slots, real* work, Run* run, Py_ssize_t s,
-    Py_ssize_t n_rows, bint whole, int thread, int team
+    const Plan* plan, const Data* data, real* params, real* slots, real* work, Run* run,
+    Py_ssize_t s, Py_ssize_t n_rows, bint whole, int thread, int team
 ) noexcept nogil:
     """The update of the thread's own parameters; the gradient is there already where it is kept
     `whole`."""
     cdef Pace pace = pace_of(&plan.s, run.rates[s], <double> (run.optimizer_step + s + 1))
+    cdef const real* next_x = NULL
+    cdef Py_ssize_t next_row
     cdef double clip = 1
     cdef double length
     if plan.s.clip_norm > 0:
@@ -162,7 +180,12 @@ cdef inline void change_share(
     if whole:
         update_share(plan, &pace, params, slots, work, clip, thread, team)
     else:
-        train_share(plan, &pace, params, slots, work, run.row_sums, n_rows, thread, team)
+        next_row = row_of_next_step(plan, data, run, s, team)
+        if next_row >= 0:
+            next_x = <const real*> data.X + next_row * plan.s.n_features
+            run.looked_ahead = s + 1
+        train_share(plan, &pace, params, slots, work, run.row_sums, n_rows, next_x, thread,
+                    team)
 
 
 cdef void step(
@@ -191,7 +214,7 @@ cdef void step(
     if batch.total > 0:
         loss = ordered_sum(run.row_losses, n) / batch.total
         if run.updates and isfinite(loss):
-            change_share(plan, params, slots, work, run, s, n, whole, thread, team)
+            change_share(plan, data, params, slots, work, run, s, n, whole, thread, team)
     if thread == 0:
         run.done = s + 1
         run.stops = not isfinite(loss) or (
@@ -302,6 +325,7 @@ def train(
     run.clock_every = clock_every
     run.deadline = fn_seconds() + seconds
     run.done = 0
+    run.looked_ahead = -1
     run.stops = False
     run.updates = updates
     run.drops = drops

@@ -63,11 +63,12 @@ cdef inline const real* rows_of(
 
 cdef inline void forward(
     const Plan* plan, const real* params, const real* X, real* work,
-    Py_ssize_t first, Py_ssize_t last, Py_ssize_t batch_row, Py_ssize_t step, bint drops
+    Py_ssize_t first, Py_ssize_t last, Py_ssize_t batch_row, Py_ssize_t step, bint drops,
+    bint known
 ) noexcept nogil:
     """Rows first..last of the block through all layers; the first of them is row `batch_row` of
     its batch. Their inputs are X (last - first, n_features) or, where that is NULL, what was
-    gathered."""
+    gathered. `known`: see `dense_forward`, of the first layer."""
     cdef const Layer* layer
     cdef const Buffer* out
     cdef const real* x
@@ -78,7 +79,7 @@ cdef inline void forward(
         layer = &plan.layers[index]
         x = rows_of(plan, X, work, layer.input, first, &stride)
         if layer.kind == Kind.DENSE:
-            dense_forward(plan, layer, params, x, stride, work, first, last)
+            dense_forward(plan, layer, params, x, stride, work, first, last, known and index == 0)
             continue
         out = &plan.buffers[layer.output]
         y = work + out.values + first * out.stride

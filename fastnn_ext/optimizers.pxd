@@ -6,7 +6,9 @@ Decisions
   b. Adam's bias corrections are folded into the rate and epsilon, which leaves one square root
      and one division per parameter: rate' = rate * sqrt(1 - beta_2**t) / (1 - beta_1**t),
      epsilon' = epsilon * sqrt(1 - beta_2**t); the same numbers, reordered.
-  c. Fused products are written as `fma_` (simd.h, decision c): where a share begins depends on
+  c. The gradient is `scale * g`: clipping by norm is no pass of its own, nor is the gradient of a
+     lone row, whose part for a row of weights is an input times the gradient of the outputs.
+  d. Fused products are written as `fma_` (simd.h, decision c): where a share begins depends on
      the number of threads, and no number may.
 """
 
@@ -17,57 +19,69 @@ from fastnn_ext.plan cimport Settings
 from fastnn_ext.real cimport fma_, real, sqrt_
 
 
-cdef inline void sgd(real* w, const real* g, Py_ssize_t n, real rate) noexcept nogil:
+cdef inline void sgd(real* w, const real* g, real scale, Py_ssize_t n, real rate) noexcept nogil:
     cdef Py_ssize_t i
+    cdef real d
     for i in range(n):
-        w[i] = fma_(-rate, g[i], w[i])
+        d = scale * g[i]
+        w[i] = fma_(-rate, d, w[i])
 
 
 cdef inline void momentum(
-    real* w, const real* g, real* v, Py_ssize_t n, real rate, real mu
+    real* w, const real* g, real scale, real* v, Py_ssize_t n, real rate, real mu
 ) noexcept nogil:
     cdef Py_ssize_t i
+    cdef real d
     for i in range(n):
-        v[i] = fma_(mu, v[i], -(rate * g[i]))
+        d = scale * g[i]
+        v[i] = fma_(mu, v[i], -(rate * d))
         w[i] += v[i]
 
 
 cdef inline void nesterov(
-    real* w, const real* g, real* v, Py_ssize_t n, real rate, real mu
+    real* w, const real* g, real scale, real* v, Py_ssize_t n, real rate, real mu
 ) noexcept nogil:
     cdef Py_ssize_t i
+    cdef real d
     for i in range(n):
-        v[i] = fma_(mu, v[i], -(rate * g[i]))
-        w[i] += fma_(mu, v[i], -(rate * g[i]))
+        d = scale * g[i]
+        v[i] = fma_(mu, v[i], -(rate * d))
+        w[i] += fma_(mu, v[i], -(rate * d))
 
 
 cdef inline void adagrad(
-    real* w, const real* g, real* s, Py_ssize_t n, real rate, real epsilon
+    real* w, const real* g, real scale, real* s, Py_ssize_t n, real rate, real epsilon
 ) noexcept nogil:
     cdef Py_ssize_t i
+    cdef real d
     for i in range(n):
-        s[i] = fma_(g[i], g[i], s[i])
-        w[i] -= rate * g[i] / (sqrt_(s[i]) + epsilon)
+        d = scale * g[i]
+        s[i] = fma_(d, d, s[i])
+        w[i] -= rate * d / (sqrt_(s[i]) + epsilon)
 
 
 cdef inline void rmsprop(
-    real* w, const real* g, real* s, Py_ssize_t n, real rate, real rho, real epsilon
+    real* w, const real* g, real scale, real* s, Py_ssize_t n, real rate, real rho, real epsilon
 ) noexcept nogil:
     cdef Py_ssize_t i
+    cdef real d
     for i in range(n):
-        s[i] = fma_(rho, s[i], (<real> 1 - rho) * g[i] * g[i])
-        w[i] -= rate * g[i] / (sqrt_(s[i]) + epsilon)
+        d = scale * g[i]
+        s[i] = fma_(rho, s[i], (<real> 1 - rho) * d * d)
+        w[i] -= rate * d / (sqrt_(s[i]) + epsilon)
 
 
 cdef inline void adam(
-    real* w, const real* g, real* m, real* v, Py_ssize_t n,
+    real* w, const real* g, real scale, real* m, real* v, Py_ssize_t n,
     real rate, real shrink, real beta_1, real beta_2, real epsilon
 ) noexcept nogil:
     """`shrink` is AdamW's decay of this step, 1 - rate * weight_decay; 1 for Adam."""
     cdef Py_ssize_t i
+    cdef real d
     for i in range(n):
-        m[i] = fma_(beta_1, m[i], (<real> 1 - beta_1) * g[i])
-        v[i] = fma_(beta_2, v[i], (<real> 1 - beta_2) * g[i] * g[i])
+        d = scale * g[i]
+        m[i] = fma_(beta_1, m[i], (<real> 1 - beta_1) * d)
+        v[i] = fma_(beta_2, v[i], (<real> 1 - beta_2) * d * d)
         w[i] = fma_(shrink, w[i], -(rate * m[i] / (sqrt_(v[i]) + epsilon)))
 
 
@@ -94,23 +108,37 @@ cdef inline Pace pace_of(const Settings* s, double rate, double t) noexcept nogi
 
 
 cdef inline void update(
-    const Settings* s, const Pace* pace, real* w, const real* g, real* slots, Py_ssize_t n,
-    bint decays
+    const Settings* s, const Pace* pace, real* w, const real* g, const real* scales, real* slots,
+    Py_ssize_t rows, Py_ssize_t n, bint decays
 ) noexcept nogil:
-    """A run of n parameters; `slots` points at their first slot."""
+    """Rows of n parameters one after another, the gradient of row r being scales[r] * g; `slots`
+    points at their first slot."""
     cdef real rate = <real> pace.rate
     cdef real epsilon = <real> pace.epsilon
+    cdef real mu = <real> s.momentum
+    cdef real rho = <real> s.rho
+    cdef real beta_1 = <real> s.beta_1
+    cdef real beta_2 = <real> s.beta_2
+    cdef real shrink = <real> (pace.shrink if decays else 1)
+    cdef real* squares = slots + s.n_params
+    cdef Py_ssize_t r
     if s.optimizer == Optimizer.SGD:
         if s.momentum == 0:
-            sgd(w, g, n, rate)
+            for r in range(rows):
+                sgd(w + r * n, g, scales[r], n, rate)
         elif s.nesterov:
-            nesterov(w, g, slots, n, rate, <real> s.momentum)
+            for r in range(rows):
+                nesterov(w + r * n, g, scales[r], slots + r * n, n, rate, mu)
         else:
-            momentum(w, g, slots, n, rate, <real> s.momentum)
+            for r in range(rows):
+                momentum(w + r * n, g, scales[r], slots + r * n, n, rate, mu)
     elif s.optimizer == Optimizer.ADAGRAD:
-        adagrad(w, g, slots, n, rate, epsilon)
+        for r in range(rows):
+            adagrad(w + r * n, g, scales[r], slots + r * n, n, rate, epsilon)
     elif s.optimizer == Optimizer.RMSPROP:
-        rmsprop(w, g, slots, n, rate, <real> s.rho, epsilon)
+        for r in range(rows):
+            rmsprop(w + r * n, g, scales[r], slots + r * n, n, rate, rho, epsilon)
     elif s.optimizer == Optimizer.ADAM or s.optimizer == Optimizer.ADAMW:
-        adam(w, g, slots, slots + s.n_params, n, rate, <real> (pace.shrink if decays else 1),
-             <real> s.beta_1, <real> s.beta_2, epsilon)
+        for r in range(rows):
+            adam(w + r * n, g, scales[r], slots + r * n, squares + r * n, n, rate, shrink, beta_1,
+                 beta_2, epsilon)

@@ -15,14 +15,16 @@ Decisions
 """
 
 from fastnn_ext.codes cimport Kind
-from fastnn_ext.dense cimport claim, copy_row, dense_weight_gradient
+from fastnn_ext.dense cimport claim, copy_row, dense_weight_gradient, multiply_add
 from fastnn_ext.optimizers cimport Pace, update
 from fastnn_ext.plan cimport Layer, Plan
 from fastnn_ext.real cimport real
 
-# Numbers in a piece (decision b).
+# Numbers in a piece (decision b); bytes of one that the first-level cache holds beside a row of
+# inputs (decision d).
 cdef enum:
     PIECE = 24 * 1024
+    LONE_PIECE = 16 * 1024
 
 
 cdef inline Py_ssize_t own_row(
@@ -48,6 +50,15 @@ cdef inline bint own_rows(
     first[0] = own_row(plan, layer, thread, team)
     last[0] = own_row(plan, layer, thread + 1, team)
     return first[0] < last[0]
+
+
+cdef inline Py_ssize_t own_start(const Plan* plan, int thread, int team) noexcept nogil:
+    """Where the thread's own rows begin in the flat buffer; 0 where it has none."""
+    cdef Py_ssize_t index, first, last
+    for index in range(plan.n_layers):
+        if own_rows(plan, &plan.layers[index], thread, team, &first, &last):
+            return plan.layers[index].weights + first * plan.layers[index].n_out
+    return 0
 
 
 cdef inline real sum_of_squares(const real* x, Py_ssize_t n) noexcept nogil:
@@ -117,6 +128,11 @@ cdef inline void finish_gradient(
     sums[plan.s.n_rows] = penalty
 
 
+cdef inline bint finishes(const Plan* plan, const Layer* layer) noexcept nogil:
+    """Whether a gradient is not done with the sum over its rows."""
+    return layer.l1 > 0 or layer.l2 > 0 or plan.s.clip_value > 0 or plan.s.clip_norm > 0
+
+
 cdef inline void finish_gradients(
     const Plan* plan, const Layer* layer, const real* params, real* g, double* row_sums,
     Py_ssize_t first, Py_ssize_t last
@@ -125,7 +141,7 @@ cdef inline void finish_gradients(
     cdef const real* w = params + layer.weights + first * layer.n_out
     cdef Py_ssize_t weights_end = last if last < layer.n_in else layer.n_in
     cdef Py_ssize_t k
-    if not (layer.l1 > 0 or layer.l2 > 0 or plan.s.clip_value > 0 or plan.s.clip_norm > 0):
+    if not finishes(plan, layer):
         return
     add_slopes(layer, w, g, (weights_end - first) * layer.n_out)
     for k in range(last - first):
@@ -146,19 +162,41 @@ cdef inline void gradient_of_rows(
 
 cdef inline void update_rows(
     const Plan* plan, const Layer* layer, const Pace* pace, real* params, real* slots,
-    const real* g, Py_ssize_t first, Py_ssize_t last
+    const real* g, real scale, Py_ssize_t first, Py_ssize_t last
 ) noexcept nogil:
-    """The optimizer on rows first..last of one layer, whose gradient is g."""
+    """The optimizer on rows first..last of one layer, whose gradient is scale * g."""
     cdef Py_ssize_t weights_end = last if last < layer.n_in else layer.n_in
     cdef Py_ssize_t start = layer.weights + first * layer.n_out
     cdef Py_ssize_t n = (last - first) * layer.n_out
     cdef Py_ssize_t n_weights = (weights_end - first) * layer.n_out
     if plan.s.weight_decay == 0:
-        update(&plan.s, pace, params + start, g, slots + start, n, False)
+        update(&plan.s, pace, params + start, g, &scale, slots + start, 1, n, False)
     else:
-        update(&plan.s, pace, params + start, g, slots + start, n_weights, True)
-        update(&plan.s, pace, params + start + n_weights, g + n_weights,
-               slots + start + n_weights, n - n_weights, False)
+        update(&plan.s, pace, params + start, g, &scale, slots + start, 1, n_weights, True)
+        update(&plan.s, pace, params + start + n_weights, g + n_weights, &scale,
+               slots + start + n_weights, 1, n - n_weights, False)
+
+
+cdef inline void update_by_lone_row(
+    const Plan* plan, const Layer* layer, const Pace* pace, real* params, real* slots,
+    const real* work, Py_ssize_t first, Py_ssize_t last
+) noexcept nogil:
+    """The same where a batch has one row: the gradient of a row of weights is one input times the
+    gradient of the outputs, or that of a lone output times the inputs."""
+    cdef const real* x = work + plan.buffers[layer.input].values
+    cdef const real* dy = work + plan.buffers[layer.output].gradient
+    cdef real one = 1
+    cdef Py_ssize_t weights_end = last if last < layer.n_in else layer.n_in
+    cdef Py_ssize_t start = layer.weights + first * layer.n_out
+    if layer.n_out == 1:
+        update(&plan.s, pace, params + start, x + first, dy, slots + start, 1,
+               weights_end - first, True)
+    else:
+        update(&plan.s, pace, params + start, dy, x + first, slots + start, weights_end - first,
+               layer.n_out, True)
+    if last > layer.n_in:
+        update(&plan.s, pace, params + layer.bias, dy, &one, slots + layer.bias, 1, layer.n_out,
+               False)
 
 
 cdef inline void gradients_of_share(
@@ -223,38 +261,63 @@ cdef inline void update_share(
     """The optimizer on the thread's own parameter rows, with the whole gradient times `clip`."""
     cdef const Layer* layer
     cdef real* g
-    cdef Py_ssize_t index, i, first, last
+    cdef Py_ssize_t index, first, last
     for index in range(plan.n_layers):
         layer = &plan.layers[index]
         if not own_rows(plan, layer, thread, team, &first, &last):
             continue
         g = work + plan.s.gradients + layer.weights + first * layer.n_out
-        if clip != 1:
-            for i in range((last - first) * layer.n_out):
-                g[i] *= <real> clip
         if plan.shared:
             claim(params + layer.weights + first * layer.n_out, (last - first) * layer.n_out)
-        update_rows(plan, layer, pace, params, slots, g, first, last)
+        update_rows(plan, layer, pace, params, slots, g, <real> clip, first, last)
+
+
+cdef inline void train_and_look_ahead(
+    const Plan* plan, const Layer* layer, const Pace* pace, real* params, real* slots, real* work,
+    const real* next_x
+) noexcept nogil:
+    """The optimizer on all of the first layer, whose product with the next step's row is left where
+    that step would have computed it (decision d)."""
+    cdef real* z = work + plan.buffers[layer.saved].values
+    cdef const real* begin = params + layer.bias if layer.bias >= 0 else NULL
+    cdef Py_ssize_t rows_in_piece = LONE_PIECE // (sizeof(real) * layer.n_out) + 1
+    cdef Py_ssize_t first = 0
+    cdef Py_ssize_t last
+    if layer.bias >= 0:
+        update_by_lone_row(plan, layer, pace, params, slots, work, layer.n_in, layer.n_in + 1)
+    while first < layer.n_in:
+        last = first + rows_in_piece if first + rows_in_piece < layer.n_in else layer.n_in
+        update_by_lone_row(plan, layer, pace, params, slots, work, first, last)
+        multiply_add(z, 0, begin, 0, next_x + first, 0, 1,
+                     params + layer.weights + first * layer.n_out, layer.n_out, 1, layer.n_out,
+                     last - first, True, <real*> NULL)
+        begin = z
+        first = last
 
 
 cdef inline void train_share(
     const Plan* plan, const Pace* pace, real* params, real* slots, real* work, double* row_sums,
-    Py_ssize_t n_rows, int thread, int team
+    Py_ssize_t n_rows, const real* next_x, int thread, int team
 ) noexcept nogil:
-    """Gradient and optimizer on the thread's own parameter rows, piece by piece (decision b)."""
+    """Gradient and optimizer on the thread's own parameter rows, piece by piece (decision b). The
+    first layer comes last: where the row of the next step is known, its outputs are begun."""
     cdef const Layer* layer
-    cdef real* g = NULL
+    cdef real* g = work + plan.s.gradients + own_start(plan, thread, team)
     cdef Py_ssize_t index, first, last, piece, rows_in_piece
-    for index in range(plan.n_layers):
+    for index in range(plan.n_layers - 1, -1, -1):
         layer = &plan.layers[index]
         if not own_rows(plan, layer, thread, team, &first, &last):
             continue
-        if g == NULL:  # the beginning of the share, and no other thread's
-            g = work + plan.s.gradients + layer.weights + first * layer.n_out
+        if n_rows == 1 and not finishes(plan, layer):
+            if index == 0 and next_x != NULL:
+                train_and_look_ahead(plan, layer, pace, params, slots, work, next_x)
+            else:
+                update_by_lone_row(plan, layer, pace, params, slots, work, first, last)
+            continue
         rows_in_piece = PIECE // layer.n_out + 1
         while first < last:
             piece = last if last - first < rows_in_piece else first + rows_in_piece
             gradient_of_rows(plan, layer, params, params + layer.weights + first * layer.n_out,
                              work, g, row_sums, n_rows, first, piece, False, True)
-            update_rows(plan, layer, pace, params, slots, g, first, piece)
+            update_rows(plan, layer, pace, params, slots, g, <real> 1, first, piece)
             first = piece

@@ -57,7 +57,7 @@ cdef inline void predict_rows(
         if request.checks and not all_finite(X, size * plan.s.n_features):
             request.failed = True
             return
-        forward(plan, params, X, work, 0, size, 0, 0, False)
+        forward(plan, params, X, work, 0, size, 0, 0, False, False)
         if request.y != NULL:
             rows.y = <const real*> request.y + row * plan.s.n_targets
             losses_of_rows(plan, &rows, outputs, work + z.gradient, z.stride,

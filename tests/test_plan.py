@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 import fastnn as fn
 from fastnn.losses import HEADS, resolve
 from fastnn.optimizers import CLASSES, Adam
-from fastnn.plan import CACHE_LINE, PAGE, check_tiling, compile_plan
+from fastnn.plan import (
+    ACTIVATION_FLOPS,
+    CACHE_LINE,
+    PAGE,
+    ROW_FLOPS,
+    check_tiling,
+    compile_plan,
+)
 from fastnn_ext.codes import SETTINGS, Kind
 
 FLOAT = np.dtype("f4")
@@ -28,7 +35,9 @@ def test_input_gradient_only_where_parameters_lie_before():
     layers = (fn.Dropout(0.1), fn.Dense(4), fn.Dropout(0.1), fn.Dense(2))
     plan = compile_plan(layers, 3, FLOAT, loss=LOSS)
     assert (plan.buffers["gradient"] >= 0).tolist() == [False, False, True, True, True]
-    assert plan.flops_per_row == 4 * 3 * 4 + 6 * 4 * 2
+    assert plan.flops_per_row == 4 * 3 * 4 + 6 * 4 * 2 + ROW_FLOPS
+    curved = compile_plan((fn.Dense(4, "tanh"), fn.Dense(2)), 3, FLOAT, loss=LOSS)
+    assert curved.flops_per_row == plan.flops_per_row + 4 * ACTIVATION_FLOPS
 
 
 def test_first_gradient_sets_and_later_ones_add():
@@ -102,7 +111,7 @@ def test_a_gap_is_found():
 def test_block_rows_do_not_depend_on_the_machine():
     """They decide the order of additions, so only the network may decide them."""
     wide = compile_plan((fn.Dense(3000), fn.Dense(3000)), 3000, FLOAT, batch_size=10_000)
-    assert wide.block_rows == 32 * 2**20 // (3 * 3008 * 4)
+    assert wide.block_rows == 8 * 2**20 // (3 * 3008 * 4)
     narrow = compile_plan((fn.Dense(3), fn.Dense(1)), 3, FLOAT, batch_size=10_000)
     assert narrow.block_rows == 10_000
 

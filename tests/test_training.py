@@ -103,6 +103,31 @@ def test_shuffle_and_batch_size(shuffle, batch_size, rng):
     assert_same_training(network, *data(rng), shuffle=shuffle, batch_size=batch_size, epochs=4)
 
 
+@pytest.mark.parametrize("penalty", [0, 0.01])
+@pytest.mark.parametrize("optimizer", ALL_OPTIMIZERS, ids=str)
+def test_lone_row(optimizer, penalty, dtype, rng):
+    """A batch of one row has kernels of its own, which look ahead to the next; beside a row that
+    weighs nothing, it has not."""
+    X = rng.normal(size=(20, 70)).astype(dtype)
+    y = rng.normal(size=20)
+    weight = np.ones(20)
+    weight[[0, 7, 19]] = 0  # no step
+    weight[3] = 2
+    pairs = np.repeat(X, 2, axis=0), np.repeat(y, 2), np.stack([weight, 0 * weight], 1).ravel()
+    nets = []
+    for batch_size, (inputs, targets, weights) in enumerate([(X, y, weight), pairs], start=1):
+        net = fn.Sequential(
+            fn.Dense(64, "silu", l2=penalty), fn.Dense(5, "tanh", use_bias=False), fn.Dense(1),
+            seed=1, dtype=dtype,
+        )  # fmt: skip
+        net.fit(inputs, targets, sample_weight=weights, optimizer=optimizer, epochs=3,
+                batch_size=batch_size, shuffle=False)  # fmt: skip
+        nets.append(net)
+    assert (nets[0].parameters == nets[1].parameters).all()
+    assert (nets[0].history["loss"] == nets[1].history["loss"]).all()
+    assert nets[0].n_steps == nets[1].n_steps
+
+
 def test_dropout_and_sample_weight(rng):
     X, y = data(rng)
     weight = rng.integers(0, 3, size=N).astype(float)
