@@ -75,6 +75,24 @@ def _plan_of(job: Job) -> Plan:
     )  # fmt: skip
 
 
+# Looking for zeros among the inputs pays where no more than this part of them is anything else, and
+# where they are many and go to many units: one-hot columns of categories, images on black. Of 408
+# columns of the census, of which a tenth is not zero, a step on one thread took 0.51 of the time.
+SPARSE = 0.25
+FEWEST_SPARSE_FEATURES = 64
+FEWEST_SPARSE_UNITS = 32
+ROWS_SEEN = 64
+
+
+def _is_sparse(plan: Plan, X: Array) -> bool:
+    """Whether it pays, by a look at some rows."""
+    n, width = X.shape
+    if width < FEWEST_SPARSE_FEATURES or plan.layers["n_out"][0] < FEWEST_SPARSE_UNITS:
+        return False
+    seen = X[:: -(-n // ROWS_SEEN)]
+    return bool(np.count_nonzero(seen) <= SPARSE * seen.size)
+
+
 class Trainer:
     """A training run on the compiled engine; `params` and `slots` are changed in place."""
 
@@ -88,6 +106,7 @@ class Trainer:
         self.flops_per_step = self.plan.flops_per_row * job.batch_size
         self.most = threads.choose(n_threads, self.plan.flops_per_row * rows, rows)
         self.team = threads.Team(self.flops_per_step) if n_threads is None else None
+        self.sparse = _is_sparse(self.plan, job.X)
         if job.shuffle == "once":
             engine.shuffled(self.buffers.order, job.rows, job.seed, job.first_epoch)
 
@@ -109,7 +128,8 @@ class Trainer:
                 steps.rates[rest], steps.losses[rest], steps.totals[rest], made,
                 job.batch_size, job.shuffle == "epoch", job.seed, first, job.first_epoch,
                 job.first_step + first, steps.optimizer_step + steps.done, updates, drops,
-                min(seconds, limit), max(1, int(CLOCK_FLOPS / self.flops_per_step)), n_threads,
+                self.sparse, min(seconds, limit), max(1, int(CLOCK_FLOPS / self.flops_per_step)),
+                n_threads,
             )  # fmt: skip
         finally:  # a signal's exception is raised here, after whole steps
             steps.done += int(made[0])

@@ -15,6 +15,9 @@ Decisions
      the tile of their gradient, gradients of the last outputs before the loss. On two threads a
      step took 0.61 of the time at 64-64-64-1, 0.80 at 784-128-10 and 784-256-128-10, 0.95 at
      30-128-64-2.
+  e. Where most inputs are zero (one-hot columns), the first layer's products leave out what whole
+     tiles have zero (tile.h, decision i). Whether they look is decided once a fit: where nothing is
+     zero, looking takes a tenth of the product.
 """
 
 from libc.string cimport memcpy
@@ -39,9 +42,17 @@ cdef extern from "tile.h" nogil:
         double* c, Py_ssize_t c_stride, const double* begin, Py_ssize_t begin_stride,
         const double* a, Py_ssize_t a_row, Py_ssize_t a_depth, const double* b, Py_ssize_t b_stride,
         Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint padded, double* claimed)
+    void fn_multiply_add_sparsef(
+        float* c, Py_ssize_t c_stride, const float* begin, Py_ssize_t begin_stride,
+        const float* a, Py_ssize_t a_row, Py_ssize_t a_depth, const float* b, Py_ssize_t b_stride,
+        Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint padded, float* claimed)
     void fn_sum_rowsf(
         float* c, const float* begin, const float* b, Py_ssize_t b_stride, Py_ssize_t lanes,
         Py_ssize_t rows)
+    void fn_multiply_add_sparse(
+        double* c, Py_ssize_t c_stride, const double* begin, Py_ssize_t begin_stride,
+        const double* a, Py_ssize_t a_row, Py_ssize_t a_depth, const double* b, Py_ssize_t b_stride,
+        Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint padded, double* claimed)
     void fn_sum_rows(
         double* c, const double* begin, const double* b, Py_ssize_t b_stride, Py_ssize_t lanes,
         Py_ssize_t rows)
@@ -72,6 +83,20 @@ cdef inline void multiply_add(
     else:
         fn_multiply_add(c, c_stride, begin, begin_stride, a, a_row, a_depth, b, b_stride,
                         rows, lanes, depth, padded, claimed)
+
+
+cdef inline void multiply_add_sparse(
+    real* c, Py_ssize_t c_stride, const real* begin, Py_ssize_t begin_stride,
+    const real* a, Py_ssize_t a_row, Py_ssize_t a_depth, const real* b, Py_ssize_t b_stride,
+    Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint padded, real* claimed
+) noexcept nogil:
+    """The same, and the same bits, in less time where much of a is zero."""
+    if real is float:
+        fn_multiply_add_sparsef(c, c_stride, begin, begin_stride, a, a_row, a_depth, b, b_stride,
+                                rows, lanes, depth, padded, claimed)
+    else:
+        fn_multiply_add_sparse(c, c_stride, begin, begin_stride, a, a_row, a_depth, b, b_stride,
+                               rows, lanes, depth, padded, claimed)
 
 
 cdef inline void sum_rows(
@@ -138,6 +163,10 @@ cdef inline void dense_forward(
         bias = params + layer.bias
     if known:
         pass
+    elif plan.sparse and layer.input == 0:
+        multiply_add_sparse(z, saved.stride, bias, 0, x, x_stride, 1, params + layer.weights,
+                            layer.n_out, rows, layer.n_out, layer.n_in, True,
+                            z if plan.shared else NULL)
     elif rows >= PACKING_ROWS and layer.n_out * sizeof(real) % PAGE == 0:
         multiply_add_packed(z, saved.stride, bias, 0, x, x_stride, 1, params + layer.weights,
                             layer.n_out, rows, layer.n_out, layer.n_in, False, plan.shared)
@@ -186,6 +215,9 @@ cdef inline void dense_weight_gradient(
     if first < weights_end and n_out == 1:  # one row of dy' x: its lanes are full
         multiply_add(g, weights_end - first, begin, 0, dy, 0, y.stride, from_x, x.stride, 1,
                      weights_end - first, n_rows, False, claimed)
+    elif first < weights_end and plan.sparse and layer.input == 0:
+        multiply_add_sparse(g, n_out, begin, n_out, from_x, 1, x.stride, dy, y.stride,
+                            weights_end - first, n_out, n_rows, False, claimed)
     elif first < weights_end:
         multiply_add(g, n_out, begin, n_out, from_x, 1, x.stride, dy, y.stride,
                      weights_end - first, n_out, n_rows, False, claimed)

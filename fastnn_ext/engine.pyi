@@ -36,6 +36,7 @@ def train(
     optimizer_step: int,
     updates: bool,
     drops: bool,
+    sparse: bool,
     seconds: float,
     clock_every: int,
     n_threads: int,

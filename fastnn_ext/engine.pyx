@@ -271,6 +271,7 @@ cdef inline Plan as_plan(
     plan.s = settings[0]
     plan.seed = 0
     plan.shared = False
+    plan.sparse = False
     return plan
 
 
@@ -282,7 +283,7 @@ def train(
     const double[::1] rates, double[::1] losses, double[::1] totals, Py_ssize_t[::1] done,
     Py_ssize_t batch_size, bint shuffle, Py_ssize_t seed, Py_ssize_t first_step,
     Py_ssize_t life_epoch, Py_ssize_t life_step, Py_ssize_t optimizer_step, bint updates,
-    bint drops, double seconds, Py_ssize_t clock_every, int n_threads
+    bint drops, bint sparse, double seconds, Py_ssize_t clock_every, int n_threads
 ):
     """Make up to len(rates) steps from step `first_step` of a fit on, and say in done[0] how many:
     a return value would be lost where a signal's exception is raised as soon as this returns.
@@ -300,6 +301,7 @@ def train(
     cdef real* first_slot = &slots[0] if slots.shape[0] > 0 else &work[0]
     plan.seed = seed
     plan.shared = n_threads > 1
+    plan.sparse = sparse
     data.X = &X[0, 0]
     data.y = &y[0, 0]
     data.sample_weight = NULL

@@ -66,3 +66,4 @@ cdef struct Plan:
     Settings s
     Py_ssize_t seed                # of shuffles and dropout; 0 in prediction, which has neither
     bint shared                    # other threads read what one has written
+    bint sparse                    # most inputs are zero

@@ -23,6 +23,9 @@
  *      claimed before: one number of each line is stored back where it is. Such stores wait together,
  *      4 ns each, and while a tile is computed. A prefetch for writing does nothing there about a
  *      line that the core has a copy of itself.
+ *   i. Tables of categories are mostly zeros. What all rows of a tile have zero there is left out of
+ *      the depth by a list, made anew for each six rows: no number changes by it. Of 408 columns, of
+ *      which a tenth is not zero, that leaves a fifth of the forward product and 0.4 of the gradient.
  */
 #ifndef FASTNN_TILE_H
 #define FASTNN_TILE_H
@@ -59,6 +62,7 @@ static const int fn_tile_rows[] = {0, 12, 6};
 
 #define FN_PANEL (64 * 1024) /* bytes, on the stack */
 #define FN_LINE 64           /* bytes */
+#define FN_LISTED 1024       /* of a depth, at a time */
 
 /* EACH_n(X): X(0) ... X(n - 1). */
 #define EACH_1(X) X(0)
@@ -93,16 +97,27 @@ static const int fn_tile_rows[] = {0, 12, 6};
 #define END_3(i) END_2(i) *(any *)(c + i * c_stride + 2 * n) = c##i##_2;
 #define END_4(i) END_3(i) *(any *)(c + i * c_stride + 3 * n) = c##i##_3;
 
+/* `list` says which of the depth there are; NULL is all. */
 #define TILE(rows, vectors) \
     static void NAME(tile_##rows##x##vectors)( \
         real *c, ptrdiff_t c_stride, const real *begin, ptrdiff_t begin_stride, const real *a, \
         ptrdiff_t a_row, ptrdiff_t a_depth, const real *b, ptrdiff_t b_stride, \
-        ptrdiff_t depth) { \
+        ptrdiff_t depth, const ptrdiff_t *list) { \
         enum { n = FN_VECTOR / sizeof(real) }; \
         EACH_##rows(BEGIN_##vectors) \
-        for (; depth > 0; depth--, a += a_depth, b += b_stride) { \
-            READ_##vectors \
-            EACH_##rows(TURN_##vectors) \
+        if (list) { \
+            const real *all_a = a, *all_b = b; \
+            for (; depth > 0; depth--, list++) { \
+                a = all_a + *list * a_depth; \
+                b = all_b + *list * b_stride; \
+                READ_##vectors \
+                EACH_##rows(TURN_##vectors) \
+            } \
+        } else { \
+            for (; depth > 0; depth--, a += a_depth, b += b_stride) { \
+                READ_##vectors \
+                EACH_##rows(TURN_##vectors) \
+            } \
         } \
         EACH_##rows(END_##vectors) \
     }

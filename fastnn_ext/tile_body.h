@@ -15,7 +15,7 @@ TILES_6(2)
 #endif
 
 typedef void (*NAME(tile))(real *, ptrdiff_t, const real *, ptrdiff_t, const real *, ptrdiff_t,
-                           ptrdiff_t, const real *, ptrdiff_t, ptrdiff_t);
+                           ptrdiff_t, const real *, ptrdiff_t, ptrdiff_t, const ptrdiff_t *);
 static const NAME(tile) NAME(tiles)[][13] = {
     {0},
     {NAMES_12(1)},
@@ -32,14 +32,14 @@ static const NAME(tile) NAME(tiles)[][13] = {
 static void NAME(ragged_tile)(
     NAME(tile) tile, real *c, ptrdiff_t c_stride, const real *begin, ptrdiff_t begin_stride,
     const real *a, ptrdiff_t a_row, ptrdiff_t a_depth, const real *b, ptrdiff_t b_stride,
-    ptrdiff_t rows, ptrdiff_t lanes, ptrdiff_t depth) {
+    ptrdiff_t rows, ptrdiff_t lanes, ptrdiff_t depth, const ptrdiff_t *list) {
     enum { width = FN_TILE_VECTORS * FN_VECTOR / sizeof(real) };
     real copy[12 * width] __attribute__((aligned(FN_VECTOR)));
     if (rows < 1) __builtin_unreachable(); /* else gcc warns that copy may be unset */
     for (ptrdiff_t i = 0; i < rows; i++)
         for (ptrdiff_t j = 0; j < width; j++)
             copy[i * width + j] = j < lanes ? begin[i * begin_stride + j] : 0;
-    tile(copy, width, copy, width, a, a_row, a_depth, b, b_stride, depth);
+    tile(copy, width, copy, width, a, a_row, a_depth, b, b_stride, depth, list);
     for (ptrdiff_t i = 0; i < rows; i++)
         for (ptrdiff_t j = 0; j < lanes; j++) c[i * c_stride + j] = copy[i * width + j];
 }
@@ -78,12 +78,81 @@ static void NAME(multiply_add)(
                 NAME(claim)(claimed + i * c_stride + lane, ragged ? lanes - lane : vectors * n);
             if (ragged)
                 NAME(ragged_tile)(tile, to, c_stride, from, from_stride, a + first * a_row, a_row,
-                                  a_depth, b + lane, b_stride, size, lanes - lane, depth);
+                                  a_depth, b + lane, b_stride, size, lanes - lane, depth, NULL);
             else
                 tile(to, c_stride, from, from_stride, a + first * a_row, a_row, a_depth, b + lane,
-                     b_stride, depth);
+                     b_stride, depth, NULL);
         }
         lane += vectors * n;
+    }
+}
+
+typedef integer NAME(pattern) __attribute__((may_alias));
+
+/* Not 0 where any of some numbers beside each other is not. */
+static inline NAME(pattern) NAME(joined)(const NAME(pattern) *a, ptrdiff_t rows) {
+    NAME(pattern) all = a[0];
+    for (ptrdiff_t i = 1; i < rows; i++) all |= a[i];
+    return all;
+}
+
+/* Where of the depth any of some rows of a is not zero; returns how many there are. Either the
+ * depth of a row or the rows of a depth lie beside each other. */
+static ptrdiff_t NAME(list_nonzero)(ptrdiff_t *list, const real *numbers, ptrdiff_t a_row,
+                                    ptrdiff_t a_depth, ptrdiff_t rows, ptrdiff_t depth) {
+    enum { usual = 6 }; /* rows: a loop with their number known takes half of the time */
+    const NAME(pattern) *a = (const NAME(pattern) *)numbers;
+    NAME(pattern) all[FN_LISTED];
+    ptrdiff_t n = 0;
+    if (a_depth == 1) {
+        for (ptrdiff_t k = 0; k < depth; k++) all[k] = a[k];
+        for (ptrdiff_t i = 1; i < rows; i++)
+            for (ptrdiff_t k = 0; k < depth; k++) all[k] |= a[i * a_row + k];
+    } else if (rows == usual) {
+        for (ptrdiff_t k = 0; k < depth; k++) all[k] = NAME(joined)(a + k * a_depth, usual);
+    } else {
+        for (ptrdiff_t k = 0; k < depth; k++) all[k] = NAME(joined)(a + k * a_depth, rows);
+    }
+    for (ptrdiff_t k = 0; k < depth; k++) {
+        list[n] = k;
+        n += all[k] != 0;
+    }
+    return n;
+}
+
+/* The same product where much of a is zero (tile.h, decision i). */
+static void NAME(multiply_add_sparse)(
+    real *c, ptrdiff_t c_stride, const real *begin, ptrdiff_t begin_stride,
+    const real *a, ptrdiff_t a_row, ptrdiff_t a_depth, const real *b, ptrdiff_t b_stride,
+    ptrdiff_t rows, ptrdiff_t lanes, ptrdiff_t depth, int padded, real *claimed) {
+    enum { n = FN_VECTOR / sizeof(real), width = FN_TILE_VECTORS * n };
+    static const real zeros[width] __attribute__((aligned(FN_VECTOR)));
+    ptrdiff_t list[FN_LISTED];
+    ptrdiff_t most = fn_tile_rows[FN_TILE_VECTORS], n_tiles = (rows + most - 1) / most;
+    if (begin == NULL) begin_stride = 0;
+    for (ptrdiff_t t = 0; t < n_tiles; t++) {
+        ptrdiff_t first = rows * t / n_tiles, size = rows * (t + 1) / n_tiles - first;
+        for (ptrdiff_t k = 0; k < depth; k += FN_LISTED) {
+            const real *from_a = a + first * a_row + k * a_depth;
+            ptrdiff_t deep = depth - k < FN_LISTED ? depth - k : FN_LISTED;
+            ptrdiff_t listed = NAME(list_nonzero)(list, from_a, a_row, a_depth, size, deep);
+            for (ptrdiff_t lane = 0; lane < lanes; lane += width) {
+                ptrdiff_t left = lanes - lane < width ? lanes - lane : width;
+                ptrdiff_t vectors = (left + n - 1) / n;
+                NAME(tile) tile = NAME(tiles)[vectors][size];
+                real *to = c + first * c_stride + lane;
+                const real *from = k ? to : begin ? begin + first * begin_stride + lane : zeros;
+                ptrdiff_t from_stride = k ? c_stride : begin_stride;
+                for (ptrdiff_t i = first; claimed && k == 0 && i < first + size; i++)
+                    NAME(claim)(claimed + i * c_stride + lane, left);
+                if (!padded && left < vectors * n)
+                    NAME(ragged_tile)(tile, to, c_stride, from, from_stride, from_a, a_row, a_depth,
+                                      b + k * b_stride + lane, b_stride, size, left, listed, list);
+                else
+                    tile(to, c_stride, from, from_stride, from_a, a_row, a_depth,
+                         b + k * b_stride + lane, b_stride, listed, list);
+            }
+        }
     }
 }
 

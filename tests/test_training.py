@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import fastnn as fn
-from fastnn import optimizers, schedules
+from fastnn import native, optimizers, schedules
 
 N = 50
 EPOCHS, BATCH = 29, 8  # 7 batches an epoch, the last one ragged: 203 steps
@@ -126,6 +126,40 @@ def test_lone_row(optimizer, penalty, dtype, rng):
     assert (nets[0].parameters == nets[1].parameters).all()
     assert (nets[0].history["loss"] == nets[1].history["loss"]).all()
     assert nets[0].n_steps == nets[1].n_steps
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("n_features", [3, 64, 1100])
+@pytest.mark.parametrize("units", [1, 7, 100])
+def test_zeros_left_out_change_no_bit(units, n_features, n_threads, dtype, rng, monkeypatch):
+    """Columns and rows of zeros among them, and batches of no whole number of tiles."""
+    X = rng.normal(size=(61, n_features)) * (rng.random((61, n_features)) < 0.1)
+    X[:, 1:3] = 0
+    X[5:20] = 0
+    y = rng.normal(size=61)
+    monkeypatch.setattr(native, "FEWEST_SPARSE_FEATURES", 0)
+    monkeypatch.setattr(native, "FEWEST_SPARSE_UNITS", 0)
+    nets = []
+    for limit in (-1, 1):
+        monkeypatch.setattr(native, "SPARSE", limit)
+        net = fn.Sequential(fn.Dense(units, "gelu"), fn.Dense(1), seed=1, dtype=dtype)
+        net.fit(X, y, epochs=3, batch_size=37, n_threads=n_threads)
+        nets.append(net)
+    assert (nets[0].parameters == nets[1].parameters).all()
+    assert (nets[0].history["loss"] == nets[1].history["loss"]).all()
+
+
+def test_zeros_are_looked_for_where_they_are(rng, monkeypatch):
+    """Among one-hot columns, but not among numbers, nor where the layer is narrow."""
+    found = []
+    look = native._is_sparse
+    monkeypatch.setattr(
+        native, "_is_sparse", lambda *given: found.append(look(*given)) or found[-1]
+    )
+    one_hot = np.eye(80)[rng.integers(0, 80, size=200)]
+    for X, units in ((one_hot, 32), (one_hot, 31), (one_hot[:, :63], 32), (1 + one_hot, 32)):
+        fn.Sequential(fn.Dense(units, "relu"), fn.Dense(1), seed=0).fit(X, X[:, 0], epochs=1)
+    assert found == [True, False, False, False]
 
 
 def test_dropout_and_sample_weight(rng):
