@@ -28,9 +28,12 @@ from fastnn_ext.real cimport real
 
 
 # Rows from which packing pays that only spares conflicts in the caches; how far apart those are.
+# Rows from which a lone output's product pays as a column.
 cdef enum:
     PACKING_ROWS = 24
     PAGE = 4096
+    COLUMN_ROWS = 8
+    LINE = 64
 
 
 cdef extern from "tile.h" nogil:
@@ -46,6 +49,9 @@ cdef extern from "tile.h" nogil:
         float* c, Py_ssize_t c_stride, const float* begin, Py_ssize_t begin_stride,
         const float* a, Py_ssize_t a_row, Py_ssize_t a_depth, const float* b, Py_ssize_t b_stride,
         Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint padded, float* claimed)
+    void fn_multiply_add_columnf(
+        float* c, Py_ssize_t c_stride, const float* begin, const float* a, Py_ssize_t a_row,
+        const float* b, Py_ssize_t rows, Py_ssize_t depth)
     void fn_sum_rowsf(
         float* c, const float* begin, const float* b, Py_ssize_t b_stride, Py_ssize_t lanes,
         Py_ssize_t rows)
@@ -53,6 +59,9 @@ cdef extern from "tile.h" nogil:
         double* c, Py_ssize_t c_stride, const double* begin, Py_ssize_t begin_stride,
         const double* a, Py_ssize_t a_row, Py_ssize_t a_depth, const double* b, Py_ssize_t b_stride,
         Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint padded, double* claimed)
+    void fn_multiply_add_column(
+        double* c, Py_ssize_t c_stride, const double* begin, const double* a, Py_ssize_t a_row,
+        const double* b, Py_ssize_t rows, Py_ssize_t depth)
     void fn_sum_rows(
         double* c, const double* begin, const double* b, Py_ssize_t b_stride, Py_ssize_t lanes,
         Py_ssize_t rows)
@@ -97,6 +106,17 @@ cdef inline void multiply_add_sparse(
     else:
         fn_multiply_add_sparse(c, c_stride, begin, begin_stride, a, a_row, a_depth, b, b_stride,
                                rows, lanes, depth, padded, claimed)
+
+
+cdef inline void multiply_add_column(
+    real* c, Py_ssize_t c_stride, const real* begin, const real* a, Py_ssize_t a_row,
+    const real* b, Py_ssize_t rows, Py_ssize_t depth
+) noexcept nogil:
+    """The same, and the same bits, of a lone column; rows of a are whole cache lines apart."""
+    if real is float:
+        fn_multiply_add_columnf(c, c_stride, begin, a, a_row, b, rows, depth)
+    else:
+        fn_multiply_add_column(c, c_stride, begin, a, a_row, b, rows, depth)
 
 
 cdef inline void sum_rows(
@@ -163,6 +183,9 @@ cdef inline void dense_forward(
         bias = params + layer.bias
     if known:
         pass
+    elif layer.n_out == 1 and rows >= COLUMN_ROWS and x_stride * sizeof(real) % LINE == 0:
+        multiply_add_column(z, saved.stride, bias, x, x_stride, params + layer.weights, rows,
+                            layer.n_in)
     elif plan.sparse and layer.input == 0:
         multiply_add_sparse(z, saved.stride, bias, 0, x, x_stride, 1, params + layer.weights,
                             layer.n_out, rows, layer.n_out, layer.n_in, True,

@@ -26,6 +26,8 @@
  *   i. Tables of categories are mostly zeros. What all rows of a tile have zero there is left out of
  *      the depth by a list, made anew for each six rows: no number changes by it. Of 408 columns, of
  *      which a tenth is not zero, that leaves a fifth of the forward product and 0.4 of the gradient.
+ *   j. A lone column of c would fill one lane of a vector: there, rows become lanes. 4-32-32-1 predicts
+ *      20,000 rows in 0.90 of the time, and makes a step in 0.97.
  */
 #ifndef FASTNN_TILE_H
 #define FASTNN_TILE_H

@@ -218,6 +218,25 @@ static inline void NAME(transpose_square)(real *t, ptrdiff_t t_stride, const rea
     for (int i = 0; i < n; i++) *(any *)(t + i * t_stride) = rows[i];
 }
 
+/* c[rows] = begin + a[rows, depth] b[depth], a lone column: as many rows as a vector has numbers are
+ * transposed and become lanes. a_row is whole vectors; begin NULL is zero. */
+static void NAME(multiply_add_column)(real *c, ptrdiff_t c_stride, const real *begin, const real *a,
+                                      ptrdiff_t a_row, const real *b, ptrdiff_t rows,
+                                      ptrdiff_t depth) {
+    enum { n = FN_VECTOR / sizeof(real) };
+    real square[n * n] __attribute__((aligned(FN_VECTOR)));
+    for (ptrdiff_t r = 0; r < rows; r += n, a += n * a_row, c += n * c_stride) {
+        ptrdiff_t left = rows - r < n ? rows - r : n;
+        vec sum = (begin ? *begin : 0) - (vec){0};
+        for (ptrdiff_t k = 0; k < depth; k += n) {
+            NAME(transpose_square)(square, n, a + k, a_row, left);
+            for (ptrdiff_t i = 0; i < n && k + i < depth; i++)
+                sum = FMA(b[k + i] - (vec){0}, *(const vec *)(square + i * n), sum);
+        }
+        for (ptrdiff_t i = 0; i < left; i++) c[i * c_stride] = sum[i];
+    }
+}
+
 /* b[depth, lanes], at most a panel, or b[lanes, depth] where it is `transposed`. */
 static void NAME(pack)(real *panel, const real *b, ptrdiff_t b_stride, ptrdiff_t lanes,
                        ptrdiff_t depth, int transposed) {

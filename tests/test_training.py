@@ -318,11 +318,12 @@ def test_predictor_is_bound_to_the_network(rng, dtype):
     assert (again.predict(np.ones((1, 4), dtype)) == 0.5).all()
 
 
-@pytest.mark.parametrize("n", [1, 95, 96, 97, 1000])
-def test_predictions_are_the_same_alone_together_and_on_threads(rng, dtype, n):
+@pytest.mark.parametrize("head", [fn.Dense(2, "softmax"), fn.Dense(1)])
+@pytest.mark.parametrize("n", [1, 7, 8, 95, 96, 97, 1000])
+def test_predictions_are_the_same_alone_together_and_on_threads(rng, dtype, n, head):
     net = fn.Sequential(
-        fn.Dropout(0.5), fn.Residual(fn.Dense(7, "tanh")), fn.Dense(33, "silu"),
-        fn.Dense(2, "softmax"), seed=0, dtype=dtype,
+        fn.Dropout(0.5), fn.Residual(fn.Dense(7, "tanh")), fn.Dense(33, "silu"), head,
+        seed=0, dtype=dtype,
     ).build(7)  # fmt: skip
     X = rng.normal(size=(n, 7)).astype(dtype)
     together = net.predict(X)
@@ -331,7 +332,8 @@ def test_predictions_are_the_same_alone_together_and_on_threads(rng, dtype, n):
     for row in {0, n // 2, n - 1}:
         assert (net.predict(X[row : row + 1]) == together[row]).all()
     wanted = fn.reference.predict(net.layers, net.parameters, X)
-    np.testing.assert_allclose(together, wanted, rtol=1e-4 if dtype == "float32" else 1e-12)
+    tolerance = 1e-4 if dtype == "float32" else 1e-12
+    np.testing.assert_allclose(together, wanted, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("n", [1, 1000])
