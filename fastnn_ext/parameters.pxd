@@ -164,39 +164,59 @@ cdef inline void update_rows(
     const Plan* plan, const Layer* layer, const Pace* pace, real* params, real* slots,
     const real* g, real scale, Py_ssize_t first, Py_ssize_t last
 ) noexcept nogil:
-    """The optimizer on rows first..last of one layer, whose gradient is scale * g."""
+    """The optimizer on rows first..last of one layer, whose gradient is scale * g. All at once; or
+    first the weights, which decay, and then the bias."""
     cdef Py_ssize_t weights_end = last if last < layer.n_in else layer.n_in
     cdef Py_ssize_t start = layer.weights + first * layer.n_out
-    cdef Py_ssize_t n = (last - first) * layer.n_out
-    cdef Py_ssize_t n_weights = (weights_end - first) * layer.n_out
-    if plan.s.weight_decay == 0:
-        update(&plan.s, pace, params + start, g, &scale, slots + start, 1, n, False)
-    else:
-        update(&plan.s, pace, params + start, g, &scale, slots + start, 1, n_weights, True)
-        update(&plan.s, pace, params + start + n_weights, g + n_weights, &scale,
-               slots + start + n_weights, 1, n - n_weights, False)
+    cdef Py_ssize_t end = layer.weights + last * layer.n_out
+    cdef bint decays = plan.s.weight_decay != 0
+    cdef Py_ssize_t n = (weights_end - first) * layer.n_out if decays else end - start
+    while start < end:
+        update(&plan.s, pace, params + start, g, &scale, slots + start, 1, n, decays)
+        start += n
+        g += n
+        n = end - start
+        decays = False
 
 
 cdef inline void update_by_lone_row(
-    const Plan* plan, const Layer* layer, const Pace* pace, real* params, real* slots,
-    const real* work, Py_ssize_t first, Py_ssize_t last
+    const Plan* plan, const Layer* layer, const Pace* pace, real* params, real* slots, real* work,
+    Py_ssize_t first, Py_ssize_t last, const real* next_x
 ) noexcept nogil:
     """The same where a batch has one row: the gradient of a row of weights is one input times the
-    gradient of the outputs, or that of a lone output times the inputs."""
+    gradient of the outputs, or that of a lone output times the inputs. Where the next step's inputs
+    are known, their product, which begins with the bias, is left where that step would compute it
+    (decision d)."""
     cdef const real* x = work + plan.buffers[layer.input].values
     cdef const real* dy = work + plan.buffers[layer.output].gradient
+    cdef real* z = work + plan.buffers[layer.saved].values
+    cdef const real* begin = params + layer.bias if layer.bias >= 0 else NULL
+    cdef const real* g
+    cdef const real* scales
     cdef real one = 1
     cdef Py_ssize_t weights_end = last if last < layer.n_in else layer.n_in
-    cdef Py_ssize_t start = layer.weights + first * layer.n_out
-    if layer.n_out == 1:
-        update(&plan.s, pace, params + start, x + first, dy, slots + start, 1,
-               weights_end - first, True)
-    else:
-        update(&plan.s, pace, params + start, dy, x + first, slots + start, weights_end - first,
-               layer.n_out, True)
-    if last > layer.n_in:
-        update(&plan.s, pace, params + layer.bias, dy, &one, slots + layer.bias, 1, layer.n_out,
-               False)
+    cdef Py_ssize_t most = LONE_PIECE // (sizeof(real) * layer.n_out) + 1
+    cdef bint is_bias = last > layer.n_in
+    cdef Py_ssize_t row, size, start
+    while is_bias or first < weights_end:
+        row = layer.n_in if is_bias else first
+        size = 1 if is_bias else (most if most < weights_end - first else weights_end - first)
+        start = layer.weights + row * layer.n_out
+        g, scales = dy, x + row
+        if is_bias:
+            scales = &one
+        elif layer.n_out == 1:
+            g, scales = x + row, dy
+        update(&plan.s, pace, params + start, g, scales, slots + start,
+               1 if layer.n_out == 1 else size, size if layer.n_out == 1 else layer.n_out,
+               not is_bias)
+        if not is_bias:
+            if next_x != NULL:
+                multiply_add(z, 0, begin, 0, next_x + first, 0, 1, params + start, layer.n_out, 1,
+                             layer.n_out, size, True, <real*> NULL)
+                begin = z
+            first += size
+        is_bias = False
 
 
 cdef inline void gradients_of_share(
@@ -272,29 +292,6 @@ cdef inline void update_share(
         update_rows(plan, layer, pace, params, slots, g, <real> clip, first, last)
 
 
-cdef inline void train_and_look_ahead(
-    const Plan* plan, const Layer* layer, const Pace* pace, real* params, real* slots, real* work,
-    const real* next_x
-) noexcept nogil:
-    """The optimizer on all of the first layer, whose product with the next step's row is left where
-    that step would have computed it (decision d)."""
-    cdef real* z = work + plan.buffers[layer.saved].values
-    cdef const real* begin = params + layer.bias if layer.bias >= 0 else NULL
-    cdef Py_ssize_t rows_in_piece = LONE_PIECE // (sizeof(real) * layer.n_out) + 1
-    cdef Py_ssize_t first = 0
-    cdef Py_ssize_t last
-    if layer.bias >= 0:
-        update_by_lone_row(plan, layer, pace, params, slots, work, layer.n_in, layer.n_in + 1)
-    while first < layer.n_in:
-        last = first + rows_in_piece if first + rows_in_piece < layer.n_in else layer.n_in
-        update_by_lone_row(plan, layer, pace, params, slots, work, first, last)
-        multiply_add(z, 0, begin, 0, next_x + first, 0, 1,
-                     params + layer.weights + first * layer.n_out, layer.n_out, 1, layer.n_out,
-                     last - first, True, <real*> NULL)
-        begin = z
-        first = last
-
-
 cdef inline void train_share(
     const Plan* plan, const Pace* pace, real* params, real* slots, real* work, double* row_sums,
     Py_ssize_t n_rows, const real* next_x, int thread, int team
@@ -309,10 +306,8 @@ cdef inline void train_share(
         if not own_rows(plan, layer, thread, team, &first, &last):
             continue
         if n_rows == 1 and not finishes(plan, layer):
-            if index == 0 and next_x != NULL:
-                train_and_look_ahead(plan, layer, pace, params, slots, work, next_x)
-            else:
-                update_by_lone_row(plan, layer, pace, params, slots, work, first, last)
+            update_by_lone_row(plan, layer, pace, params, slots, work, first, last,
+                               next_x if index == 0 else <const real*> NULL)
             continue
         rows_in_piece = PIECE // layer.n_out + 1
         while first < last:
