@@ -108,10 +108,9 @@ def limit() -> int:
     return min(n for n in (engine.max_threads(), affinity, _cgroup_quota()) if n is not None)
 
 
-# A trial of one number of threads takes this long (or one unit of work), and trials come round this
-# often, or so seldom that they take this share of the time.
-TRIAL_SECONDS = 0.003
-SECONDS_BETWEEN_TRIALS = 1.0
+# A trial of one number of threads takes this long (or one unit of work), and trials come round so
+# seldom that they take this share of the time.
+TRIAL_SECONDS = 0.001
 SHARE_OF_TRIALS = 0.01
 
 # One thread does at least so many operations a second. A team that is slower is not what it should
@@ -123,9 +122,11 @@ FLOPS_ALONE = 2e10
 class Team:
     """How many threads repeated work uses, by trying: as many as may pay, or one.
 
-    What a second thread gains depends on what else runs on the machine, and that changes: beside a
-    busy process, a step that takes 25 us on two free cores took 397 on two threads and 32 on one.
-    Results do not depend on the number, so it may change with every unit of the work.
+    What a second thread gains depends on the machine, and that changes. Beside a busy process, a
+    step that takes 25 us on two free cores took 397 on two threads and 32 on one. Where a virtual
+    machine's host had moved its two processors apart (a message between them took 170 ns instead of
+    30), one of 20 us took 40, and 29 on one thread. Results do not depend on the number, so it may
+    change with every unit of the work.
     """
 
     def __init__(self, flops: float) -> None:
@@ -162,8 +163,7 @@ class Team:
 
     def _wait(self, cost: float) -> None:
         """Until a trial that costs so many seconds is a small share of the time."""
-        pause = max(SECONDS_BETWEEN_TRIALS, cost / SHARE_OF_TRIALS)
-        self._next_trial = time.perf_counter() + pause
+        self._next_trial = time.perf_counter() + cost / SHARE_OF_TRIALS
         self._spent, self._made = {True: 0.0, False: 0.0}, {True: 0, False: 0}
 
 

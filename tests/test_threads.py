@@ -253,7 +253,6 @@ def test_changing_teams_do_not_change_bits(monkeypatch):
         "batch_size": 300, "optimizer": optimizers.Adam(), "weighted": False,
     }  # fmt: skip
     wanted = trained(run, 1)
-    monkeypatch.setattr(threads, "SECONDS_BETWEEN_TRIALS", 0.0)
     monkeypatch.setattr(threads, "SHARE_OF_TRIALS", np.inf)
     monkeypatch.setattr(threads, "TRIAL_SECONDS", 1e-5)
     monkeypatch.setattr(threads, "FLOPS_PER_THREAD", 1.0)
