@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy
 from Cython.Build import cythonize
+from Cython.Compiler import Errors
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
@@ -52,6 +53,10 @@ DIRECTIVES = {
     "embedsignature": True,
     "freethreading_compatible": True,
 }
+
+# One name stands for the float and the double function of C (real.pxd, tile.pxd): Cython tells them
+# apart by their types, and warns of each on this level.
+Errors.LEVEL = 2
 
 # Flags and sources that a build was made with name its folder, so that no object file outlives
 # a change of flags, which setuptools would not notice.

@@ -25,6 +25,14 @@ from libc.string cimport memcpy
 from fastnn_ext.activations cimport activate
 from fastnn_ext.plan cimport Buffer, Layer, Plan
 from fastnn_ext.real cimport real
+from fastnn_ext.tile cimport (
+    claim,
+    copy_row,
+    multiply_add,
+    multiply_add_column,
+    multiply_add_packed,
+    sum_rows,
+)
 
 
 # Rows from which packing pays that only spares conflicts in the caches; how far apart those are.
@@ -36,115 +44,6 @@ cdef enum:
     LINE = 64
 
 
-cdef extern from "tile.h" nogil:
-    void fn_multiply_addf(
-        float* c, Py_ssize_t c_stride, const float* begin, Py_ssize_t begin_stride,
-        const float* a, Py_ssize_t a_row, Py_ssize_t a_depth, const float* b, Py_ssize_t b_stride,
-        Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint padded, float* claimed)
-    void fn_multiply_add(
-        double* c, Py_ssize_t c_stride, const double* begin, Py_ssize_t begin_stride,
-        const double* a, Py_ssize_t a_row, Py_ssize_t a_depth, const double* b, Py_ssize_t b_stride,
-        Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint padded, double* claimed)
-    void fn_multiply_add_sparsef(
-        float* c, Py_ssize_t c_stride, const float* begin, Py_ssize_t begin_stride,
-        const float* a, Py_ssize_t a_row, Py_ssize_t a_depth, const float* b, Py_ssize_t b_stride,
-        Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint padded, float* claimed)
-    void fn_multiply_add_columnf(
-        float* c, Py_ssize_t c_stride, const float* begin, const float* a, Py_ssize_t a_row,
-        const float* b, Py_ssize_t rows, Py_ssize_t depth)
-    void fn_sum_rowsf(
-        float* c, const float* begin, const float* b, Py_ssize_t b_stride, Py_ssize_t lanes,
-        Py_ssize_t rows)
-    void fn_multiply_add_sparse(
-        double* c, Py_ssize_t c_stride, const double* begin, Py_ssize_t begin_stride,
-        const double* a, Py_ssize_t a_row, Py_ssize_t a_depth, const double* b, Py_ssize_t b_stride,
-        Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint padded, double* claimed)
-    void fn_multiply_add_column(
-        double* c, Py_ssize_t c_stride, const double* begin, const double* a, Py_ssize_t a_row,
-        const double* b, Py_ssize_t rows, Py_ssize_t depth)
-    void fn_sum_rows(
-        double* c, const double* begin, const double* b, Py_ssize_t b_stride, Py_ssize_t lanes,
-        Py_ssize_t rows)
-    void fn_copy_rowf(float* to, const float* source, Py_ssize_t n)
-    void fn_copy_row(double* to, const double* source, Py_ssize_t n)
-    void fn_claimf(float* x, Py_ssize_t n)
-    void fn_claim(double* x, Py_ssize_t n)
-    void fn_multiply_add_packedf(
-        float* c, Py_ssize_t c_stride, const float* begin, Py_ssize_t begin_stride,
-        const float* a, Py_ssize_t a_row, Py_ssize_t a_depth, const float* b, Py_ssize_t b_stride,
-        Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint transposed, bint claims)
-    void fn_multiply_add_packed(
-        double* c, Py_ssize_t c_stride, const double* begin, Py_ssize_t begin_stride,
-        const double* a, Py_ssize_t a_row, Py_ssize_t a_depth, const double* b, Py_ssize_t b_stride,
-        Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint transposed, bint claims)
-
-
-cdef inline void multiply_add(
-    real* c, Py_ssize_t c_stride, const real* begin, Py_ssize_t begin_stride,
-    const real* a, Py_ssize_t a_row, Py_ssize_t a_depth, const real* b, Py_ssize_t b_stride,
-    Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint padded, real* claimed
-) noexcept nogil:
-    """c[rows, lanes] = begin[rows, lanes] + a[rows, depth] @ b[depth, lanes], a with any strides;
-    see tile_body.h."""
-    if real is float:
-        fn_multiply_addf(c, c_stride, begin, begin_stride, a, a_row, a_depth, b, b_stride,
-                         rows, lanes, depth, padded, claimed)
-    else:
-        fn_multiply_add(c, c_stride, begin, begin_stride, a, a_row, a_depth, b, b_stride,
-                        rows, lanes, depth, padded, claimed)
-
-
-cdef inline void multiply_add_sparse(
-    real* c, Py_ssize_t c_stride, const real* begin, Py_ssize_t begin_stride,
-    const real* a, Py_ssize_t a_row, Py_ssize_t a_depth, const real* b, Py_ssize_t b_stride,
-    Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint padded, real* claimed
-) noexcept nogil:
-    """The same, and the same bits, in less time where much of a is zero."""
-    if real is float:
-        fn_multiply_add_sparsef(c, c_stride, begin, begin_stride, a, a_row, a_depth, b, b_stride,
-                                rows, lanes, depth, padded, claimed)
-    else:
-        fn_multiply_add_sparse(c, c_stride, begin, begin_stride, a, a_row, a_depth, b, b_stride,
-                               rows, lanes, depth, padded, claimed)
-
-
-cdef inline void multiply_add_column(
-    real* c, Py_ssize_t c_stride, const real* begin, const real* a, Py_ssize_t a_row,
-    const real* b, Py_ssize_t rows, Py_ssize_t depth
-) noexcept nogil:
-    """The same, and the same bits, of a lone column; rows of a are whole cache lines apart."""
-    if real is float:
-        fn_multiply_add_columnf(c, c_stride, begin, a, a_row, b, rows, depth)
-    else:
-        fn_multiply_add_column(c, c_stride, begin, a, a_row, b, rows, depth)
-
-
-cdef inline void sum_rows(
-    real* c, const real* begin, const real* b, Py_ssize_t b_stride, Py_ssize_t lanes,
-    Py_ssize_t rows
-) noexcept nogil:
-    """c[lanes] = begin[lanes] + the sum of b[rows, lanes]; begin NULL is zeros."""
-    if real is float:
-        fn_sum_rowsf(c, begin, b, b_stride, lanes, rows)
-    else:
-        fn_sum_rows(c, begin, b, b_stride, lanes, rows)
-
-
-cdef inline void claim(real* x, Py_ssize_t n) noexcept nogil:
-    """Before n numbers are written that another thread has read: decision d."""
-    if real is float:
-        fn_claimf(x, n)
-    else:
-        fn_claim(x, n)
-
-
-cdef inline void copy_row(real* to, const real* source, Py_ssize_t n) noexcept nogil:
-    if real is float:
-        fn_copy_rowf(to, source, n)
-    else:
-        fn_copy_row(to, source, n)
-
-
 cdef inline void copy_rows(
     real* to, Py_ssize_t to_stride, const real* source, Py_ssize_t stride, Py_ssize_t width,
     Py_ssize_t n
@@ -152,20 +51,6 @@ cdef inline void copy_rows(
     cdef Py_ssize_t r
     for r in range(n):
         copy_row(to + r * to_stride, source + r * stride, width)
-
-
-cdef inline void multiply_add_packed(
-    real* c, Py_ssize_t c_stride, const real* begin, Py_ssize_t begin_stride,
-    const real* a, Py_ssize_t a_row, Py_ssize_t a_depth, const real* b, Py_ssize_t b_stride,
-    Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint transposed, bint claims
-) noexcept nogil:
-    """The same for a padded c, with a packed copy of b, or of b[lanes, depth] transposed."""
-    if real is float:
-        fn_multiply_add_packedf(c, c_stride, begin, begin_stride, a, a_row, a_depth, b, b_stride,
-                                rows, lanes, depth, transposed, claims)
-    else:
-        fn_multiply_add_packed(c, c_stride, begin, begin_stride, a, a_row, a_depth, b, b_stride,
-                               rows, lanes, depth, transposed, claims)
 
 
 cdef inline void dense_forward(
@@ -178,6 +63,7 @@ cdef inline void dense_forward(
     cdef const Buffer* saved = &plan.buffers[layer.saved]
     cdef const real* bias = NULL
     cdef Py_ssize_t rows = last - first
+    cdef bint sparse = plan.sparse and layer.input == 0
     cdef real* z = work + saved.values + first * saved.stride
     if layer.bias >= 0:
         bias = params + layer.bias
@@ -186,16 +72,12 @@ cdef inline void dense_forward(
     elif layer.n_out == 1 and rows >= COLUMN_ROWS and x_stride * sizeof(real) % LINE == 0:
         multiply_add_column(z, saved.stride, bias, x, x_stride, params + layer.weights, rows,
                             layer.n_in)
-    elif plan.sparse and layer.input == 0:
-        multiply_add_sparse(z, saved.stride, bias, 0, x, x_stride, 1, params + layer.weights,
-                            layer.n_out, rows, layer.n_out, layer.n_in, True,
-                            z if plan.shared else NULL)
-    elif rows >= PACKING_ROWS and layer.n_out * sizeof(real) % PAGE == 0:
+    elif not sparse and rows >= PACKING_ROWS and layer.n_out * sizeof(real) % PAGE == 0:
         multiply_add_packed(z, saved.stride, bias, 0, x, x_stride, 1, params + layer.weights,
                             layer.n_out, rows, layer.n_out, layer.n_in, False, plan.shared)
     else:
         multiply_add(z, saved.stride, bias, 0, x, x_stride, 1, params + layer.weights, layer.n_out,
-                     rows, layer.n_out, layer.n_in, True, z if plan.shared else NULL)
+                     rows, layer.n_out, layer.n_in, True, sparse, z if plan.shared else NULL)
     if layer.saved != layer.output:
         memcpy(work + y.values + first * y.stride, z, rows * y.stride * sizeof(real))
     activate(layer.activation, <real> layer.parameter,
@@ -237,13 +119,11 @@ cdef inline void dense_weight_gradient(
     cdef real* claimed = written if plan.shared else NULL
     if first < weights_end and n_out == 1:  # one row of dy' x: its lanes are full
         multiply_add(g, weights_end - first, begin, 0, dy, 0, y.stride, from_x, x.stride, 1,
-                     weights_end - first, n_rows, False, claimed)
-    elif first < weights_end and plan.sparse and layer.input == 0:
-        multiply_add_sparse(g, n_out, begin, n_out, from_x, 1, x.stride, dy, y.stride,
-                            weights_end - first, n_out, n_rows, False, claimed)
+                     weights_end - first, n_rows, False, False, claimed)
     elif first < weights_end:
         multiply_add(g, n_out, begin, n_out, from_x, 1, x.stride, dy, y.stride,
-                     weights_end - first, n_out, n_rows, False, claimed)
+                     weights_end - first, n_out, n_rows, False,
+                     plan.sparse and layer.input == 0, claimed)
     if last > layer.n_in:
         if claimed != NULL:
             claim(claimed + (layer.n_in - first) * n_out, n_out)

@@ -9,10 +9,11 @@ from libc.string cimport memcpy
 
 from fastnn_ext.activations cimport scale_by_slope
 from fastnn_ext.codes cimport Kind, Purpose
-from fastnn_ext.dense cimport copy_row, copy_rows, dense_forward, dense_input_gradient
+from fastnn_ext.dense cimport copy_rows, dense_forward, dense_input_gradient
 from fastnn_ext.plan cimport Buffer, Layer, Plan
 from fastnn_ext.random cimport draw, stream, with_index
 from fastnn_ext.real cimport real
+from fastnn_ext.tile cimport copy_row
 
 
 cdef inline uint64_t dropout_key(

@@ -8,10 +8,10 @@ Decisions
      them up comes to the same bits.
 """
 
-from fastnn_ext.dense cimport claim, copy_row
 from fastnn_ext.losses cimport elementwise, row_loss, takes_rows
 from fastnn_ext.plan cimport Plan
 from fastnn_ext.real cimport real
+from fastnn_ext.tile cimport claim, copy_row
 
 # Numbers in a piece: four of them stay in the first-level cache.
 cdef enum:

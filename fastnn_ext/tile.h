@@ -54,11 +54,12 @@
 #endif
 
 /* Rows of a tile of 1, 2, ... vectors: what the registers hold. */
+#define FN_WIDE_ROWS 6
 #if defined(__AVX512F__)
-static const int fn_tile_rows[] = {0, 12, 12, 8, 6};
+static const int fn_tile_rows[] = {0, 12, 12, 8, FN_WIDE_ROWS};
 #define FN_TILE_VECTORS 4
 #else
-static const int fn_tile_rows[] = {0, 12, 6};
+static const int fn_tile_rows[] = {0, 12, FN_WIDE_ROWS};
 #define FN_TILE_VECTORS 2
 #endif
 

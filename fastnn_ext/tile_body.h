@@ -52,39 +52,22 @@ static inline void NAME(claim)(real *x, ptrdiff_t n) {
     }
 }
 
-/* c[rows, lanes] = begin[rows, lanes] + a[rows, depth] b[depth, lanes]; begin NULL is zeros. Where c
- * is `padded`, the last vector of a row may be read and written whole. What lies at `claimed` as c
- * lies at c will be written when c is known, and is claimed tile by tile; NULL is nothing. */
-static void NAME(multiply_add)(
+/* One tile of a product, of `lanes` lanes at most as wide as it: see multiply_add. */
+static inline void NAME(tile_of)(
     real *c, ptrdiff_t c_stride, const real *begin, ptrdiff_t begin_stride,
     const real *a, ptrdiff_t a_row, ptrdiff_t a_depth, const real *b, ptrdiff_t b_stride,
-    ptrdiff_t rows, ptrdiff_t lanes, ptrdiff_t depth, int padded, real *claimed) {
+    ptrdiff_t rows, ptrdiff_t lanes, ptrdiff_t depth, const ptrdiff_t *list, int padded,
+    real *claimed) {
     enum { n = FN_VECTOR / sizeof(real) };
-    static const real zeros[FN_TILE_VECTORS * FN_VECTOR / sizeof(real)]
-        __attribute__((aligned(FN_VECTOR)));
-    for (ptrdiff_t lane = 0; lane < lanes;) {
-        ptrdiff_t left = (lanes - lane + n - 1) / n;
-        ptrdiff_t vectors = left < FN_TILE_VECTORS ? left : FN_TILE_VECTORS;
-        ptrdiff_t most = fn_tile_rows[vectors];
-        ptrdiff_t n_tiles = (rows + most - 1) / most;
-        ptrdiff_t from_stride = begin ? begin_stride : 0;
-        int ragged = !padded && lane + vectors * n > lanes;
-        for (ptrdiff_t t = 0; t < n_tiles; t++) {
-            ptrdiff_t first = rows * t / n_tiles, size = rows * (t + 1) / n_tiles - first;
-            NAME(tile) tile = NAME(tiles)[vectors][size];
-            const real *from = begin ? begin + first * begin_stride + lane : zeros;
-            real *to = c + first * c_stride + lane;
-            for (ptrdiff_t i = first; claimed && i < first + size; i++)
-                NAME(claim)(claimed + i * c_stride + lane, ragged ? lanes - lane : vectors * n);
-            if (ragged)
-                NAME(ragged_tile)(tile, to, c_stride, from, from_stride, a + first * a_row, a_row,
-                                  a_depth, b + lane, b_stride, size, lanes - lane, depth, NULL);
-            else
-                tile(to, c_stride, from, from_stride, a + first * a_row, a_row, a_depth, b + lane,
-                     b_stride, depth, NULL);
-        }
-        lane += vectors * n;
-    }
+    static const real zeros[FN_TILE_VECTORS * n] __attribute__((aligned(FN_VECTOR)));
+    NAME(tile) tile = NAME(tiles)[(lanes + n - 1) / n][rows];
+    if (begin == NULL) begin = zeros, begin_stride = 0;
+    for (ptrdiff_t i = 0; claimed && i < rows; i++) NAME(claim)(claimed + i * c_stride, lanes);
+    if (!padded && lanes % n)
+        NAME(ragged_tile)(tile, c, c_stride, begin, begin_stride, a, a_row, a_depth, b, b_stride,
+                          rows, lanes, depth, list);
+    else
+        tile(c, c_stride, begin, begin_stride, a, a_row, a_depth, b, b_stride, depth, list);
 }
 
 typedef integer NAME(pattern) __attribute__((may_alias));
@@ -100,7 +83,7 @@ static inline NAME(pattern) NAME(joined)(const NAME(pattern) *a, ptrdiff_t rows)
  * depth of a row or the rows of a depth lie beside each other. */
 static ptrdiff_t NAME(list_nonzero)(ptrdiff_t *list, const real *numbers, ptrdiff_t a_row,
                                     ptrdiff_t a_depth, ptrdiff_t rows, ptrdiff_t depth) {
-    enum { usual = 6 }; /* rows: a loop with their number known takes half of the time */
+    enum { usual = FN_WIDE_ROWS }; /* a loop with their number known takes half of the time */
     const NAME(pattern) *a = (const NAME(pattern) *)numbers;
     NAME(pattern) all[FN_LISTED];
     ptrdiff_t n = 0;
@@ -120,16 +103,14 @@ static ptrdiff_t NAME(list_nonzero)(ptrdiff_t *list, const real *numbers, ptrdif
     return n;
 }
 
-/* The same product where much of a is zero (tile.h, decision i). */
-static void NAME(multiply_add_sparse)(
+/* multiply_add where much of a is zero (tile.h, decision i). */
+static void NAME(multiply_add_listed)(
     real *c, ptrdiff_t c_stride, const real *begin, ptrdiff_t begin_stride,
     const real *a, ptrdiff_t a_row, ptrdiff_t a_depth, const real *b, ptrdiff_t b_stride,
     ptrdiff_t rows, ptrdiff_t lanes, ptrdiff_t depth, int padded, real *claimed) {
-    enum { n = FN_VECTOR / sizeof(real), width = FN_TILE_VECTORS * n };
-    static const real zeros[width] __attribute__((aligned(FN_VECTOR)));
+    enum { width = FN_TILE_VECTORS * FN_VECTOR / sizeof(real) };
     ptrdiff_t list[FN_LISTED];
     ptrdiff_t most = fn_tile_rows[FN_TILE_VECTORS], n_tiles = (rows + most - 1) / most;
-    if (begin == NULL) begin_stride = 0;
     for (ptrdiff_t t = 0; t < n_tiles; t++) {
         ptrdiff_t first = rows * t / n_tiles, size = rows * (t + 1) / n_tiles - first;
         for (ptrdiff_t k = 0; k < depth; k += FN_LISTED) {
@@ -137,23 +118,49 @@ static void NAME(multiply_add_sparse)(
             ptrdiff_t deep = depth - k < FN_LISTED ? depth - k : FN_LISTED;
             ptrdiff_t listed = NAME(list_nonzero)(list, from_a, a_row, a_depth, size, deep);
             for (ptrdiff_t lane = 0; lane < lanes; lane += width) {
-                ptrdiff_t left = lanes - lane < width ? lanes - lane : width;
-                ptrdiff_t vectors = (left + n - 1) / n;
-                NAME(tile) tile = NAME(tiles)[vectors][size];
-                real *to = c + first * c_stride + lane;
-                const real *from = k ? to : begin ? begin + first * begin_stride + lane : zeros;
-                ptrdiff_t from_stride = k ? c_stride : begin_stride;
-                for (ptrdiff_t i = first; claimed && k == 0 && i < first + size; i++)
-                    NAME(claim)(claimed + i * c_stride + lane, left);
-                if (!padded && left < vectors * n)
-                    NAME(ragged_tile)(tile, to, c_stride, from, from_stride, from_a, a_row, a_depth,
-                                      b + k * b_stride + lane, b_stride, size, left, listed, list);
-                else
-                    tile(to, c_stride, from, from_stride, from_a, a_row, a_depth,
-                         b + k * b_stride + lane, b_stride, listed, list);
+                ptrdiff_t place = first * c_stride + lane;
+                const real *from = begin ? begin + first * begin_stride + lane : NULL;
+                if (k) from = c + place;
+                NAME(tile_of)(c + place, c_stride, from, k ? c_stride : begin_stride, from_a, a_row,
+                              a_depth, b + k * b_stride + lane, b_stride, size,
+                              lanes - lane < width ? lanes - lane : width, listed, list, padded,
+                              claimed && k == 0 ? claimed + place : NULL);
             }
         }
     }
+}
+
+/* multiply_add of the whole depth. */
+static void NAME(multiply_add_all)(
+    real *c, ptrdiff_t c_stride, const real *begin, ptrdiff_t begin_stride,
+    const real *a, ptrdiff_t a_row, ptrdiff_t a_depth, const real *b, ptrdiff_t b_stride,
+    ptrdiff_t rows, ptrdiff_t lanes, ptrdiff_t depth, int padded, real *claimed) {
+    enum { n = FN_VECTOR / sizeof(real), width = FN_TILE_VECTORS * n };
+    for (ptrdiff_t lane = 0; lane < lanes; lane += width) {
+        ptrdiff_t wide = lanes - lane < width ? lanes - lane : width;
+        ptrdiff_t most = fn_tile_rows[(wide + n - 1) / n], n_tiles = (rows + most - 1) / most;
+        for (ptrdiff_t t = 0; t < n_tiles; t++) {
+            ptrdiff_t first = rows * t / n_tiles, size = rows * (t + 1) / n_tiles - first;
+            ptrdiff_t place = first * c_stride + lane;
+            const real *from = begin ? begin + first * begin_stride + lane : NULL;
+            NAME(tile_of)(c + place, c_stride, from, begin_stride, a + first * a_row, a_row,
+                          a_depth, b + lane, b_stride, size, wide, depth, NULL, padded,
+                          claimed ? claimed + place : NULL);
+        }
+    }
+}
+
+/* c[rows, lanes] = begin[rows, lanes] + a[rows, depth] b[depth, lanes]; begin NULL is zeros. Where c
+ * is `padded`, the last vector of a row may be read and written whole. What lies at `claimed` as c
+ * lies at c will be written when c is known, and is claimed tile by tile; NULL is nothing. Where
+ * much of a is zero, `sparse` takes less time for the same bits. */
+static inline void NAME(multiply_add)(
+    real *c, ptrdiff_t c_stride, const real *begin, ptrdiff_t begin_stride,
+    const real *a, ptrdiff_t a_row, ptrdiff_t a_depth, const real *b, ptrdiff_t b_stride,
+    ptrdiff_t rows, ptrdiff_t lanes, ptrdiff_t depth, int padded, int sparse, real *claimed) {
+    (sparse ? NAME(multiply_add_listed) : NAME(multiply_add_all))(
+        c, c_stride, begin, begin_stride, a, a_row, a_depth, b, b_stride, rows, lanes, depth,
+        padded, claimed);
 }
 
 /* A row of n numbers, by whole vectors, halves of one, quarters, ...: for a few numbers a call of
@@ -265,7 +272,7 @@ static void NAME(multiply_add_packed)(
             NAME(pack)(panel, transposed ? b + lane * b_stride + k : b + k * b_stride + lane,
                        b_stride, wide, deep, transposed);
             NAME(multiply_add)(c, c_stride, from, k ? c_stride : begin_stride, a + k * a_depth,
-                               a_row, a_depth, panel, width, rows, wide, deep, 1,
+                               a_row, a_depth, panel, width, rows, wide, deep, 1, 0,
                                claims && k == 0 ? c : NULL);
         }
 }
