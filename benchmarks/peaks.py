@@ -3,6 +3,8 @@
 Arithmetic is the fastest of several float32 products of large matrices by NumPy's BLAS, which
 comes within some percent of the units' peak; bandwidth is the fastest of several copies, reads and
 writes counted. Both are the best of many short tries: others on the machine only make them slower.
+A meeting of two threads is one of the two barriers of a training step, as fastnn makes them; it is
+the least and the most of those tries, because a virtual machine's host may move its cores apart.
 """
 
 from __future__ import annotations
@@ -50,6 +52,27 @@ def bytes_per_second(threads: int, tries: int) -> float:
     return 2 * COPIED / seconds
 
 
+def meetings(tries: int) -> tuple[float, float]:
+    """The fewest and the most seconds that two threads take to meet: half of what a second thread
+    adds to a step with next to no work."""
+    import numpy as np
+
+    import fastnn as fn
+
+    rows, epochs = 2000, 20
+    X = np.ones((rows, 1), np.float32)
+
+    def seconds(threads: int) -> float:
+        net = fn.Sequential(fn.Dense(1), seed=0)
+        began = time.perf_counter()
+        net.fit(X, X[:, 0], epochs=epochs, batch_size=2, n_threads=threads)
+        return (time.perf_counter() - began) / (epochs * rows / 2)
+
+    alone = min(seconds(1) for _ in range(tries))
+    found = sorted((seconds(2) - alone) / 2 for _ in range(tries + 1))
+    return found[0], found[-2]  # the slowest one started a thread
+
+
 def measure(quick: bool) -> dict[str, float]:
     """All figures: a process for each number of threads, because BLAS reads it when it loads."""
     n = len(os.sched_getaffinity(0))
@@ -68,12 +91,14 @@ def measure(quick: bool) -> dict[str, float]:
         "flops_all": max(r["flops"] for r in results.values()),
         "bandwidth_1": results["one"]["bandwidth"],
         "bandwidth_all": max(r["bandwidth"] for r in results.values()),
+        "meeting_least": results["all"]["meetings"][0],
+        "meeting_most": results["all"]["meetings"][1],
     }
 
 
 def better(one: dict[str, float], other: dict[str, float]) -> dict[str, float]:
-    """The larger of each figure, for a machine that was busy at one time or the other."""
-    return {name: max(one[name], other[name]) for name in one}
+    """The better of each figure, for a machine that was busy at one time or the other."""
+    return {name: (min if name == "meeting_least" else max)(one[name], other[name]) for name in one}
 
 
 def _main() -> None:
@@ -84,6 +109,7 @@ def _main() -> None:
     tries = 3 if "--quick" in sys.argv else 15
     print(json.dumps({
         "flops": flops_per_second(tries), "bandwidth": bytes_per_second(threads, tries),
+        "meetings": meetings(tries) if threads > 1 else (0.0, 0.0),
     }))  # fmt: skip
 
 

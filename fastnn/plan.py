@@ -1,32 +1,21 @@
-"""Layers into a plan: one fold that fixes every size and offset before anything is allocated.
-
-The fold carries what the next layer needs to know (the buffer that holds its input, the next free
-parameter) and appends a row for each layer. Residual is unrolled: its inner layers, then an ADD row
-that names the buffer to add. `check_tiling` then proves that the rows use the parameters without
-gap or overlap.
-"""
+"""Rows of layers into a plan: every size and offset, fixed before anything is allocated."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn import activations, losses, optimizers
-from fastnn.layers import Dense, Dropout, Layer, Residual, output_activation
+from fastnn import losses, optimizers
+from fastnn.fold import NONE, Fold, fold_layers, gradient_buffers
+from fastnn.layers import Layer
 from fastnn.losses import Loss
 from fastnn.optimizers import SGD, Optimizer
 from fastnn_ext.codes import BUFFER, LAYER, SETTINGS, Activation, Kind
-
-NONE = -1
-
-# Activations whose slope is computed from the input; for them the forward pass keeps it.
-SLOPE_FROM_INPUT = (Activation.SILU, Activation.GELU, Activation.MISH)
 
 # Other activations take as long as so many operations of a product, 0.2 to 0.4 ns (simd.h); what a
 # row takes besides, to be picked and for its loss, as so many: 20 ns.
@@ -137,99 +126,6 @@ class Plan:
         return "\n".join([*rows, total])
 
 
-@dataclass
-class _Fold:
-    """What one pass over the layers carries along."""
-
-    n_params: int = 0
-    n_rows: int = 0
-    n_dropouts: int = 0
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    widths: list[int] = field(default_factory=list)
-
-    def new_buffer(self, width: int) -> int:
-        self.widths.append(width)
-        return len(self.widths) - 1
-
-    def add_row(self, **fields: Any) -> int:
-        source = fields["input"]
-        fields.setdefault("n_out", self.widths[source])
-        output = self.new_buffer(fields["n_out"])
-        defaults = {
-            "n_in": self.widths[source], "output": output, "saved": output, "skip": NONE,
-            "weights": NONE, "bias": NONE,
-        }  # fmt: skip
-        self.rows.append(defaults | fields)
-        return output
-
-
-def _dense(fold: _Fold, layer: Dense, source: int) -> int:
-    n_in, n_out = fold.widths[source], layer.units
-    activation = activations.resolve(layer.activation)
-    saved = {}
-    if activation.code in SLOPE_FROM_INPUT:
-        saved = {"saved": fold.new_buffer(n_out)}
-    weights = fold.n_params
-    fold.n_params += n_in * n_out
-    bias = fold.n_params if layer.use_bias else NONE
-    fold.n_params += n_out * layer.use_bias
-    first_row = fold.n_rows
-    fold.n_rows += n_in + layer.use_bias
-    return fold.add_row(
-        kind=Kind.DENSE, input=source, n_out=n_out, activation=activation.code,
-        parameter=activation.parameter or 0.0, weights=weights, bias=bias, first_row=first_row,
-        l1=layer.l1, l2=layer.l2, **saved,
-    )  # fmt: skip
-
-
-def _fold_layers(fold: _Fold, layers: tuple[Layer, ...], source: int, path: str = "") -> int:
-    """Append the layers' rows; returns the buffer that holds the last one's output."""
-    for position, layer in enumerate(layers):
-        name = f"{path}layer {position}"
-        if isinstance(layer, Dense):
-            softmax = activations.resolve(layer.activation).name == "softmax"
-            if softmax and (path or position + 1 < len(layers)):
-                raise ValueError(f"{name}: expected softmax on the last layer only; got it here")
-            source = _dense(fold, layer, source)
-        elif isinstance(layer, Dropout):
-            source = fold.add_row(
-                kind=Kind.DROPOUT, input=source, rate=layer.rate, stream=fold.n_dropouts
-            )
-            fold.n_dropouts += 1
-        else:
-            source = _fold_residual(fold, layer, source, name)
-    return source
-
-
-def _fold_residual(fold: _Fold, layer: Residual, source: int, name: str) -> int:
-    inner = _fold_layers(fold, layer.layers, source, f"{name}, ")
-    if fold.widths[inner] != fold.widths[source]:
-        raise ValueError(
-            f"{name}: expected Residual to end in as many units as come in, "
-            f"{fold.widths[source]}; got {fold.widths[inner]}"
-        )
-    return fold.add_row(kind=Kind.ADD, input=inner, skip=source)
-
-
-def _gradient_buffers(fold: _Fold) -> set[int]:
-    """Buffers whose gradient is needed: those that some parameter lies before."""
-    needed: set[int] = set()
-    for row in fold.rows:
-        if row["kind"] == Kind.DENSE or {row["input"], row["skip"]} & needed:
-            needed.add(row["output"])
-    return needed
-
-
-def _mark_sums(fold: _Fold) -> None:
-    """Where a buffer feeds two layers, the backward pass sets its gradient and then adds to it."""
-    begun: set[int] = set()
-    for row in reversed(fold.rows):
-        row["adds_to_input"] = int(row["input"] in begun)
-        begun.add(row["input"])
-        row["adds_to_skip"] = int(row["skip"] in begun)
-        begun.add(row["skip"])
-
-
 @lru_cache(maxsize=256)
 def compile_plan(
     layers: tuple[Layer, ...],
@@ -251,49 +147,49 @@ def compile_plan(
         If the layers do not fit together, the loss does not fit the last activation, or the sizes
         exceed what the machine can address.
     """
-    if not any(isinstance(layer, Dense) for layer in _flat(layers)):
-        raise ValueError("layers: expected at least one Dense layer; got none")
-    fold = _Fold()
-    outputs = _fold_layers(fold, layers, fold.new_buffer(n_features))
-    link = _split_link(fold, layers, loss)
-    _mark_sums(fold)
-    needed = _gradient_buffers(fold) if loss is not None else set()
+    fold = fold_layers(layers, n_features, loss)
+    needed = gradient_buffers(fold) if loss is not None else set()
     line = CACHE_LINE // dtype.itemsize
     strides = [_stride(width, line) for width in fold.widths]
-    # Python's integers do not overflow: sizes are known to be addressable before any is stored.
     per_row = sum(strides) + sum(strides[index] for index in needed)
-    size = FEWEST_BLOCK_ROWS * per_row + 4 * fold.n_params
-    _check_addressable(fold, size * dtype.itemsize)
+    # Python's integers do not overflow: sizes are known to be addressable before any is stored.
+    _check_addressable(fold, (FEWEST_BLOCK_ROWS * per_row + 4 * fold.n_params) * dtype.itemsize)
     block = _block_rows(per_row * dtype.itemsize, batch_size)
     chunk = _chunk_rows(per_row, fold.n_params, batch_size, block) if optimizer else 0
     n_chunks = -(-batch_size // chunk) if chunk else 0
     block = max(block, n_chunks * chunk)  # a place for each
+    buffers, chunks = _buffers(fold.widths, strides, needed, block, reads_in_place=loss is None)
+    chunk_stride = -(-fold.n_params // line) * line
 
+    names = LAYER.names or ()
+    rows = np.array([tuple(row.get(name, 0) for name in names) for row in fold.rows], LAYER)
+    settings = _settings(loss, optimizer)
+    for name, value in {
+        "n_features": n_features, "n_outputs": fold.widths[fold.outputs], "n_targets": n_targets,
+        "n_params": fold.n_params, "n_rows": fold.n_rows, "block_rows": block, "chunk_rows": chunk,
+        "chunks": chunks, "chunk_stride": chunk_stride,
+        "gradients": chunks + n_chunks * chunk_stride, "link": fold.link,
+        "penalized": any(row.get("l1") or row.get("l2") for row in fold.rows),
+    }.items():  # fmt: skip
+        settings[name] = value
+    return Plan(rows, buffers, settings, dtype, loss is None)
+
+
+def _buffers(
+    widths: list[int], strides: list[int], needed: set[int], block: int, reads_in_place: bool
+) -> tuple[NDArray[Any], int]:
+    """Where the values of a block lie, and the gradients of those buffers where they are needed;
+    and where all of them end. Inputs that are read in place have no buffer."""
     buffers = np.zeros(len(strides), BUFFER)
     position = 0
-    for index, (width, stride) in enumerate(zip(fold.widths, strides, strict=True)):
-        if index == 0 and loss is None:  # inputs are read where they are
+    for index, (width, stride) in enumerate(zip(widths, strides, strict=True)):
+        if index == 0 and reads_in_place:
             buffers[index] = (width, stride, NONE, NONE)
             continue
         gradient = position + block * stride if index in needed else NONE
         buffers[index] = (width, stride, position, gradient)
         position += block * stride * (2 if index in needed else 1)
-    chunks, chunk_stride = position, -(-fold.n_params // line) * line
-    position += n_chunks * chunk_stride
-
-    names = LAYER.names or ()
-    rows = np.array([tuple(row.get(name, 0) for name in names) for row in fold.rows], LAYER)
-    check_tiling(fold.rows, fold.n_params)
-    settings = _settings(loss, optimizer)
-    for name, value in {
-        "n_features": n_features, "n_outputs": fold.widths[outputs], "n_targets": n_targets,
-        "n_params": fold.n_params, "n_rows": fold.n_rows, "gradients": position,
-        "block_rows": block, "chunk_rows": chunk, "chunks": chunks, "chunk_stride": chunk_stride,
-        "link": link,
-        "penalized": any(row.get("l1") or row.get("l2") for row in fold.rows),
-    }.items():  # fmt: skip
-        settings[name] = value
-    return Plan(rows, buffers, settings, dtype, loss is None)
+    return buffers, position
 
 
 def _stride(width: int, line: int) -> int:
@@ -301,27 +197,6 @@ def _stride(width: int, line: int) -> int:
     would put the same columns of all rows into the same few sets of a cache."""
     lines = -(-width // line)
     return (lines + (lines * CACHE_LINE % PAGE == 0)) * line
-
-
-def _flat(layers: tuple[Layer, ...]) -> list[Layer]:
-    inner = [_flat(x.layers) if isinstance(x, Residual) else [x] for x in layers]
-    return [layer for part in inner for layer in part]
-
-
-def _split_link(fold: _Fold, layers: tuple[Layer, ...], loss: Loss | None) -> int:
-    """The activation that turns raw outputs into predictions. It leaves the last layer's row where
-    the loss is computed from raw outputs, and always where it is softmax, which needs whole rows.
-    """
-    activation = output_activation(layers)
-    raw = activation.name == "softmax"
-    if loss is not None:
-        raw = losses.check_head(loss, activation.name) == "raw"
-    if not raw:
-        return int(Activation.LINEAR)
-    row = fold.rows[-1]
-    if row["kind"] == Kind.DENSE:
-        row["activation"] = Activation.LINEAR
-    return int(activation.code)
 
 
 def _block_rows(bytes_per_row: int, batch_size: int) -> int:
@@ -339,7 +214,7 @@ def _chunk_rows(per_row: int, n_params: int, batch_size: int, block: int) -> int
     return rows if n_chunks > 1 and block == batch_size else 0
 
 
-def _check_addressable(fold: _Fold, n_bytes: int) -> None:
+def _check_addressable(fold: Fold, n_bytes: int) -> None:
     if n_bytes > sys.maxsize // 2:
         widest = max(fold.widths)
         raise ValueError(
@@ -370,23 +245,6 @@ def views(plan: Plan, flat: NDArray[Any]) -> tuple[list[NDArray[Any]], list[NDAr
         weights.append(flat[start : start + n_in * n_out].reshape(n_in, n_out))
         biases.append(None if bias == NONE else flat[bias : bias + n_out])
     return weights, biases
-
-
-def check_tiling(rows: Iterable[Any], n_params: int) -> None:
-    """Each layer's parameters begin where the last one's end, and all are used."""
-    position = 0
-    for index, row in enumerate(row for row in rows if row["kind"] == Kind.DENSE):
-        if row["weights"] != position:
-            raise AssertionError(
-                f"Dense layer {index}: weights at {row['weights']}, not {position}"
-            )
-        position += int(row["n_in"] * row["n_out"])
-        if row["bias"] != NONE:
-            if row["bias"] != position:
-                raise AssertionError(f"Dense layer {index}: bias at {row['bias']}, not {position}")
-            position += int(row["n_out"])
-    if position != n_params:
-        raise AssertionError(f"{n_params} parameters, of which the layers use {position}")
 
 
 def table(plan: Plan, n_features: int) -> str:

@@ -5,7 +5,7 @@ import pytest
 
 import fastnn.reference.activations as reference
 from fastnn.activations import NAMES, PARAMETERS, Activation
-from fastnn.plan import SLOPE_FROM_INPUT
+from fastnn.fold import SLOPE_FROM_INPUT
 from fastnn_ext import codes, engine
 
 ELEMENTWISE = [name for name in NAMES if name != "softmax"]

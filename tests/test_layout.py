@@ -34,6 +34,7 @@ LAYERS = [
     {"activations", "schedules", "datasets", "history", "progress", "statistics", "table"},
     {"initializers", "optimizers", "losses", "preprocessing"},
     {"layers", "metrics", "data"},
+    {"fold"},
     {"plan", "description", "job", "threads", "scoring"},
     {"reference", "native", "files", "callbacks"},
     {"training", "config", "workers"},
