@@ -118,6 +118,12 @@ SHARE_OF_TRIALS = 0.01
 # after a product, keep one of its threads waiting for a processor, and all others wait for that.
 FLOPS_ALONE = 2e10
 
+# After a team that was slower, whoever begins takes one thread for so long: a fit of 0.6 ms between
+# two products by NumPy took 9 ms on two threads, each time anew.
+SECONDS_ALONE = 0.5
+
+_alone_until = 0.0  # by time.perf_counter()
+
 
 class Team:
     """How many threads repeated work uses, by trying: as many as may pay, or one.
@@ -142,7 +148,7 @@ class Team:
         if most == 1:
             return 1, math.inf
         if self._next_trial is None:
-            return most, TRIAL_SECONDS
+            return 1 if time.perf_counter() < _alone_until else most, TRIAL_SECONDS
         if time.perf_counter() >= self._next_trial:
             for alone in (True, False):
                 if self._spent[alone] < TRIAL_SECONDS:
@@ -153,10 +159,12 @@ class Team:
 
     def record(self, n_threads: int, units: int, seconds: float) -> None:
         """What a call on so many threads has made."""
+        global _alone_until  # noqa: PLW0603
         if self._next_trial is None and n_threads > 1 and units:
             self._wait(2 * self._expected)
             if seconds > self._expected * units:
                 self._next_trial = 0.0
+                _alone_until = time.perf_counter() + SECONDS_ALONE
         elif self._next_trial is not None and time.perf_counter() >= self._next_trial:
             self._spent[n_threads == 1] += seconds
             self._made[n_threads == 1] += units

@@ -209,6 +209,12 @@ def test_import_is_quick_and_takes_no_threads():
     assert min(times) < 0.35
 
 
+@pytest.fixture
+def no_slow_team(monkeypatch):
+    """None that was slower has run before."""
+    monkeypatch.setattr(threads, "_alone_until", 0.0)
+
+
 def trials(team, seconds):
     """The numbers of threads that a team tries, given the seconds that a unit takes on each."""
     tried = []
@@ -222,6 +228,7 @@ def trials(team, seconds):
 
 
 @pytest.mark.parametrize(("together", "wanted"), [(0.001, 4), (0.1, 1)])
+@pytest.mark.usefixtures("no_slow_team")
 def test_team_takes_what_measures_faster(together, wanted):
     """A team that does what may be expected is only looked at; the trial comes later."""
     seconds = {1: 0.002, 4: together}
@@ -237,6 +244,7 @@ def test_team_takes_what_measures_faster(together, wanted):
     assert team.size(1) == (1, np.inf)
 
 
+@pytest.mark.usefixtures("no_slow_team")
 def test_trials_of_long_steps_are_rare():
     """A unit of a minute on each number: trials are hours away, the first one too."""
     team = threads.Team(60 * threads.FLOPS_ALONE)
@@ -244,6 +252,15 @@ def test_trials_of_long_steps_are_rare():
         assert trials(team, {1: 60.0, 3: 50.0}) == wanted
         assert team._next_trial - time.perf_counter() > 3600
         team._next_trial = 0.0
+
+
+def test_after_a_slow_team_others_begin_alone(monkeypatch):
+    monkeypatch.setattr(threads, "_alone_until", 0.0)
+    assert trials(threads.Team(0.01 * threads.FLOPS_ALONE), {1: 0.002, 4: 0.1}) == [4, 1, 4]
+    begun = threads.Team(0.01 * threads.FLOPS_ALONE)
+    assert begun.size(4)[0] == 1
+    monkeypatch.setattr(threads, "_alone_until", time.perf_counter())
+    assert begun.size(4)[0] == 4
 
 
 def test_changing_teams_do_not_change_bits(monkeypatch):
