@@ -108,8 +108,11 @@ def _head(run: Run) -> str:
         f"{FLOPS_PER_CYCLE} flops per cycle",
         f"memory: {peaks['bandwidth_1'] / 1e9:.1f} GB/s copied on one core, "
         f"{peaks['bandwidth_all'] / 1e9:.1f} on all (reads and writes counted)",
-        f"threads: two of fastnn's meet in {peaks['meeting_least'] * 1e6:.2f} to "
-        f"{peaks['meeting_most'] * 1e6:.2f} us, twice a step",
+    ]
+    if peaks["cores"] > 1:
+        lines.append(f"threads: two of fastnn's meet in {peaks['meeting_least'] * 1e6:.2f} to "
+                     f"{peaks['meeting_most'] * 1e6:.2f} us, twice a step")  # fmt: skip
+    lines += [
         f"measured: {run.rounds} rounds in alternation, at least about {run.seconds:g} s each"
         + (" (--quick: a test of the suite, not a result)" if run.quick else ""),
     ]

@@ -254,8 +254,8 @@ def test_trials_of_long_steps_are_rare():
         team._next_trial = 0.0
 
 
+@pytest.mark.usefixtures("no_slow_team")
 def test_after_a_slow_team_others_begin_alone(monkeypatch):
-    monkeypatch.setattr(threads, "_alone_until", 0.0)
     assert trials(threads.Team(0.01 * threads.FLOPS_ALONE), {1: 0.002, 4: 0.1}) == [4, 1, 4]
     begun = threads.Team(0.01 * threads.FLOPS_ALONE)
     assert begun.size(4)[0] == 1
@@ -263,6 +263,7 @@ def test_after_a_slow_team_others_begin_alone(monkeypatch):
     assert begun.size(4)[0] == 4
 
 
+@pytest.mark.usefixtures("no_slow_team")
 def test_changing_teams_do_not_change_bits(monkeypatch):
     """Trials in every call: numbers of threads change all the time."""
     run = {
