@@ -63,7 +63,7 @@ def meetings(tries: int) -> tuple[float, float]:
     X = np.ones((rows, 1), np.float32)
 
     def seconds(threads: int) -> float:
-        net = fn.Sequential(fn.Dense(1), seed=0)
+        net = fn.Sequential(fn.Dense(1), random_state=0)
         began = time.perf_counter()
         net.fit(X, X[:, 0], epochs=epochs, batch_size=2, n_threads=threads)
         return (time.perf_counter() - began) / (epochs * rows / 2)

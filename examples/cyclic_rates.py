@@ -7,13 +7,13 @@ import fastnn as fn
 from fastnn.statistics import estimate, paired_difference
 
 X, y = fn.datasets.load_digits()
-X_train, X_test, y_train, y_test = fn.train_test_split(X / 16, y, seed=0, stratify=y)
+X_train, X_test, y_train, y_test = fn.train_test_split(X / 16, y, random_state=0, stratify=y)
 EPOCHS, BATCH = 10, 32
 
 
 def network(seed):
     """Untrained."""
-    return fn.Sequential(fn.Dense(64, "relu"), fn.Dense(10, "softmax"), seed=seed)
+    return fn.Sequential(fn.Dense(64, "relu"), fn.Dense(10, "softmax"), random_state=seed)
 
 
 # Each of eight runs leaves out another quarter of the rows, so that the bands are cross-validated.
@@ -33,7 +33,7 @@ scores = {}
 for name, rate in rates.items():
     runs = fn.fit_many(
         [network(seed) for seed in range(20)], X_train, y_train, epochs=EPOCHS, batch_size=BATCH,
-        optimizer=fn.optimizers.Adam(rate), validation=(X_test, y_test),
+        optimizer=fn.optimizers.Adam(rate), validation_data=(X_test, y_test),
     )  # fmt: skip
     scores[name] = [run.score for run in runs]
     print(f"{name:8} {estimate(scores[name])}")

@@ -1,7 +1,7 @@
 """fastnn: neural networks on the CPU, trained and run fast.
 
 import fastnn as fn
-net = fn.Sequential(fn.Dense(64, "relu"), fn.Dense(10, "softmax"), seed=0)
+net = fn.Sequential(fn.Dense(64, "relu"), fn.Dense(10, "softmax"), random_state=0)
 history = net.fit(X, y, epochs=20)
 net.predict(X_new)
 

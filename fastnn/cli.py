@@ -23,7 +23,7 @@ def _network(dtype: str) -> Sequential:
         Dropout(0.2),
         Residual(Dense(128, "relu")),
         Dense(10, "softmax"),
-        seed=0,
+        random_state=0,
         dtype=dtype,
     )
 
@@ -36,7 +36,9 @@ def demo() -> int:
     """Train on handwritten digits, then do part of the work again with the reference engine."""
     X, y = datasets.load_digits()
     X /= 16  # pixels are 0 to 16
-    X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.25, seed=0, stratify=y)
+    X_train, X_test, y_train, y_test = train_test_split(
+        X, y, test_size=0.25, random_state=0, stratify=y
+    )
     print(f"Handwritten digits: {len(X_train)} images to train on, {len(X_test)} held out.\n")
 
     net = _network("float32").build(X.shape[1])

@@ -37,7 +37,7 @@ class Ensemble:
     >>> import fastnn as fn
     >>> X, y = fn.datasets.load_breast_cancer()
     >>> X = fn.Standardizer().fit_transform(X)
-    >>> nets = [fn.Sequential(fn.Dense(8, "tanh"), fn.Dense(1, "sigmoid"), seed=seed)
+    >>> nets = [fn.Sequential(fn.Dense(8, "tanh"), fn.Dense(1, "sigmoid"), random_state=seed)
     ...         for seed in range(5)]
     >>> ensemble = fn.fit_many(nets, X, y, epochs=5).ensemble()
     >>> mean, std = ensemble.predict(X, return_std=True)

@@ -30,7 +30,7 @@ HELD_OUT = "held out"
 
 
 def fit_many(
-    nets: Sequence[Sequential],
+    networks: Sequence[Sequential],
     X: Any,
     y: Any,
     *,
@@ -39,7 +39,7 @@ def fit_many(
     epochs: Any = 10,
     batch_size: Any = 32,
     subsets: Any = None,
-    validation: Any = None,
+    validation_data: Any = None,
     sample_weight: Any = None,
     shuffle: Any = True,
     callbacks: Any = (),
@@ -56,7 +56,7 @@ def fit_many(
 
     Parameters
     ----------
-    nets : sequence of Sequential
+    networks : sequence of Sequential
         Of any layers, seeds and dtypes; they are trained from their current weights.
     X : array-like, shape (n, n_features)
         Shared by all, and converted once for each dtype that is not its own.
@@ -66,7 +66,7 @@ def fit_many(
     subsets : rows to train on, or a list; default all
         Whole numbers, which may repeat (a bootstrap sample), or a mask of n booleans. The rows are
         never copied.
-    validation : None, "held out", (X, y), (X, y, sample_weight), rows; or a list
+    validation_data : None, "held out", (X, y), (X, y, sample_weight), rows; or a list
         What is evaluated after each epoch; "held out" are the rows of X outside the subset.
     sample_weight : array-like, shape (n,); or a list of arrays or None
     callbacks : list of callbacks; or a list of such lists
@@ -100,15 +100,19 @@ def fit_many(
     >>> import fastnn as fn
     >>> X, y = fn.datasets.load_breast_cancer()
     >>> X = fn.Standardizer().fit_transform(X)
-    >>> networks = [fn.Sequential(fn.Dense(units, "relu"), fn.Dense(1, "sigmoid"), seed=seed)
-    ...             for units in (4, 16) for seed in range(5)]
-    >>> runs = fn.fit_many(networks, X, y, epochs=20, subsets=range(0, 400), validation="held out")
+    >>> networks = [
+    ...     fn.Sequential(fn.Dense(units, "relu"), fn.Dense(1, "sigmoid"), random_state=seed)
+    ...     for units in (4, 16) for seed in range(5)
+    ... ]
+    >>> runs = fn.fit_many(
+    ...     networks, X, y, epochs=20, subsets=range(0, 400), validation_data="held out"
+    ... )
     >>> len(runs.table()["score"])
     10
     >>> runs.best.evaluate(X, y)["accuracy"] > 0.97
     True
     """
-    n = _check_networks(nets)
+    n = _check_networks(networks)
     workers.check(n_threads, max_time, verbose)
     common = {
         "loss": _each("loss", loss, n),
@@ -119,10 +123,10 @@ def fit_many(
         "callbacks": _each("callbacks", callbacks, n, (list, tuple)),
     }
     sources = _sources(X, y, sample_weight, check_finite, n)
-    subsets, apart = _each("subsets", subsets, n), _each("validation", validation, n)
+    subsets, apart = _each("subsets", subsets, n), _each("validation_data", validation_data, n)
     parts = _Parts(check_finite)
     fits, described = [], []
-    for i, net in enumerate(nets):
+    for i, net in enumerate(networks):
         with _naming(i):
             own = {name: values[i] for name, values in common.items()}
             options = fit.options(net, **own, verbose=0, engine="native", n_threads=None)
@@ -237,7 +241,7 @@ class _Parts:
         if apart is None:
             return None
         if isinstance(apart, str):
-            checks.choice("validation", apart, (HELD_OUT,))
+            checks.choice("validation_data", apart, (HELD_OUT,))
             return arrays.only(_held_out(arrays))
         if isinstance(apart, tuple):
             if id(apart) not in self.sources:
@@ -247,7 +251,7 @@ class _Parts:
                 )
             given = self.sources[id(apart)][1]
             return fit.prepare_validation(net, given, source.names, loss, plan)
-        rows = self._rows("validation", apart, len(arrays.X))
+        rows = self._rows("validation_data", apart, len(arrays.X))
         _check_apart(rows, arrays)
         return arrays.only(rows)
 
@@ -270,7 +274,9 @@ def _held_out(arrays: Arrays) -> Rows:
     outside = np.ones(len(arrays.X), np.bool_)
     outside[slice(None) if arrays.rows is None else arrays.rows] = False
     if not outside.any():
-        raise ValueError(f"validation: expected rows outside the subset for {HELD_OUT!r}; got none")
+        raise ValueError(
+            f"validation_data: expected rows outside the subset for {HELD_OUT!r}; got none"
+        )
     return np.flatnonzero(outside)
 
 
@@ -278,7 +284,7 @@ def _check_apart(rows: Rows, arrays: Arrays) -> None:
     shared = len(rows) if arrays.rows is None else np.isin(rows, arrays.rows).sum()
     if shared:
         raise ValueError(
-            f"validation: expected rows that are not trained on; got {shared} that are"
+            f"validation_data: expected rows that are not trained on; got {shared} that are"
         )
 
 
@@ -292,22 +298,23 @@ def _naming(i: int) -> Iterator[None]:
         yield
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"nets[{i}]: {error}") from None
+        raise kind(f"networks[{i}]: {error}") from None
 
 
-def _check_networks(nets: Sequence[Sequential]) -> int:
+def _check_networks(networks: Sequence[Sequential]) -> int:
     """Their number."""
-    checks.instance("nets", nets, (list, tuple), "a list of Sequential")
-    if not nets:
-        raise ValueError("nets: expected at least one network; got none")
+    checks.instance("networks", networks, (list, tuple), "a list of Sequential")
+    if not networks:
+        raise ValueError("networks: expected at least one network; got none")
     first: dict[int, int] = {}
-    for i, net in enumerate(nets):
-        checks.instance(f"nets[{i}]", net, Sequential, "a Sequential")
+    for i, net in enumerate(networks):
+        checks.instance(f"networks[{i}]", net, Sequential, "a Sequential")
         if first.setdefault(id(net), i) != i:
             raise ValueError(
-                f"nets[{i}]: expected networks of their own; got nets[{first[id(net)]}] again"
+                f"networks[{i}]: expected networks of their own; got "
+                f"networks[{first[id(net)]}] again"
             )
-    return len(nets)
+    return len(networks)
 
 
 def _check_checkpoints(fits: list[Fit]) -> None:
@@ -318,6 +325,6 @@ def _check_checkpoints(fits: list[Fit]) -> None:
             if isinstance(callback, Checkpoint) and writers.setdefault(str(callback.path), i) != i:
                 raise ValueError(
                     f"callbacks: expected a Checkpoint with a path of its own for each network; "
-                    f"got {str(callback.path)!r} for nets[{writers[str(callback.path)]}] and "
-                    f"nets[{i}]"
+                    f"got {str(callback.path)!r} for networks[{writers[str(callback.path)]}] and "
+                    f"networks[{i}]"
                 )

@@ -32,9 +32,9 @@ class Sequential:
     Parameters
     ----------
     *layers : Dense, Dropout or Residual
-    seed : int, optional
-        Decides initial weights, shuffles and dropout masks. Drawn from the operating system where
-        None, and kept in `seed` either way.
+    random_state : int, optional
+        Determines initial weights, shuffles and dropout masks. Drawn from the operating system if
+        None; the number in use is the attribute `seed`.
     dtype : "float32" (default) or "float64"
         Of parameters and all arithmetic.
 
@@ -43,7 +43,7 @@ class Sequential:
     >>> import fastnn as fn
     >>> X, y = fn.datasets.load_breast_cancer()
     >>> X = fn.Standardizer().fit_transform(X)
-    >>> net = fn.Sequential(fn.Dense(16, "relu"), fn.Dense(1, "sigmoid"), seed=0)
+    >>> net = fn.Sequential(fn.Dense(16, "relu"), fn.Dense(1, "sigmoid"), random_state=0)
     >>> history = net.fit(X, y, epochs=20)
     >>> net.evaluate(X, y)["accuracy"] > 0.97
     True
@@ -51,11 +51,16 @@ class Sequential:
     (2, 1)
     """
 
-    def __init__(self, *layers: Layer, seed: int | None = None, dtype: Any = "float32") -> None:
+    def __init__(
+        self, *layers: Layer, random_state: int | None = None, dtype: Any = "float32"
+    ) -> None:
         if not layers:
             raise ValueError("layers: expected at least one layer; got none")
         self.layers = check_layers("layers", layers)
-        self.seed = random.new_seed() if seed is None else checks.whole("seed", seed)
+        self.seed = (
+            random.new_seed() if random_state is None
+            else checks.whole("random_state", random_state)
+        )  # fmt: skip
         self.dtype = _dtype(dtype)
         self.history: History | None = None
         self.n_features_in: int | None = None
@@ -121,12 +126,11 @@ class Sequential:
             if b is not None and not isinstance(layer.bias_init, str):
                 b[:] = layer.bias_init
 
-    def reset(self, seed: int | None = None) -> Sequential:
-        """Forget all training, the number of features included; with `seed`, draw other weights
-        next time. Returns the network."""
-        self.__init__(  # type: ignore[misc]
-            *self.layers, seed=self.seed if seed is None else seed, dtype=self.dtype
-        )
+    def reset(self, random_state: int | None = None) -> Sequential:
+        """Forget all training, the number of features included; with `random_state`, draw other
+        weights next time. Returns the network."""
+        seed = self.seed if random_state is None else random_state
+        self.__init__(*self.layers, random_state=seed, dtype=self.dtype)  # type: ignore[misc]
         return self
 
     @property
@@ -175,7 +179,7 @@ class Sequential:
 
     def __repr__(self) -> str:
         inner = ", ".join(map(repr, self.layers))
-        return f"Sequential({inner}, seed={self.seed}, dtype={self.dtype.name!r})"
+        return f"Sequential({inner}, random_state={self.seed}, dtype={self.dtype.name!r})"
 
     # ---- training ----
 
@@ -248,7 +252,7 @@ class Sequential:
         Examples
         --------
         >>> import fastnn as fn
-        >>> net = fn.Sequential(fn.Dense(1), seed=0)
+        >>> net = fn.Sequential(fn.Dense(1), random_state=0)
         >>> history = net.fit([[0.0], [1.0]], [1.0, 3.0], optimizer=fn.optimizers.SGD(0.1),
         ...                   epochs=500, batch_size="full")
         >>> net.predict([[2.0]]).round(2)
@@ -294,7 +298,7 @@ class Sequential:
         Examples
         --------
         >>> import fastnn as fn
-        >>> net = fn.Sequential(fn.Dense(1), seed=0)
+        >>> net = fn.Sequential(fn.Dense(1), random_state=0)
         >>> for _ in range(300):
         ...     net = net.partial_fit([[0.0], [1.0]], [1.0, 3.0], optimizer=fn.optimizers.SGD(0.1))
         >>> net.predict([[2.0]]).round(1)
@@ -497,7 +501,7 @@ def load(path: str | os.PathLike[str]) -> Sequential:
     Examples
     --------
     >>> import fastnn as fn, tempfile, os
-    >>> net = fn.Sequential(fn.Dense(2), seed=1).build(3)
+    >>> net = fn.Sequential(fn.Dense(2), random_state=1).build(3)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = os.path.join(folder, "net.safetensors")
     ...     net.save(path)
@@ -518,7 +522,9 @@ def replace_layers(network: Sequential, layers: tuple[Layer, ...]) -> None:
 
 def restored(snapshot: Snapshot) -> Sequential:
     """The network that a file describes."""
-    network = Sequential(*snapshot.layers, seed=snapshot.seed, dtype=snapshot.parameters.dtype)
+    network = Sequential(
+        *snapshot.layers, random_state=snapshot.seed, dtype=snapshot.parameters.dtype
+    )
     network._allocate(snapshot.n_features_in)
     network.parameters[:] = snapshot.parameters
     network.feature_names_in = snapshot.feature_names_in

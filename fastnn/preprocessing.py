@@ -68,7 +68,7 @@ def _take(array: Any, rows: Integers) -> Any:
 def train_test_split(
     *arrays: Any,
     test_size: float = 0.25,
-    seed: int | np.random.Generator | None = None,
+    random_state: int | np.random.Generator | None = None,
     stratify: Any = None,
 ) -> list[Any]:
     """Split rows at random into training rows and test rows, the same rows of every array.
@@ -77,7 +77,7 @@ def train_test_split(
     ----------
     *arrays : arrays (n, ...), lists, tuples or pandas objects of n rows.
     test_size : a share between 0 and 1, rounded up to whole rows, or a number of rows (an int).
-    seed : the same whole number gives the same split; default: another split at each call.
+    random_state : the same whole number gives the same split; default: another split at each call.
     stratify : (n,) labels whose shares are the same on both sides, up to whole rows
         (J. Neyman, Journal of the Royal Statistical Society 97, 1934).
 
@@ -90,12 +90,12 @@ def train_test_split(
     ValueError, TypeError : unequal numbers of rows, a size that leaves a side empty, a class with
         one row, more classes than rows on a side.
 
-    >>> [len(rows) for rows in train_test_split(np.arange(8), list("abcdefgh"), seed=0)]
+    >>> [len(rows) for rows in train_test_split(np.arange(8), list("abcdefgh"), random_state=0)]
     [6, 2, 6, 2]
     """
     n = check_n_rows(arrays)
     n_test = check_test_size(test_size, n)
-    rng = check_seed(seed)
+    rng = check_seed(random_state)
     strata = np.zeros(n, np.int64) if stratify is None else check_strata(stratify, n, n_test)
     shuffled = rng.permutation(n)
     codes, counts = strata[shuffled], np.bincount(strata)

@@ -190,7 +190,7 @@ def _best_step(losses: Floats) -> int:
 
 
 def lr_range_test(
-    net: Sequential,
+    network: Sequential,
     X: Any,
     y: Any,
     *,
@@ -212,7 +212,7 @@ def lr_range_test(
 
     Parameters
     ----------
-    net : Sequential
+    network : Sequential
         Tells layers, dtype and the first seed; it is not changed, nor are its weights used.
     X, y, loss, batch_size, sample_weight, shuffle, check_finite : as for `Sequential.fit`
     optimizer : str or Optimizer, default "adam"
@@ -220,7 +220,7 @@ def lr_range_test(
     n_steps : int, default 200
         Minibatches of each run.
     n_seeds : int, default 8
-        Runs, with the seeds net.seed, net.seed + 1, ...
+        Runs, with the seeds `network.seed`, `network.seed + 1`, ...
     min_learning_rate, max_learning_rate : float, defaults 1e-6 and 10
     cv : int, optional
         Number of parts of X, of which each run leaves out another one: the bands then tell the
@@ -244,27 +244,29 @@ def lr_range_test(
     --------
     >>> import fastnn as fn
     >>> X, y = fn.datasets.load_digits()
-    >>> net = fn.Sequential(fn.Dense(32, "relu"), fn.Dense(10, "softmax"), seed=0)
+    >>> net = fn.Sequential(fn.Dense(32, "relu"), fn.Dense(10, "softmax"), random_state=0)
     >>> low, high = fn.lr_range_test(net, X / 16, y).suggest()
     >>> 0.003 < low < high < 0.1
     True
     >>> adam = fn.optimizers.Adam(fn.schedules.Cyclic(low, high, half_cycle=200))
     """
-    checks.instance("net", net, Sequential, "a Sequential")
+    checks.instance("network", network, Sequential, "a Sequential")
     checks.whole("n_steps", n_steps, at_least=30)
     checks.whole("n_seeds", n_seeds, at_least=1)
     least = checks.number("min_learning_rate", min_learning_rate, above=0)
     most = checks.number("max_learning_rate", max_learning_rate, above=least)
     given = fit.options(
-        net, loss, optimizer, 1, batch_size, shuffle, (), 0, "native", n_threads
+        network, loss, optimizer, 1, batch_size, shuffle, (), 0, "native", n_threads
     )  # fmt: skip
-    _, arrays = fit.prepare(net, fit.source(X, y, sample_weight, check_finite), given.loss)
-    parts = _parts(arrays, cv, net.seed)
+    _, arrays = fit.prepare(network, fit.source(X, y, sample_weight, check_finite), given.loss)
+    parts = _parts(arrays, cv, network.seed)
     rates = np.geomspace(least, most, n_steps)
     # The optimizer's own schedule could ask for what only a fit knows.
     given = replace(given, optimizer=replace(given.optimizer, learning_rate=least))
     tasks = [
-        Task(partial(_run, net, (net.seed + i) % 2**63, given, parts[i % len(parts)], rates))
+        Task(
+            partial(_run, network, (network.seed + i) % 2**63, given, parts[i % len(parts)], rates)
+        )
         for i in range(n_seeds)
     ]
     done = workers.run(tasks, n_threads)
@@ -287,7 +289,7 @@ def _parts(arrays: Arrays, cv: int | None, seed: int) -> list[Arrays]:
 
 def _run(net: Sequential, seed: int, given: fit.Options, arrays: Arrays, rates: Floats) -> Floats:
     """The losses of one run, NaN from where its loss was not finite."""
-    network = Sequential(*net.layers, seed=seed, dtype=net.dtype).build(arrays.X.shape[1])
+    network = Sequential(*net.layers, random_state=seed, dtype=net.dtype).build(arrays.X.shape[1])
     size = fit.batch_size_of(given.batch_size, len(arrays))
     state = OptimizerState.fresh(
         given.loss, given.optimizer, network.n_parameters, network.dtype, horizon=None

@@ -49,11 +49,11 @@ class Runs(Sequence[Run]):
     >>> import fastnn as fn
     >>> X, y = fn.datasets.load_breast_cancer()
     >>> X = fn.Standardizer().fit_transform(X)
-    >>> networks = [fn.Sequential(fn.Dense(8, "tanh"), fn.Dense(1, "sigmoid"), seed=seed)
+    >>> networks = [fn.Sequential(fn.Dense(8, "tanh"), fn.Dense(1, "sigmoid"), random_state=seed)
     ...             for rate in (0.01, 0.001) for seed in range(4)]
     >>> adam = [fn.optimizers.Adam(rate) for rate in (0.01, 0.001) for _ in range(4)]
     >>> runs = fn.fit_many(networks, X, y, optimizer=adam, epochs=3, subsets=range(400),
-    ...                    validation="held out")
+    ...                    validation_data="held out")
     >>> runs.summary()["count"]
     [4, 4]
     >>> gain = runs.compare({"learning_rate": 0.01}, {"learning_rate": 0.001})

@@ -35,7 +35,7 @@ METHODS = ("fit", "partial_fit", "evaluate", "loss_and_gradients", "predict")
 
 
 def network(head, dtype="float32"):
-    return fn.Sequential(fn.Dense(4, "tanh"), HEADS[head][0], seed=1, dtype=dtype)
+    return fn.Sequential(fn.Dense(4, "tanh"), HEADS[head][0], random_state=1, dtype=dtype)
 
 
 def trained(head):
@@ -542,14 +542,14 @@ DESCRIPTIONS = [
      "layers: layer 0: expected Dense, Dropout or Residual; got <class ...> (type)"),
     (lambda: fn.Sequential(fn.Sequential(fn.Dense(2))), TypeError,
      "layers: layer 0: expected Dense, Dropout or Residual; got Sequential(...... (Sequential)"),
-    (lambda: fn.Sequential(fn.Dense(1), seed=-1), ValueError,
-     "seed: expected a whole number of at least 0; got -1"),
-    (lambda: fn.Sequential(fn.Dense(1), seed=1.0), TypeError,
-     "seed: expected a whole number of at least 0; got 1.0 (float)"),
-    (lambda: fn.Sequential(fn.Dense(1), seed=2**63), ValueError,
-     "seed: expected a whole number of at least 0; got 9223372036854775808"),
-    (lambda: fn.Sequential(fn.Dense(1), seed="0"), TypeError,
-     "seed: expected a whole number of at least 0; got '0' (str)"),
+    (lambda: fn.Sequential(fn.Dense(1), random_state=-1), ValueError,
+     "random_state: expected a whole number of at least 0; got -1"),
+    (lambda: fn.Sequential(fn.Dense(1), random_state=1.0), TypeError,
+     "random_state: expected a whole number of at least 0; got 1.0 (float)"),
+    (lambda: fn.Sequential(fn.Dense(1), random_state=2**63), ValueError,
+     "random_state: expected a whole number of at least 0; got 9223372036854775808"),
+    (lambda: fn.Sequential(fn.Dense(1), random_state="0"), TypeError,
+     "random_state: expected a whole number of at least 0; got '0' (str)"),
     (lambda: fn.Sequential(fn.Dense(1), dtype="float16"), ValueError,
      "dtype: expected 'float32' or 'float64'; got 'float16'"),
     (lambda: fn.Sequential(fn.Dense(1), dtype="flaot32"), ValueError,
@@ -781,8 +781,8 @@ def test_a_network_too_large_for_memory_is_not_built(monkeypatch):
 def test_reset_refuses_a_bad_seed_before_it_forgets():
     net = trained("linear")
     before = everything(net)
-    message = "seed: expected a whole number of at least 0; got -1"
-    assert_refuses(lambda: net.reset(seed=-1), ValueError, message)
+    message = "random_state: expected a whole number of at least 0; got -1"
+    assert_refuses(lambda: net.reset(random_state=-1), ValueError, message)
     assert everything(net) == before
 
 
@@ -853,7 +853,7 @@ def test_a_missing_column_is_a_matter_of_width():
 
 
 def test_validation_data_of_another_width_is_not_blamed_on_the_layers():
-    net = fn.Sequential(fn.Residual(fn.Dense(3)), fn.Dense(1), seed=0)
+    net = fn.Sequential(fn.Residual(fn.Dense(3)), fn.Dense(1), random_state=0)
     message = "X of validation_data: expected 3 features, as X; got 2"
     assert_refuses(
         lambda: net.fit(X, NUMBERS, validation_data=(X[:, :2], NUMBERS)), ValueError, message

@@ -13,7 +13,9 @@ from fastnn.job import Steps
 
 
 def network(dtype="float64", seed=0):
-    return fn.Sequential(fn.Dense(12, "tanh"), fn.Dense(1, "sigmoid"), seed=seed, dtype=dtype)
+    return fn.Sequential(
+        fn.Dense(12, "tanh"), fn.Dense(1, "sigmoid"), random_state=seed, dtype=dtype
+    )
 
 
 @pytest.fixture(scope="module")
@@ -349,7 +351,7 @@ def test_an_unknown_monitor_is_an_error_before_any_work(rows, callback, tmp_path
 
 def test_a_monitor_that_the_loss_has_not(rows):
     X, y = rows["X"], rows["y"]
-    net = fn.Sequential(fn.Dense(1), seed=0)
+    net = fn.Sequential(fn.Dense(1), random_state=0)
     with pytest.raises(ValueError, match="val_accuracy"):
         net.fit(X, y, validation_data=(X, y), callbacks=[EarlyStopping("val_accuracy")])
 
@@ -464,7 +466,7 @@ TARGETS = ROWS @ [1.0, 2.0, 3.0]
 
 def diverge(rate, epochs=30, callbacks=(), net=None, **options):
     """A linear regression at a rate that it cannot bear."""
-    net = net or fn.Sequential(fn.Dense(1), seed=0)
+    net = net or fn.Sequential(fn.Dense(1), random_state=0)
     with pytest.warns(fn.DivergenceWarning) as caught:
         history = net.fit(ROWS, TARGETS, optimizer=optimizers.SGD(rate), epochs=epochs,
                           callbacks=callbacks, **options)  # fmt: skip
@@ -489,7 +491,7 @@ def test_divergence_warns_with_place_and_advice():
 def test_divergence_names_the_step():
     """One row, one weight, no bias, so all can be followed by hand: w doubles its distance to the
     solution until float32 overflows."""
-    net = fn.Sequential(fn.Dense(1, use_bias=False, weight_init="zeros"), seed=0)
+    net = fn.Sequential(fn.Dense(1, use_bias=False, weight_init="zeros"), random_state=0)
     with pytest.warns(fn.DivergenceWarning) as caught:
         history = net.fit([[1.0]], [1.0], optimizer=optimizers.SGD(1.5), epochs=100)
     step = len(history) + 1  # one step an epoch
@@ -512,7 +514,7 @@ def test_divergence_restores_the_end_of_the_last_finite_epoch():
 
 def test_divergence_in_the_first_epoch_restores_the_initial_weights():
     net, history, warning = diverge(1e30)
-    initial = fn.Sequential(fn.Dense(1), seed=0).build(3).parameters
+    initial = fn.Sequential(fn.Dense(1), random_state=0).build(3).parameters
     assert (net.parameters == initial).all()
     assert len(history) == 0
     assert history.names() == []
@@ -535,7 +537,8 @@ def test_divergence_keeps_the_loss_and_forgets_what_the_optimizer_gathered():
     labels = np.arange(40) % 3
     # Linear, where "auto" would take squared_error.
     net, untroubled = (
-        fn.Sequential(fn.Dense(3, weight_init=fn.initializers.Normal(std=9)), seed=0) for _ in "ab"
+        fn.Sequential(fn.Dense(3, weight_init=fn.initializers.Normal(std=9)), random_state=0)
+        for _ in "ab"
     )
     sgd = optimizers.SGD(0.1, momentum=0.9)
     vast = np.where(np.arange(40)[:, None] < 30, ROWS, ROWS * 1e38)  # the last of four batches
@@ -556,7 +559,7 @@ def test_divergence_with_validation_data_is_no_error(dtype):
     recorded = []
     for loss in ("squared_error", "absolute_error", "huber", "log_cosh"):
         for rate in (5.0, 1e9, 1e19, 1e28, 1e36):
-            net = fn.Sequential(fn.Dense(1, l2=1e-6), seed=0, dtype=dtype)
+            net = fn.Sequential(fn.Dense(1, l2=1e-6), random_state=0, dtype=dtype)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", fn.DivergenceWarning)
                 history = net.fit(ROWS, TARGETS, loss=loss, optimizer=optimizers.SGD(rate),
@@ -579,13 +582,13 @@ def test_early_stopping_has_the_last_word_after_divergence():
 
 
 def test_clipping_prevents_this_divergence():
-    net = fn.Sequential(fn.Dense(1), seed=0)
+    net = fn.Sequential(fn.Dense(1), random_state=0)
     clipped = optimizers.SGD(5.0, clip_norm=1.0)
     assert net.fit(ROWS, TARGETS, optimizer=clipped, epochs=30).stop_reason is None
 
 
 def test_partial_fit_warns_of_divergence_too():
-    net = fn.Sequential(fn.Dense(1), seed=0).build(3)
+    net = fn.Sequential(fn.Dense(1), random_state=0).build(3)
     before = net.parameters.copy()
     with pytest.warns(fn.DivergenceWarning, match="rate 1e"):
         net.partial_fit(ROWS, TARGETS, optimizer=optimizers.SGD(1e30))
@@ -598,7 +601,7 @@ def test_partial_fit_warns_of_divergence_too():
 def test_a_reference_training_diverges_alike():
     losses, reasons = [], []
     for engine in ("native", "reference"):
-        net = fn.Sequential(fn.Dense(1), seed=0, dtype="float64")
+        net = fn.Sequential(fn.Dense(1), random_state=0, dtype="float64")
         _, history, _ = diverge(5.0, epochs=200, net=net, engine=engine)
         losses.append(history["loss"])
         reasons.append(history.stop_reason)

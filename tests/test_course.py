@@ -31,7 +31,7 @@ def numbers(*salt):
 
 def networks(n, *layers, dtype="float64"):
     """The same layers with other initial weights, shuffles and masks each time."""
-    return [fn.Sequential(*layers, seed=SEED + i, dtype=dtype) for i in range(n)]
+    return [fn.Sequential(*layers, random_state=SEED + i, dtype=dtype) for i in range(n)]
 
 
 def best_loss(nets, X, y, **options):
@@ -439,7 +439,7 @@ def gap(data, rate=0.0, l2=0.0, callbacks=(), seeds=4):
     for seed in range(SEED, SEED + seeds):
         order = np.random.default_rng([seed, 11]).permutation(len(X))
         train, held = order[:60], order[60:360]
-        net = fn.Sequential(*hidden, *hidden, fn.Dense(1, activation, l2=l2), seed=seed)
+        net = fn.Sequential(*hidden, *hidden, fn.Dense(1, activation, l2=l2), random_state=seed)
         net.fit(X[train], y[train], validation_data=(X[held], y[held]), epochs=100,
                 optimizer=optimizers.Adam(0.01), callbacks=callbacks)  # fmt: skip
         losses = [net.evaluate(X[rows], y[rows])["loss"] for rows in (held, train)]

@@ -47,7 +47,7 @@ def regressor(**options):
 @pytest.mark.parametrize("options", [{}, {"early_stopping": True}, {"n_init": 2}], ids=str)
 def test_members_are_fits_of_their_seeds(options, rng):
     X, y = data(rng)
-    model = MLPEnsemble(classifier(**options), n=4).fit(X, y)
+    model = MLPEnsemble(classifier(**options), n_estimators=4).fit(X, y)
     seeds = [member.random_state for member in model.estimators_]
     assert seeds[0] == 7
     assert len(set(seeds)) == 4
@@ -66,14 +66,14 @@ def test_the_number_of_threads_changes_nothing(rng):
 def test_the_base_is_not_fitted(rng):
     X, y = data(rng)
     base = classifier()
-    MLPEnsemble(base, n=2).fit(X, y)
+    MLPEnsemble(base, n_estimators=2).fit(X, y)
     assert not hasattr(base, "coefs_")
 
 
 def test_sample_weights_reach_the_members(rng):
     X, y = data(rng)
     weight = rng.integers(0, 3, len(X)).astype(float)
-    member = MLPEnsemble(classifier(), n=1).fit(X, y, weight).estimators_[0]
+    member = MLPEnsemble(classifier(), n_estimators=1).fit(X, y, weight).estimators_[0]
     alone = classifier().fit(X, y, weight)
     assert all(map(np.array_equal, alone.coefs_, member.coefs_))
 
@@ -83,7 +83,9 @@ def test_sample_weights_reach_the_members(rng):
 
 def test_bootstrap_members_are_fits_to_drawn_rows(rng):
     X, _ = data(rng)
-    for member in MLPEnsemble(regressor(), n=3, bootstrap=True).fit(X, X[:, 0]).estimators_:
+    for member in (
+        MLPEnsemble(regressor(), n_estimators=3, bootstrap=True).fit(X, X[:, 0]).estimators_
+    ):
         draw = np.random.default_rng(member.random_state).integers(len(X), size=len(X))
         alone = clone(member).fit(X[np.sort(draw)], X[np.sort(draw), 0])
         assert all(map(np.array_equal, alone.coefs_, member.coefs_))
@@ -92,7 +94,7 @@ def test_bootstrap_members_are_fits_to_drawn_rows(rng):
 def test_bootstrap_with_early_stopping_validates_on_rows_not_drawn(rng):
     X, y = data(rng)
     base = classifier(early_stopping=True)
-    member = MLPEnsemble(base, n=1, bootstrap=True).fit(X, y).estimators_[0]
+    member = MLPEnsemble(base, n_estimators=1, bootstrap=True).fit(X, y).estimators_[0]
     draw = np.random.default_rng(7).integers(len(X), size=len(X))
     left = np.setdiff1d(np.arange(len(X)), draw)
     alone = clone(base).fit(X[np.sort(draw)], y[np.sort(draw)], X_val=X[left], y_val=y[left])
@@ -103,7 +105,9 @@ def test_bootstrap_may_miss_a_class(rng):
     X, y = data(rng)
     y[:] = 0
     y[0], y[1] = 1, 2
-    model = MLPEnsemble(classifier(class_weight="balanced"), n=6, bootstrap=True).fit(X, y)
+    model = MLPEnsemble(classifier(class_weight="balanced"), n_estimators=6, bootstrap=True).fit(
+        X, y
+    )
     assert model.predict_proba(X).shape == (len(X), 3)
 
 
@@ -113,7 +117,7 @@ def test_bootstrap_may_miss_a_class(rng):
 @pytest.mark.parametrize("kind", ["binary", "classes", "labels"])
 def test_classifier_is_the_mean_of_probabilities(kind, rng):
     X, y = data(rng, kind=kind)
-    model = MLPEnsemble(classifier(), n=5).fit(X, y)
+    model = MLPEnsemble(classifier(), n_estimators=5).fit(X, y)
     each = np.stack([member.predict_proba(X) for member in model.estimators_])
     proba = model.predict_proba(X)
     np.testing.assert_allclose(proba, each.mean(axis=0), rtol=1e-12)
@@ -131,7 +135,7 @@ def test_classifier_is_the_mean_of_probabilities(kind, rng):
 @pytest.mark.parametrize("kind", ["numbers", "outputs"])
 def test_regressor_is_the_mean_of_predictions(kind, rng):
     X, y = data(rng, kind=kind)
-    model = MLPEnsemble(regressor(scale_target="standard"), n=5).fit(X, y)
+    model = MLPEnsemble(regressor(scale_target="standard"), n_estimators=5).fit(X, y)
     each = np.stack([member.predict(X) for member in model.estimators_])
     mean, std = model.predict(X, return_std=True)
     np.testing.assert_allclose(mean, each.mean(axis=0), rtol=1e-12)
@@ -142,7 +146,7 @@ def test_regressor_is_the_mean_of_predictions(kind, rng):
 def test_gaussian_members_are_a_mixture(rng):
     X, y = data(rng, kind="numbers")
     base = regressor(loss="gaussian_nll", scale_target="standard")
-    model = MLPEnsemble(base, n=5).fit(X, y)
+    model = MLPEnsemble(base, n_estimators=5).fit(X, y)
     means, stds = map(np.stack, zip(*(m.predict(X, return_std=True) for m in model.estimators_),
                                     strict=True))  # fmt: skip
     mean, std = model.predict(X, return_std=True)
@@ -153,14 +157,16 @@ def test_gaussian_members_are_a_mixture(rng):
 
 def test_a_single_member_agrees_with_itself(rng):
     X, y = data(rng)
-    model = MLPEnsemble(classifier(), n=1).fit(X, y)
+    model = MLPEnsemble(classifier(), n_estimators=1).fit(X, y)
     assert not model.predict(X, return_std=True)[1].any()
 
 
 @pytest.mark.long
 def test_members_disagree_more_far_from_the_data(rng):
     X = rng.uniform(-1, 1, (300, 1))
-    model = MLPEnsemble(MLPRegressor(solver="lbfgs", activation="tanh", random_state=0), n=5)
+    model = MLPEnsemble(
+        MLPRegressor(solver="lbfgs", activation="tanh", random_state=0), n_estimators=5
+    )
     model.fit(X, np.sin(3 * X[:, 0]))
     inside, outside = (model.predict([[x]], return_std=True)[1][0] for x in (0.0, 4.0))
     assert outside > 10 * inside
@@ -168,7 +174,7 @@ def test_members_disagree_more_far_from_the_data(rng):
 
 def test_an_ensemble_of_digits_is_better_than_its_members():
     X, y = fn.datasets.load_digits()
-    X_train, X_test, y_train, y_test = fn.train_test_split(X / 16, y, seed=0, stratify=y)
+    X_train, X_test, y_train, y_test = fn.train_test_split(X / 16, y, random_state=0, stratify=y)
     base = MLPClassifier((16,), max_iter=20, batch_size=32, random_state=0)
     model = MLPEnsemble(base).fit(X_train, y_train)
     alone = [member.score(X_test, y_test) for member in model.estimators_]
@@ -182,8 +188,8 @@ def test_an_ensemble_of_digits_is_better_than_its_members():
 
 
 @parametrize_with_checks([
-    MLPEnsemble(MLPClassifier(max_iter=30, random_state=0), n=2),
-    MLPEnsemble(MLPRegressor(random_state=0), n=2),
+    MLPEnsemble(MLPClassifier(max_iter=30, random_state=0), n_estimators=2),
+    MLPEnsemble(MLPRegressor(random_state=0), n_estimators=2),
 ])  # fmt: skip
 def test_check_estimator(estimator, check):
     check(estimator)
@@ -194,14 +200,16 @@ def test_it_is_what_its_base_is(rng):
     assert is_classifier(MLPEnsemble(classifier()))
     assert is_regressor(MLPEnsemble(regressor()))
     assert not hasattr(MLPEnsemble(regressor()), "predict_proba")
-    search = GridSearchCV(MLPEnsemble(classifier(), n=2), {"base__alpha": [0.1, 1.0]}, cv=2)
-    assert search.fit(X, y).best_params_["base__alpha"] in (0.1, 1.0)
-    assert cross_val_score(MLPEnsemble(regressor(), n=2), X, X[:, 0], cv=2).shape == (2,)
+    search = GridSearchCV(
+        MLPEnsemble(classifier(), n_estimators=2), {"estimator__alpha": [0.1, 1.0]}, cv=2
+    )
+    assert search.fit(X, y).best_params_["estimator__alpha"] in (0.1, 1.0)
+    assert cross_val_score(MLPEnsemble(regressor(), n_estimators=2), X, X[:, 0], cv=2).shape == (2,)
 
 
 def test_copies_predict_the_same(rng):
     X, y = data(rng)
-    model = MLPEnsemble(classifier(), n=2).fit(X, y)
+    model = MLPEnsemble(classifier(), n_estimators=2).fit(X, y)
     for other in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
         assert np.array_equal(other.predict_proba(X), model.predict_proba(X))
 
@@ -210,9 +218,11 @@ def test_frames(rng):
     pandas = pytest.importorskip("pandas")
     X, y = data(rng)
     frame = pandas.DataFrame(X, columns=list("abcd"))
-    model = MLPEnsemble(classifier(), n=2).fit(frame, y)
+    model = MLPEnsemble(classifier(), n_estimators=2).fit(frame, y)
     assert list(model.feature_names_in_) == list("abcd")
-    assert np.array_equal(model.predict(frame), MLPEnsemble(classifier(), n=2).fit(X, y).predict(X))
+    assert np.array_equal(
+        model.predict(frame), MLPEnsemble(classifier(), n_estimators=2).fit(X, y).predict(X)
+    )
     with pytest.raises(ValueError, match="feature names"):
         model.predict(frame.rename(columns={"a": "z"}))
     assert not hasattr(model.fit(X, y), "feature_names_in_")
@@ -237,33 +247,33 @@ def test_members_that_diverge_are_left_out(rng, monkeypatch):
     X, y = data(rng)
     monkeypatch.setattr(module, "_fit", failing(NonFiniteError("too large"), {7}))
     with pytest.warns(UserWarning, match="1 of 3 members diverged"):
-        model = MLPEnsemble(classifier(), n=3).fit(X, y)
+        model = MLPEnsemble(classifier(), n_estimators=3).fit(X, y)
     assert len(model.estimators_) == 2
     with pytest.raises(NonFiniteError):
-        MLPEnsemble(classifier(), n=1).fit(X, y)
+        MLPEnsemble(classifier(), n_estimators=1).fit(X, y)
 
 
 def test_other_errors_arrive(rng, monkeypatch):
     X, y = data(rng)
     monkeypatch.setattr(module, "_fit", failing(MemoryError("no room"), {7}))
     with pytest.raises(MemoryError, match="no room"):
-        MLPEnsemble(classifier(), n=3).fit(X, y)
+        MLPEnsemble(classifier(), n_estimators=3).fit(X, y)
 
 
 def test_ctrl_c_keeps_the_finished(rng, monkeypatch):
     X, y = data(rng)
     monkeypatch.setattr(module, "_fit", failing(KeyboardInterrupt(), {7}))
     with pytest.warns(UserWarning, match="1 of 3 members was interrupted by the user"):
-        model = MLPEnsemble(classifier(), n=3).fit(X, y)
+        model = MLPEnsemble(classifier(), n_estimators=3).fit(X, y)
     assert len(model.estimators_) == 2
     with pytest.raises(KeyboardInterrupt):
-        MLPEnsemble(classifier(), n=1).fit(X, y)
+        MLPEnsemble(classifier(), n_estimators=1).fit(X, y)
 
 
 def test_warnings_come_once():
     X, y = fn.datasets.load_breast_cancer()
     with pytest.warns(match="hasn't converged") as caught:
-        MLPEnsemble(classifier(), n=5).fit(X, y)
+        MLPEnsemble(classifier(), n_estimators=5).fit(X, y)
     assert len(caught) == 1
     assert caught[0].filename == __file__
 
@@ -271,11 +281,15 @@ def test_warnings_come_once():
 @pytest.mark.parametrize(
     ("options", "kind", "message"),
     [
-        ({"base": None}, TypeError, "estimator: expected fastnn's"),
-        ({"base": GridSearchCV(classifier(), {})}, TypeError, "expected fastnn's MLPClassifier"),
-        ({"base": classifier(alpha=-1)}, ValueError, "alpha"),
-        ({"n": 0}, ValueError, "The 'n' parameter"),
-        ({"n": 2.5}, ValueError, "The 'n' parameter"),
+        ({"estimator": None}, TypeError, "estimator: expected fastnn's"),
+        (
+            {"estimator": GridSearchCV(classifier(), {})},
+            TypeError,
+            "expected fastnn's MLPClassifier",
+        ),
+        ({"estimator": classifier(alpha=-1)}, ValueError, "alpha"),
+        ({"n_estimators": 0}, ValueError, "n_estimators"),
+        ({"n_estimators": 2.5}, ValueError, "n_estimators"),
         ({"bootstrap": "yes"}, ValueError, "bootstrap"),
         ({"n_threads": 0}, ValueError, "n_threads"),
     ],
@@ -283,4 +297,4 @@ def test_warnings_come_once():
 def test_bad_input(options, kind, message, rng):
     X, y = data(rng)
     with pytest.raises(kind, match=message):
-        MLPEnsemble(**{"base": classifier(), **options}).fit(X, y)
+        MLPEnsemble(**{"estimator": classifier(), **options}).fit(X, y)

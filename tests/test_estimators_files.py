@@ -188,7 +188,7 @@ def test_files_that_hold_something_else(rng, tmp_path):
     path = tmp_path / "model.safetensors"
     with pytest.raises(NotFittedError):
         fn.MLPClassifier().save(path)
-    fn.Sequential(fn.Dense(2), seed=0).build(3).save(path)
+    fn.Sequential(fn.Dense(2), random_state=0).build(3).save(path)
     with pytest.raises(ValueError, match="expected an estimator of class MLPClassifier; got a ba"):
         fn.MLPClassifier.load(path)
     X, y = data(rng, fn.MLPRegressor)

@@ -245,7 +245,7 @@ for name in ("MLPClassifier", "MLPRegressor"):
     else:
         raise AssertionError("no error")
 assert not hasattr(fastnn, "no_such_name")
-net = fastnn.Sequential(fastnn.Dense(1), seed=0)
+net = fastnn.Sequential(fastnn.Dense(1), random_state=0)
 net.fit([[0.0], [1.0]], [1.0, 3.0])
 assert net.predict([[1.0]]).shape == (1, 1)
 """

@@ -49,7 +49,7 @@ NETWORKS = {
 
 
 def network(name="all kinds", dtype="float32", **options):
-    return fn.Sequential(*NETWORKS[name], dtype=dtype, **{"seed": 5} | options)
+    return fn.Sequential(*NETWORKS[name], dtype=dtype, **{"random_state": 5} | options)
 
 
 def through_file(net, folder):
@@ -95,7 +95,7 @@ def test_every_activation_comes_back(name, dtype, tmp_path):
     for parameter in parameters:
         layer = fn.Dense(3, activations.Activation(name, parameter))
         hidden = [] if name == "softmax" else [layer, layer]
-        net = fn.Sequential(*hidden, layer, seed=1, dtype=dtype).build(4)
+        net = fn.Sequential(*hidden, layer, random_state=1, dtype=dtype).build(4)
         same = through_file(net, tmp_path)
         assert same.layers[-1].activation == layer.activation
         assert net.predict(X).tobytes() == same.predict(X).tobytes()
@@ -125,12 +125,12 @@ def test_names_of_columns_come_back(names, tmp_path):
 
 
 def test_the_largest_seed_comes_back(tmp_path):
-    net = network(seed=2**63 - 1).build(4)
+    net = network(random_state=2**63 - 1).build(4)
     assert through_file(net, tmp_path).seed == 2**63 - 1
 
 
 def test_numbers_of_other_types_come_back(tmp_path):
-    net = fn.Sequential(fn.Dense(np.int32(3), l2=np.float16(0.5)), seed=np.int8(3))
+    net = fn.Sequential(fn.Dense(np.int32(3), l2=np.float16(0.5)), random_state=np.int8(3))
     optimizer = optimizers.Adam(np.longdouble(0.25), beta_1=np.float32(0.5))
     net.fit(X, np.eye(3)[LABELS], optimizer=optimizer, epochs=np.int64(2))
     assert_same(net, through_file(net, tmp_path))
@@ -263,7 +263,7 @@ class Stopped(BaseException):
 @pytest.mark.parametrize("exists", [True, False])
 def test_a_save_that_fails_leaves_the_old_file(step, exists, error, tmp_path, monkeypatch):
     path = tmp_path / "net"
-    old, new = network(seed=1).build(4), network(seed=2).build(4)
+    old, new = network(random_state=1).build(4), network(random_state=2).build(4)
     if exists:
         old.save(path)
 
@@ -283,7 +283,7 @@ def test_a_save_that_fails_leaves_the_old_file(step, exists, error, tmp_path, mo
 
 def test_a_save_that_cannot_write_all_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "net"
-    old = network(seed=1).build(4)
+    old = network(random_state=1).build(4)
     old.save(path)
     plain = os.fdopen
 
@@ -303,15 +303,15 @@ def test_a_save_that_cannot_write_all_leaves_the_old_file(tmp_path, monkeypatch)
 
     monkeypatch.setattr(os, "fdopen", FullDisk)
     with pytest.raises(OSError, match="No space left"):
-        network(seed=2).build(4).save(path)
+        network(random_state=2).build(4).save(path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["net"]
     assert_same(fn.load(path), old)
 
 
 def test_once_replaced_the_new_file_is_whole(tmp_path, monkeypatch):
     path = tmp_path / "net"
-    network(seed=1).build(4).save(path)
-    new = network(seed=2).build(4)
+    network(random_state=1).build(4).save(path)
+    new = network(random_state=2).build(4)
     plain = os.fsync
     synced = []
 
@@ -334,12 +334,12 @@ def test_once_replaced_the_new_file_is_whole(tmp_path, monkeypatch):
 @pytest.mark.parametrize("step", ["fsync", "chmod", "replace"])
 def test_a_killed_save_leaves_the_old_file(step, tmp_path):
     path = tmp_path / "net"
-    old = network(seed=1).build(4)
+    old = network(random_state=1).build(4)
     old.save(path)
     program = f"""
         import os, signal
         import fastnn as fn
-        net = fn.Sequential(fn.Dense(300), seed=2).build(300)
+        net = fn.Sequential(fn.Dense(300), random_state=2).build(300)
         os.{step} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
         net.save({str(path)!r})
         """
@@ -350,7 +350,7 @@ def test_a_killed_save_leaves_the_old_file(step, tmp_path):
     )  # fmt: skip
     assert result.returncode == -signal.SIGKILL, result.stderr
     assert_same(fn.load(path), old)
-    network(seed=3).build(4).save(path)
+    network(random_state=3).build(4).save(path)
     assert fn.load(path).seed == 3
 
 

@@ -21,7 +21,9 @@ BINARY = np.arange(N) % 2
 
 
 def network(dtype="float32", last=None):
-    return fn.Sequential(fn.Dense(5, "tanh"), last or fn.Dense(3, "softmax"), seed=2, dtype=dtype)
+    return fn.Sequential(
+        fn.Dense(5, "tanh"), last or fn.Dense(3, "softmax"), random_state=2, dtype=dtype
+    )
 
 
 def outcome(dtype, X, y, last=None, weight=None, **options):
@@ -312,7 +314,7 @@ def test_anything_else_becomes_what_the_engine_reads(form, dtype):
 def test_no_call_copies_an_array_that_fits():
     X = np.zeros((40_000, 100), np.float32)
     y = np.zeros(len(X), np.float32)
-    net = fn.Sequential(fn.Dense(1), seed=0).build(100)
+    net = fn.Sequential(fn.Dense(1), random_state=0).build(100)
     calls = [
         lambda: net.fit(X, y, epochs=1, batch_size=1000),
         lambda: net.partial_fit(X, y, batch_size=1000),
@@ -343,7 +345,7 @@ def test_no_array_is_changed(dtype, writeable, engine):
         array.flags.writeable = writeable
     X, y, weight, X_val, y_val = arrays
     net = fn.Sequential(
-        fn.Dropout(0.3), fn.Residual(fn.Dense(4, "gelu")), fn.Dense(3, "softmax"), seed=0,
+        fn.Dropout(0.3), fn.Residual(fn.Dense(4, "gelu")), fn.Dense(3, "softmax"), random_state=0,
         dtype=dtype,
     )  # fmt: skip
     net.fit(
@@ -394,9 +396,9 @@ def test_predictions_are_the_callers_own():
 
 @pytest.mark.parametrize("number", [np.int64, np.int8, np.uint16])
 def test_whole_numbers_may_be_numpys(number):
-    net = fn.Sequential(fn.Dense(number(3), "softmax"), seed=number(7))
+    net = fn.Sequential(fn.Dense(number(3), "softmax"), random_state=number(7))
     net.fit(ROWS, LABELS, epochs=number(2), batch_size=number(5), n_threads=number(1))
-    same = fn.Sequential(fn.Dense(3, "softmax"), seed=7)
+    same = fn.Sequential(fn.Dense(3, "softmax"), random_state=7)
     same.fit(ROWS, LABELS, epochs=2, batch_size=5)
     assert net.parameters.tobytes() == same.parameters.tobytes()
     assert type(net.layers[0].units) is int
@@ -405,7 +407,7 @@ def test_whole_numbers_may_be_numpys(number):
 @pytest.mark.parametrize("number", [np.float64, np.float32, np.float16, np.longdouble])
 def test_real_numbers_may_be_numpys(number):
     nets = [
-        fn.Sequential(fn.Dense(4, "relu", l2=value), fn.Dropout(value), fn.Dense(1), seed=0)
+        fn.Sequential(fn.Dense(4, "relu", l2=value), fn.Dropout(value), fn.Dense(1), random_state=0)
         for value in (number(0.25), 0.25)
     ]
     for net, rate in zip(nets, (number(0.125), 0.125), strict=True):

@@ -46,7 +46,7 @@ def network(hidden, loss, head, dtype="float64"):
             fn.Dense(6, weight_init=small),
         ),
         fn.Dense(outputs_of(loss), head, weight_init=small, l2=0.05, bias_init=0.1),
-        seed=3,
+        random_state=3,
         dtype=dtype,
     ).build(N_FEATURES)
 

@@ -21,7 +21,7 @@ def rows(rng):
 
 def network(**dense):
     return fn.Sequential(
-        fn.Dense(6, "tanh", **dense), fn.Dense(2, "softmax"), seed=0, dtype="float64"
+        fn.Dense(6, "tanh", **dense), fn.Dense(2, "softmax"), random_state=0, dtype="float64"
     )
 
 
@@ -62,7 +62,7 @@ def test_names_without_validation_data(rows):
     ids=str,
 )
 def test_the_metric_goes_with_the_loss(rows, loss, metric):
-    net = fn.Sequential(fn.Dense(1), seed=0)
+    net = fn.Sequential(fn.Dense(1), random_state=0)
     history = net.fit(*rows, loss=loss, epochs=1, validation_data=rows)
     expected = ["val_loss"] + ([metric] if metric else [])
     assert [name for name in history.names() if name.startswith("val_")] == expected

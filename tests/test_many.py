@@ -25,7 +25,7 @@ def table_of_numbers():
 
 def nets_of(n=4, units=3, outputs=2, **options):
     return [
-        fn.Sequential(fn.Dense(units, "tanh"), fn.Dense(outputs), seed=seed, **options)
+        fn.Sequential(fn.Dense(units, "tanh"), fn.Dense(outputs), random_state=seed, **options)
         for seed in range(n)
     ]
 
@@ -73,7 +73,7 @@ def fits(draw):
         subset = np.arange(N - 10)
     weighted = draw(st.booleans())
     return (
-        (lambda: fn.Sequential(*layers, seed=seed, dtype=dtype)),
+        (lambda: fn.Sequential(*layers, random_state=seed, dtype=dtype)),
         how,
         subset,
         validation,
@@ -100,7 +100,7 @@ def test_the_bits_of_each_network_alone(mixture, n_threads):
     fn.fit_many(
         nets, X, y, **{name: [how[name] for _, how, *_ in mixture] for name in mixture[0][1]},
         subsets=[subset for *_, subset, _, _ in mixture],
-        validation=[validation for *_, validation, _ in mixture],
+        validation_data=[validation for *_, validation, _ in mixture],
         sample_weight=[weight if weighted else None for *_, weighted in mixture],
         n_threads=n_threads,
     )  # fmt: skip
@@ -174,7 +174,7 @@ def test_arrays_of_the_user_stay_as_they_are():
     copies = [array.copy() for array in (X, y, rows)]
     for array in (X, y, rows):
         array.flags.writeable = False
-    fn.fit_many(nets_of(dtype="float64"), X, y, subsets=rows, validation="held out", epochs=2)
+    fn.fit_many(nets_of(dtype="float64"), X, y, subsets=rows, validation_data="held out", epochs=2)
     for array, copy in zip((X, y, rows), copies, strict=True):
         assert (array == copy).all()
 
@@ -185,12 +185,13 @@ def test_arrays_of_the_user_stay_as_they_are():
 def test_table_and_summary():
     X, _, y = table_of_numbers()
     nets = [
-        fn.Sequential(fn.Dense(units, "relu"), fn.Dropout(0.2), fn.Dense(1, "sigmoid"), seed=seed)
+        fn.Sequential(
+            fn.Dense(units, "relu"), fn.Dropout(0.2), fn.Dense(1, "sigmoid"), random_state=seed)
         for units in (2, 30) for seed in range(3)
     ]  # fmt: skip
     rates = [0.01] * 3 + [0.1] * 3
     runs = fn.fit_many(nets, X, y, epochs=2, optimizer=[optimizers.Adam(r) for r in rates],
-                       subsets=range(60), validation="held out")  # fmt: skip
+                       subsets=range(60), validation_data="held out")  # fmt: skip
     table = runs.table()
     assert table["layers"][0] == "2 relu, dropout 0.2, 1 sigmoid"
     assert table["learning_rate"] == rates
@@ -224,7 +225,7 @@ def test_subsets_are_numbered_and_make_pairs():
     folds = [range(45), np.arange(45, 90)]
     nets = [*nets_of(2), *nets_of(2)]
     runs = fn.fit_many(nets, X, y, epochs=1, subsets=[folds[0], folds[0], folds[1], folds[1]],
-                       batch_size=[1, 2, 1, 2], validation="held out")  # fmt: skip
+                       batch_size=[1, 2, 1, 2], validation_data="held out")  # fmt: skip
     assert runs.table()["subset"] == [0, 0, 1, 1]
     with pytest.raises(ValueError, match="second: expected runs with a seed and subset"):
         runs.compare({"batch_size": 1}, {"batch_size": 2})  # their seeds differ
@@ -243,7 +244,7 @@ def test_scores_without_validation_are_minus_the_loss():
 
 def test_an_ensemble_of_the_best():
     X, y, _ = table_of_numbers()
-    runs = fn.fit_many(nets_of(6), X, y, epochs=3, subsets=range(60), validation="held out")
+    runs = fn.fit_many(nets_of(6), X, y, epochs=3, subsets=range(60), validation_data="held out")
     ranked = sorted(runs, key=lambda run: -run.score)
     assert runs.ensemble(top=2).networks == (ranked[0].network, ranked[1].network)
     assert len(runs.ensemble()) == 6
@@ -306,7 +307,7 @@ INTERRUPTED = """
     import fastnn as fn
     warnings.simplefilter("always")
     X, y = np.ones((64, 3)), np.ones(64)
-    nets = [fn.Sequential(fn.Dense(4, "tanh"), fn.Dense(1), seed=s) for s in range(5)]
+    nets = [fn.Sequential(fn.Dense(4, "tanh"), fn.Dense(1), random_state=s) for s in range(5)]
     def say(epoch):
         if epoch.index == 0:
             print("begun\\n", end="", flush=True)  # in one piece: there are two threads
@@ -392,51 +393,53 @@ def test_who_is_left_at_the_end_has_all_threads():
 
 # ---- bad input -----------------------------------------------------------------------------------
 
-SHARED = fn.Sequential(fn.Dense(2), seed=0)
+SHARED = fn.Sequential(fn.Dense(2), random_state=0)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"nets": []}, "nets: expected at least one network; got none"),
-        ({"nets": SHARED}, "nets: expected a list of Sequential; got Sequential"),
-        ({"nets": [SHARED, 3]}, r"nets\[1\]: expected a Sequential; got 3 \(int\)"),
-        ({"nets": [SHARED, nets_of(1)[0], SHARED]},
-         r"nets\[2\]: expected networks of their own; got nets\[0\] again"),
+        ({"networks": []}, "networks: expected at least one network; got none"),
+        ({"networks": SHARED}, "networks: expected a list of Sequential; got Sequential"),
+        ({"networks": [SHARED, 3]}, r"networks\[1\]: expected a Sequential; got 3 \(int\)"),
+        ({"networks": [SHARED, nets_of(1)[0], SHARED]},
+         r"networks\[2\]: expected networks of their own; got networks\[0\] again"),
         ({"epochs": [1, 2]}, "epochs: expected one value, or a list of 3, one per network; got a "
                              "list of 2"),
-        ({"epochs": [1, 2, -1]}, r"nets\[2\]: epochs: expected a whole number of at least 0"),
-        ({"loss": ["auto", "hinges", "auto"]}, r"nets\[1\]: loss: expected one of"),
-        ({"optimizer": "adan"}, r"nets\[0\]: optimizer: expected one of .* Did you mean 'adam'"),
+        ({"epochs": [1, 2, -1]}, r"networks\[2\]: epochs: expected a whole number of at least 0"),
+        ({"loss": ["auto", "hinges", "auto"]}, r"networks\[1\]: loss: expected one of"),
+        ({"optimizer": "adan"},
+         r"networks\[0\]: optimizer: expected one of .* Did you mean 'adam'"),
         ({"subsets": [range(9), range(9), [0, N]]},
-         rf"nets\[2\]: subsets: expected numbers of rows .* to {N - 1}, or a mask; got {N}"),
-        ({"subsets": np.array([-1, 3])}, r"nets\[0\]: subsets: expected numbers of rows"),
-        ({"subsets": np.array([0.5])}, r"nets\[0\]: subsets: expected numbers of rows"),
+         rf"networks\[2\]: subsets: expected numbers of rows .* to {N - 1}, or a mask; got {N}"),
+        ({"subsets": np.array([-1, 3])}, r"networks\[0\]: subsets: expected numbers of rows"),
+        ({"subsets": np.array([0.5])}, r"networks\[0\]: subsets: expected numbers of rows"),
         ({"subsets": np.zeros(N, bool)}, "subsets: expected numbers .* got none"),
         ({"subsets": np.ones(N + 1, bool)}, f"or a mask of {N}; got a mask of {N + 1}"),
-        ({"subsets": range(9), "validation": range(8, 12)},
-         r"nets\[0\]: validation: expected rows that are not trained on; got 1 that are"),
-        ({"validation": range(8)}, "validation: expected rows that are not trained on; got 8"),
-        ({"validation": "held out"}, "validation: expected rows outside the subset"),
-        ({"validation": "held-out"}, "Did you mean 'held out'"),
-        ({"validation": (np.ones((2, 3)), np.ones((2, 2)))},
-         r"nets\[0\]: X of validation_data: expected 5 features"),
+        ({"subsets": range(9), "validation_data": range(8, 12)},
+         r"networks\[0\]: validation_data: expected rows that are not trained on; got 1 that are"),
+        ({"validation_data": range(8)},
+         "validation_data: expected rows that are not trained on; got 8"),
+        ({"validation_data": "held out"}, "validation_data: expected rows outside the subset"),
+        ({"validation_data": "held-out"}, "Did you mean 'held out'"),
+        ({"validation_data": (np.ones((2, 3)), np.ones((2, 2)))},
+         r"networks\[0\]: X of validation_data: expected 5 features"),
         ({"n_threads": 0}, "n_threads: expected a whole number of at least 1"),
         ({"max_time": 0}, "max_time: expected a finite number above 0"),
         ({"X": np.full((N, N_FEATURES), np.nan)}, "X: expected finite numbers"),
         ({"sample_weight": np.r_[np.zeros(50), np.ones(N - 50)], "subsets": range(50)},
-         r"nets\[0\]: sample_weight: expected one above 0 in the subset; got none"),
+         r"networks\[0\]: sample_weight: expected one above 0 in the subset; got none"),
         ({"callbacks": [callbacks.Checkpoint("same")]},
          r"callbacks: expected a Checkpoint with a path of its own for each network; got 'same'"),
-        ({"callbacks": [callbacks.EarlyStopping()]}, r"nets\[0\]: monitor: expected one of"),
+        ({"callbacks": [callbacks.EarlyStopping()]}, r"networks\[0\]: monitor: expected one of"),
     ],
 )  # fmt: skip
 def test_bad_input(changes, message):
     X, y, _ = table_of_numbers()
     nets = nets_of(3)
-    arguments = {"nets": nets, "X": X, "y": y} | changes
+    arguments = {"networks": nets, "X": X, "y": y} | changes
     with pytest.raises((ValueError, TypeError), match=message):
-        fn.fit_many(arguments.pop("nets"), arguments.pop("X"), arguments.pop("y"), **arguments)
+        fn.fit_many(arguments.pop("networks"), arguments.pop("X"), arguments.pop("y"), **arguments)
     assert all(net.n_features_in is None and net.n_epochs == 0 for net in nets)
 
 
@@ -444,6 +447,6 @@ def test_bad_input(changes, message):
 def test_a_subset_without_a_class(one_hot):
     X, _, _ = table_of_numbers()
     y = np.arange(N) // 30
-    nets = [fn.Sequential(fn.Dense(3, "softmax"), seed=seed) for seed in range(2)]
-    with pytest.raises(ValueError, match=r"nets\[1\]: subsets: .* got none of class 2"):
+    nets = [fn.Sequential(fn.Dense(3, "softmax"), random_state=seed) for seed in range(2)]
+    with pytest.raises(ValueError, match=r"networks\[1\]: subsets: .* got none of class 2"):
         fn.fit_many(nets, X, fn.one_hot(y) if one_hot else y, subsets=[range(90), range(60)])

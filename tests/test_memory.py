@@ -22,7 +22,8 @@ START = """
         return 1024 * int(re.search(rf"^{field}:\\s+(\\d+)", text, re.M)[1])
 
     def fit(widths, X, y, **options):
-        net = fn.Sequential(*(fn.Dense(n, "relu") for n in widths), seed=0).build(X.shape[1])
+        net = fn.Sequential(*(fn.Dense(n, "relu") for n in widths), random_state=0)
+        net.build(X.shape[1])
         Path("/proc/self/clear_refs").write_text("5")  # forget the peak of drawing the weights
         net.fit(X, y, n_threads=2, **options)
 
@@ -110,12 +111,14 @@ MAPPED_BY_MANY = """
     path, most = sys.argv[1], int(sys.argv[2])
     X = np.load(path, mmap_mode="r")
     y = np.zeros(len(X), "f4")
-    nets = [fn.Sequential(fn.Dense(8 * (1 + s), "relu"), fn.Dense(1), seed=s) for s in range(4)]
+    nets = [
+        fn.Sequential(fn.Dense(8 * (1 + s), "relu"), fn.Dense(1), random_state=s) for s in range(4)
+    ]
     folds = np.arange(len(X)).reshape(4, -1)
     subsets = [np.concatenate(np.delete(folds, i, axis=0)) for i in range(4)]
     before = memory("RssAnon")
     resource.setrlimit(resource.RLIMIT_DATA, (most + memory("VmData"),) * 2)
-    fn.fit_many(nets, X, y, epochs=1, batch_size=1024, subsets=subsets, validation="held out",
+    fn.fit_many(nets, X, y, epochs=1, batch_size=1024, subsets=subsets, validation_data="held out",
                 n_threads=2, check_finite=False)
     print(memory("RssAnon") - before)
 """

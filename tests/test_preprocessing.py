@@ -54,7 +54,9 @@ def test_one_hot_says_what_is_wrong(labels, options, error, message):
 )
 def test_a_split_keeps_every_row_once(test_size, n_test):
     X = np.arange(20).reshape(10, 2)
-    X_train, X_test, y_train, y_test = train_test_split(X, X[:, 0], test_size=test_size, seed=3)
+    X_train, X_test, y_train, y_test = train_test_split(
+        X, X[:, 0], test_size=test_size, random_state=3
+    )
     assert (len(X_train), len(X_test)) == (10 - n_test, n_test)
     assert sorted([*y_train, *y_test]) == X[:, 0].tolist()
     assert (X_train[:, 0] == y_train).all()
@@ -63,7 +65,7 @@ def test_a_split_keeps_every_row_once(test_size, n_test):
 
 def test_a_split_shuffles_and_copies():
     rows = np.arange(1000)
-    train, test = train_test_split(rows, seed=0)
+    train, test = train_test_split(rows, random_state=0)
     assert (np.diff(train) < 0).any()
     assert abs(test.mean() - rows.mean()) < 100
     test[:] = -1
@@ -71,10 +73,12 @@ def test_a_split_shuffles_and_copies():
 
 
 def test_a_seed_repeats_the_split():
-    splits = [train_test_split(np.arange(50), seed=s)[1].tolist() for s in (7, 7, 8)]
+    splits = [train_test_split(np.arange(50), random_state=s)[1].tolist() for s in (7, 7, 8)]
     assert splits[0] == splits[1] != splits[2]
     generator = np.random.default_rng(7)
-    from_generator = [train_test_split(np.arange(50), seed=generator)[1].tolist() for _ in "ab"]
+    from_generator = [
+        train_test_split(np.arange(50), random_state=generator)[1].tolist() for _ in "ab"
+    ]
     assert from_generator[0] == splits[0] != from_generator[1]
     assert (
         train_test_split(np.arange(50))[1].tolist() != train_test_split(np.arange(50))[1].tolist()
@@ -85,7 +89,13 @@ def test_lists_tuples_and_pandas_objects_are_split_alike():
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"a": range(8), "b": list("ijklmnop")}, index=range(100, 108))
     parts = train_test_split(
-        frame, frame["a"], list(range(8)), tuple(range(8)), np.arange(8), test_size=3, seed=1
+        frame,
+        frame["a"],
+        list(range(8)),
+        tuple(range(8)),
+        np.arange(8),
+        test_size=3,
+        random_state=1,
     )
     for side in (parts[0::2], parts[1::2]):
         rows, series, of_list, of_tuple, of_array = side
@@ -97,7 +107,7 @@ def test_lists_tuples_and_pandas_objects_are_split_alike():
 
 def test_strata_keep_their_shares():
     labels = np.repeat([0, 1, 2], [60, 30, 10])
-    train, test = train_test_split(labels, test_size=0.2, seed=5, stratify=labels)
+    train, test = train_test_split(labels, test_size=0.2, random_state=5, stratify=labels)
     assert np.bincount(test).tolist() == [12, 6, 2]
     assert np.bincount(train).tolist() == [48, 24, 8]
     assert (np.diff(test) < 0).any()
@@ -107,7 +117,7 @@ def test_strata_of_text_are_exact_up_to_whole_rows():
     labels = ["x"] * 7 + ["y"] * 6 + ["z"] * 4
     for seed in range(20):
         rows = list(range(17))
-        train, test = train_test_split(rows, test_size=5, seed=seed, stratify=labels)
+        train, test = train_test_split(rows, test_size=5, random_state=seed, stratify=labels)
         assert sorted(train + test) == rows
         for name, exact in (("x", 35 / 17), ("y", 30 / 17), ("z", 20 / 17)):
             assert abs(sum(labels[i] == name for i in test) - exact) < 1
@@ -116,7 +126,9 @@ def test_strata_of_text_are_exact_up_to_whole_rows():
 def test_equal_remainders_do_not_favour_a_class():
     labels = np.repeat([0, 1], 5)
     seen = {
-        np.bincount(train_test_split(labels, test_size=3, seed=s, stratify=labels)[1])[0].item()
+        np.bincount(train_test_split(labels, test_size=3, random_state=s, stratify=labels)[1])[
+            0
+        ].item()
         for s in range(20)
     }
     assert seen == {1, 2}
@@ -134,8 +146,13 @@ def test_equal_remainders_do_not_favour_a_class():
         (([1, 2],), {"test_size": True}, TypeError, "test_size: expected a whole number"),
         (([1, 2],), {"test_size": "a"}, TypeError, "test_size: expected a finite number"),
         (([1, 2],), {"test_size": 0.9}, ValueError, "test_size: expected room for a training row"),
-        (([1, 2],), {"seed": 1.5}, TypeError, "seed: expected a whole number"),
-        (([1, 2],), {"seed": -1}, ValueError, "seed: expected a whole number of at least 0"),
+        (([1, 2],), {"random_state": 1.5}, TypeError, "random_state: expected a whole number"),
+        (
+            ([1, 2],),
+            {"random_state": -1},
+            ValueError,
+            "random_state: expected a whole number of at least 0",
+        ),
         (([1, 2],), {"stratify": [1]}, ValueError, r"stratify: .*\(2,\); got shape \(1,\)"),
         (([1, 2],), {"stratify": [0, 1]}, ValueError, "stratify: .*got a class with 1"),
         (

@@ -56,16 +56,18 @@ def test_pieces_do_not_change_numbers(draw, monkeypatch):
 
 
 def test_same_seed_same_weights_in_both_dtypes():
-    nets = [fn.Sequential(fn.Dense(7, "tanh"), seed=3, dtype=d).build(5) for d in ("f4", "f8")]
+    nets = [
+        fn.Sequential(fn.Dense(7, "tanh"), random_state=3, dtype=d).build(5) for d in ("f4", "f8")
+    ]
     assert (nets[0].weights[0] == nets[1].weights[0].astype(np.float32)).all()
-    other = fn.Sequential(fn.Dense(7, "tanh"), seed=4).build(5)
+    other = fn.Sequential(fn.Dense(7, "tanh"), random_state=4).build(5)
     assert (nets[0].weights[0] != other.weights[0]).all()
 
 
 def test_seed_from_the_system_is_kept():
     first, second = fn.Sequential(fn.Dense(1)), fn.Sequential(fn.Dense(1))
     assert first.seed != second.seed
-    again = fn.Sequential(fn.Dense(1), seed=first.seed).build(3)
+    again = fn.Sequential(fn.Dense(1), random_state=first.seed).build(3)
     assert (again.parameters == first.build(3).parameters).all()
 
 
@@ -76,16 +78,16 @@ def test_seed_from_the_system_is_kept():
      ("normal", 0.05**2), ("uniform", 0.1**2 / 12)],
 )  # fmt: skip
 def test_initializers_have_their_variance(name, variance):
-    net = fn.Sequential(fn.Dense(200, weight_init=name), seed=0, dtype="float64").build(300)
+    net = fn.Sequential(fn.Dense(200, weight_init=name), random_state=0, dtype="float64").build(300)
     w = net.weights[0]
     assert abs(w.mean()) < 5 * np.sqrt(variance / w.size)
     assert abs(w.var() / variance - 1) < 0.03
 
 
 def test_orthogonal_constant_and_zeros():
-    tall = fn.Sequential(fn.Dense(4, weight_init="orthogonal"), seed=0, dtype="f8").build(9)
+    tall = fn.Sequential(fn.Dense(4, weight_init="orthogonal"), random_state=0, dtype="f8").build(9)
     np.testing.assert_allclose(tall.weights[0].T @ tall.weights[0], np.eye(4), atol=1e-14)
-    wide = fn.Sequential(fn.Dense(9, weight_init="orthogonal"), seed=0, dtype="f8").build(4)
+    wide = fn.Sequential(fn.Dense(9, weight_init="orthogonal"), random_state=0, dtype="f8").build(4)
     np.testing.assert_allclose(wide.weights[0] @ wide.weights[0].T, np.eye(4), atol=1e-14)
     constant = fn.initializers.Constant(0.5)
     net = fn.Sequential(

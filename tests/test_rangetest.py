@@ -17,7 +17,7 @@ X = (X / 16).astype("float32")
 
 def network(*hidden, seed=0, **options):
     layers = hidden or (fn.Dense(16, "relu"),)
-    return fn.Sequential(*layers, fn.Dense(10, "softmax"), seed=seed, **options)
+    return fn.Sequential(*layers, fn.Dense(10, "softmax"), random_state=seed, **options)
 
 
 # ---- what is recorded --------------------------------------------------------------------------
@@ -63,7 +63,7 @@ def test_a_run_that_explodes_ends_there_and_counts():
     sgd = fn.optimizers.SGD(momentum=0.9)
     x, y = fn.datasets.load_concrete()
     x, y = fn.Standardizer().fit_transform(x), (y - y.mean()) / y.std()
-    net = fn.Sequential(fn.Dense(16, "relu"), fn.Dense(1), seed=0)
+    net = fn.Sequential(fn.Dense(16, "relu"), fn.Dense(1), random_state=0)
     test = fn.lr_range_test(net, x, y, optimizer=sgd, max_learning_rate=1e4)
     for losses in test.losses:
         ended = np.isnan(losses)
@@ -180,7 +180,7 @@ def test_a_range_that_ends_too_soon_is_told():
 
 def mean_accuracy(net, optimizer):
     """On held-out digits, over five seeds."""
-    x_train, x_test, y_train, y_test = fn.train_test_split(X, Y, seed=0, stratify=Y)
+    x_train, x_test, y_train, y_test = fn.train_test_split(X, Y, random_state=0, stratify=Y)
     accuracies = []
     for seed in range(5):
         net.reset(seed)
@@ -204,7 +204,7 @@ def mean_accuracy(net, optimizer):
     ids=["adam", "deeper", "tanh", "momentum", "adagrad"],
 )  # fmt: skip
 def test_the_suggestion_trains_digits_as_the_best_of_twelve_rates(net, make):
-    x_train, _, y_train, _ = fn.train_test_split(X, Y, seed=0, stratify=Y)
+    x_train, _, y_train, _ = fn.train_test_split(X, Y, random_state=0, stratify=Y)
     low, high = fn.lr_range_test(net, x_train, y_train, optimizer=make(0.1)).suggest()
     best = max(mean_accuracy(net, make(rate)) for rate in np.geomspace(1e-4, 1, 12))
     cyclic = schedules.Cyclic(low, high, half_cycle=int(2.5 * 43))
@@ -249,11 +249,11 @@ def test_plot():
         ({"cv": 1798}, ValueError, "cv"),
         ({"n_threads": 0}, ValueError, "n_threads"),
         ({"sample_weight": [1.0]}, ValueError, "sample_weight"),
-        ({"net": "net"}, TypeError, "net: expected a Sequential"),
+        ({"network": "net"}, TypeError, "network: expected a Sequential"),
         ({"X": X[:5]}, ValueError, "y: expected 5 rows"),
     ],
 )
 def test_bad_input(options, kind, message):
-    arguments = {"net": network(), "X": X, "y": Y, **options}
+    arguments = {"network": network(), "X": X, "y": Y, **options}
     with pytest.raises(kind, match=message):
         fn.lr_range_test(**arguments)

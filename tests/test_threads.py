@@ -57,7 +57,7 @@ def trained(run, n_threads):
     X = rng.normal(size=(run["n"], run["n_features"]))
     y = rng.normal(size=(run["n"], run["layers"][-1].units))
     weight = rng.uniform(size=run["n"]) if run["weighted"] else None
-    net = fn.Sequential(*run["layers"], seed=1, dtype=run["dtype"])
+    net = fn.Sequential(*run["layers"], random_state=1, dtype=run["dtype"])
     history = net.fit(X, y, epochs=2, batch_size=run["batch_size"], optimizer=run["optimizer"],
                       sample_weight=weight, loss="squared_error", n_threads=n_threads)  # fmt: skip
     return net.parameters, history["loss"], net.predict(X, n_threads=n_threads)
@@ -111,7 +111,7 @@ def test_number_of_threads(monkeypatch):
 def fit_something(n_threads=2):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(256, 20)), rng.normal(size=256)
-    net = fn.Sequential(fn.Dense(64, "tanh"), fn.Dense(1), seed=0)
+    net = fn.Sequential(fn.Dense(64, "tanh"), fn.Dense(1), random_state=0)
     net.fit(X, y, epochs=3, n_threads=n_threads)
     return net.parameters.copy()
 
@@ -148,7 +148,7 @@ INTERRUPTED = """
     import fastnn as fn
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(20000, 50)).astype("f4"), rng.normal(size=20000)
-    net = fn.Sequential(fn.Dense(300, "tanh"), fn.Dense(300, "tanh"), fn.Dense(1), seed=0)
+    net = fn.Sequential(fn.Dense(300, "tanh"), fn.Dense(300, "tanh"), fn.Dense(1), random_state=0)
     net.build(50)
     print("ready", flush=True)
     try:
@@ -156,7 +156,7 @@ INTERRUPTED = """
     except KeyboardInterrupt:
         print("late", time.time(), flush=True)
     steps = net.n_steps
-    whole = fn.Sequential(*net.layers, seed=0)
+    whole = fn.Sequential(*net.layers, random_state=0)
     batch = eval(sys.argv[2])
     n = 1 if batch == "full" else -(-20000 // batch)
     whole.fit(X, y, epochs=steps // n, batch_size=batch)

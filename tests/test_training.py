@@ -54,7 +54,7 @@ def data(rng):
 def network(dtype="float64", **dense):
     return fn.Sequential(
         fn.Dense(8, "tanh", **dense), fn.Residual(fn.Dense(8, "silu", **dense)), fn.Dense(1),
-        seed=1, dtype=dtype,
+        random_state=1, dtype=dtype,
     )  # fmt: skip
 
 
@@ -118,7 +118,7 @@ def test_lone_row(optimizer, penalty, dtype, rng):
     for batch_size, (inputs, targets, weights) in enumerate([(X, y, weight), pairs], start=1):
         net = fn.Sequential(
             fn.Dense(64, "silu", l2=penalty), fn.Dense(5, "tanh", use_bias=False), fn.Dense(1),
-            seed=1, dtype=dtype,
+            random_state=1, dtype=dtype,
         )  # fmt: skip
         net.fit(inputs, targets, sample_weight=weights, optimizer=optimizer, epochs=3,
                 batch_size=batch_size, shuffle=False)  # fmt: skip
@@ -142,7 +142,7 @@ def test_zeros_left_out_change_no_bit(units, n_features, n_threads, dtype, rng, 
     nets = []
     for limit in (-1, 1):
         monkeypatch.setattr(native, "SPARSE", limit)
-        net = fn.Sequential(fn.Dense(units, "gelu"), fn.Dense(1), seed=1, dtype=dtype)
+        net = fn.Sequential(fn.Dense(units, "gelu"), fn.Dense(1), random_state=1, dtype=dtype)
         net.fit(X, y, epochs=3, batch_size=37, n_threads=n_threads)
         nets.append(net)
     assert (nets[0].parameters == nets[1].parameters).all()
@@ -158,7 +158,9 @@ def test_zeros_are_looked_for_where_they_are(rng, monkeypatch):
     )
     one_hot = np.eye(80)[rng.integers(0, 80, size=200)]
     for X, units in ((one_hot, 32), (one_hot, 31), (one_hot[:, :63], 32), (1 + one_hot, 32)):
-        fn.Sequential(fn.Dense(units, "relu"), fn.Dense(1), seed=0).fit(X, X[:, 0], epochs=1)
+        fn.Sequential(fn.Dense(units, "relu"), fn.Dense(1), random_state=0).fit(
+            X, X[:, 0], epochs=1
+        )
     assert found == [True, False, False, False]
 
 
@@ -168,7 +170,7 @@ def test_dropout_and_sample_weight(rng):
     assert_same_training(
         lambda: fn.Sequential(
             fn.Dropout(0.1), fn.Dense(9, "elu"), fn.Residual(fn.Dropout(0.5), fn.Dense(9, "gelu")),
-            fn.Dense(1), seed=5, dtype="float64"),
+            fn.Dense(1), random_state=5, dtype="float64"),
         X, y, sample_weight=weight, optimizer=optimizers.Adam(0.003),
     )  # fmt: skip
 
@@ -194,7 +196,8 @@ def test_classification(loss, rng):
     X, y = data(rng)
     outputs = 2 if loss == "cross_entropy" else 1
     assert_same_training(
-        lambda: fn.Sequential(fn.Dense(6, "relu"), fn.Dense(outputs), seed=1, dtype="float64"),
+        lambda: fn.Sequential(
+            fn.Dense(6, "relu"), fn.Dense(outputs), random_state=1, dtype="float64"),
         X, y > 0, loss=loss,
     )  # fmt: skip
 
@@ -204,7 +207,7 @@ def test_many_outputs(outputs, rng):
     """Element-wise losses take 256 of them at a time."""
     X, _ = data(rng)
     y = rng.standard_normal((N, outputs))
-    make = lambda: fn.Sequential(fn.Dense(outputs), seed=1, dtype="float64")  # noqa: E731
+    make = lambda: fn.Sequential(fn.Dense(outputs), random_state=1, dtype="float64")  # noqa: E731
     assert_same_training(make, X, y, loss="huber", epochs=3)
 
 
@@ -234,7 +237,7 @@ def test_partial_fit_is_fit_in_pieces(rng):
     """Optimizer, schedule, shuffles and dropout go on where they were."""
     X, y = data(rng)
     make = lambda: fn.Sequential(  # noqa: E731
-        fn.Dense(8, "tanh"), fn.Dropout(0.2), fn.Dense(1), seed=1
+        fn.Dense(8, "tanh"), fn.Dropout(0.2), fn.Dense(1), random_state=1
     )
     options = {"optimizer": optimizers.Adam(schedules.CosineDecay(0.01, n_steps=21))}
     whole, pieces = make(), make()
@@ -260,12 +263,12 @@ def test_reset_starts_over(rng):
     first = net.parameters.copy()
     net.reset().fit(X, y, epochs=2)
     assert (net.parameters == first).all()
-    net.reset(seed=9).fit(X[:, :2], y, epochs=2)
+    net.reset(random_state=9).fit(X[:, :2], y, epochs=2)
     assert net.n_features_in == 2
 
 
 def test_weights_and_biases_are_views():
-    net = fn.Sequential(fn.Dense(4), fn.Dense(2, use_bias=False), seed=0).build(3)
+    net = fn.Sequential(fn.Dense(4), fn.Dense(2, use_bias=False), random_state=0).build(3)
     assert [w.shape for w in net.weights] == [(3, 4), (4, 2)]
     assert net.biases[1] is None
     net.weights[0][:] = 0
@@ -277,7 +280,9 @@ def test_weights_and_biases_are_views():
 
 def test_prediction_of_a_row_does_not_depend_on_the_others(rng, dtype):
     X = rng.normal(size=(5000, 7))
-    net = fn.Sequential(fn.Dense(33, "gelu"), fn.Dense(5, "softmax"), seed=0, dtype=dtype).build(7)
+    net = fn.Sequential(
+        fn.Dense(33, "gelu"), fn.Dense(5, "softmax"), random_state=0, dtype=dtype
+    ).build(7)
     together = net.predict(X, n_threads=2)
     for row in (0, 1, 17, 4095, 4096, 4999):
         assert (net.predict(X[row : row + 1]) == together[row]).all()
@@ -285,7 +290,9 @@ def test_prediction_of_a_row_does_not_depend_on_the_others(rng, dtype):
 
 def test_evaluate_is_loss_of_predict(rng, dtype):
     X, y = data(rng)
-    net = fn.Sequential(fn.Dense(4, "tanh", l2=0.1), fn.Dense(1), seed=0, dtype=dtype).build(3)
+    net = fn.Sequential(
+        fn.Dense(4, "tanh", l2=0.1), fn.Dense(1), random_state=0, dtype=dtype
+    ).build(3)
     weight = rng.uniform(size=N)
     errors = (net.predict(X)[:, 0] - y) ** 2
     wanted = np.average(errors, weights=weight) + 0.05 * (net.weights[0] ** 2).sum()
@@ -300,7 +307,9 @@ def test_evaluate_is_loss_of_predict(rng, dtype):
 def test_predictor_is_bound_to_the_network(rng, dtype):
     """It takes arrays that need no conversion, sees later changes of the weights, refuses what is
     wrong, and is left behind by pickle."""
-    net = fn.Sequential(fn.Dense(9, "tanh"), fn.Dense(2, "softmax"), seed=0, dtype=dtype).build(4)
+    net = fn.Sequential(
+        fn.Dense(9, "tanh"), fn.Dense(2, "softmax"), random_state=0, dtype=dtype
+    ).build(4)
     X = rng.normal(size=(3, 4)).astype(dtype)
     first = net.predict(X)
     assert net._predictor is not None
@@ -323,7 +332,7 @@ def test_predictor_is_bound_to_the_network(rng, dtype):
 def test_predictions_are_the_same_alone_together_and_on_threads(rng, dtype, n, head):
     net = fn.Sequential(
         fn.Dropout(0.5), fn.Residual(fn.Dense(7, "tanh")), fn.Dense(33, "silu"), head,
-        seed=0, dtype=dtype,
+        random_state=0, dtype=dtype,
     ).build(7)  # fmt: skip
     X = rng.normal(size=(n, 7)).astype(dtype)
     together = net.predict(X)
@@ -339,7 +348,7 @@ def test_predictions_are_the_same_alone_together_and_on_threads(rng, dtype, n, h
 
 @pytest.mark.parametrize("n", [1, 1000])
 def test_predict_writes_into_out(rng, dtype, n):
-    net = fn.Sequential(fn.Dense(9, "tanh"), fn.Dense(2), seed=0, dtype=dtype).build(4)
+    net = fn.Sequential(fn.Dense(9, "tanh"), fn.Dense(2), random_state=0, dtype=dtype).build(4)
     X = rng.normal(size=(n, 4)).astype(dtype)
     for features in (X, X.tolist(), np.asfortranarray(X)):
         out = np.full((n, 2), 7, dtype)
@@ -348,7 +357,7 @@ def test_predict_writes_into_out(rng, dtype, n):
 
 
 def test_predict_does_not_write_over_its_input(rng, dtype):
-    net = fn.Sequential(fn.Dense(4, "tanh"), seed=0, dtype=dtype).build(4)
+    net = fn.Sequential(fn.Dense(4, "tanh"), random_state=0, dtype=dtype).build(4)
     memory = rng.normal(size=(4, 4)).astype(dtype)
     before = memory.copy()
     for _ in range(2):  # before and after a predictor is bound
@@ -359,7 +368,7 @@ def test_predict_does_not_write_over_its_input(rng, dtype):
 
 
 def test_predictions_from_many_threads_at_once(rng):
-    net = fn.Sequential(fn.Dense(64, "gelu"), fn.Dense(3), seed=0).build(20)
+    net = fn.Sequential(fn.Dense(64, "gelu"), fn.Dense(3), random_state=0).build(20)
     X = rng.normal(size=(200, 20)).astype(np.float32)
     wanted = net.predict(X)
     with ThreadPoolExecutor(4) as pool:

@@ -20,10 +20,10 @@ SEEDS, FOLDS = 20, 5
 def draw_seeds(axes):
     """The accuracy of each seed, and their mean and standard deviation."""
     X, y = fn.datasets.load_digits()
-    X_train, X_test, y_train, y_test = fn.train_test_split(X / 16, y, seed=0, stratify=y)
-    nets = [fn.Sequential(fn.Dense(32, "relu"), fn.Dense(10, "softmax"), seed=seed)
+    X_train, X_test, y_train, y_test = fn.train_test_split(X / 16, y, random_state=0, stratify=y)
+    nets = [fn.Sequential(fn.Dense(32, "relu"), fn.Dense(10, "softmax"), random_state=seed)
             for seed in range(SEEDS)]  # fmt: skip
-    runs = fn.fit_many(nets, X_train, y_train, epochs=10, validation=(X_test, y_test))
+    runs = fn.fit_many(nets, X_train, y_train, epochs=10, validation_data=(X_test, y_test))
     scores = [run.score for run in runs]
     found = estimate(scores)
     axes.plot(range(SEEDS), scores, "o", markersize=4)
@@ -43,10 +43,10 @@ def draw_pairs(axes):
         for fold in folds:
             for seed in range(4):
                 hidden = fn.Dense(32, activation)
-                nets.append(fn.Sequential(hidden, hidden, fn.Dense(1), seed=seed))
+                nets.append(fn.Sequential(hidden, hidden, fn.Dense(1), random_state=seed))
                 subsets.append(fold)
     runs = fn.fit_many(nets, X, y, epochs=50, optimizer=fn.optimizers.Adam(0.003),
-                       subsets=subsets, validation="held out")  # fmt: skip
+                       subsets=subsets, validation_data="held out")  # fmt: skip
     relu, tanh = np.array([run.score for run in runs]).reshape(2, FOLDS, -1)
     gain = runs.compare({"layers": "32 relu, 32 relu, 1 linear"},
                         {"layers": "32 tanh, 32 tanh, 1 linear"})  # fmt: skip
@@ -73,9 +73,9 @@ def draw_rows(axes):
 def draw_disagreement(axes):
     """How far the members of an ensemble disagree on digits that they get right, and on others."""
     X, y = fn.datasets.load_digits()
-    X_train, X_test, y_train, y_test = fn.train_test_split(X / 16, y, seed=0, stratify=y)
+    X_train, X_test, y_train, y_test = fn.train_test_split(X / 16, y, random_state=0, stratify=y)
     base = fn.MLPClassifier((32,), batch_size=32, max_iter=20, random_state=0)
-    ensemble = fn.MLPEnsemble(base, n=10).fit(X_train, y_train)
+    ensemble = fn.MLPEnsemble(base, n_estimators=10).fit(X_train, y_train)
     labels, std = ensemble.predict(X_test, return_std=True)
     right, edges = labels == y_test, np.linspace(0, std.max(), 16)
     for name, chosen in (("right", right), ("wrong", ~right)):

@@ -45,7 +45,7 @@ def run(name, steps):
 
     widths, hidden, last, dtype, _ = TRAINING[PREDICTION[name][0] if name in PREDICTION else name]
     layers = [*(fn.Dense(n, hidden) for n in widths[1:-1]), fn.Dense(widths[-1], last)]
-    net = fn.Sequential(*layers, seed=0, dtype=dtype).build(widths[0])
+    net = fn.Sequential(*layers, random_state=0, dtype=dtype).build(widths[0])
     X = np.sin(np.arange(ROWS * widths[0], dtype=dtype)).reshape(ROWS, -1)
     if name in PREDICTION:
         row = X[:1]

@@ -34,7 +34,9 @@ def unbuilt(net: Net, dtype: str, seed: int = 0) -> Any:
     import fastnn as fn
 
     hidden = [fn.Dense(n, net.activation) for n in net.widths[1:-1]]
-    return fn.Sequential(*hidden, fn.Dense(net.widths[-1], HEADS[net.loss]), seed=seed, dtype=dtype)
+    return fn.Sequential(
+        *hidden, fn.Dense(net.widths[-1], HEADS[net.loss]), random_state=seed, dtype=dtype
+    )
 
 
 def network(net: Net, dtype: str) -> Any:

@@ -103,7 +103,7 @@ def check_seed(seed: Any) -> np.random.Generator:
     """The generator that a seed stands for."""
     if seed is None or isinstance(seed, np.random.Generator):
         return np.random.default_rng(seed)
-    return np.random.default_rng(checks.whole("seed", seed))
+    return np.random.default_rng(checks.whole("random_state", seed))
 
 
 def check_weight(sample_weight: Any, n: int) -> NDArray[np.float64] | None:

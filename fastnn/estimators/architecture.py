@@ -148,7 +148,7 @@ def _weight_init(init: str, kind: Activation, n_in: int, n_out: int) -> str | In
 
 def draw(layers: tuple[Layer, ...], n_features: int, seed: int, dtype: Any) -> Sequential:
     """A network with initial weights. scikit-learn draws biases as it draws weights."""
-    network = Sequential(*layers, seed=seed, dtype=dtype).build(n_features)
+    network = Sequential(*layers, random_state=seed, dtype=dtype).build(n_features)
     dense = list(dense_layers(layers))
     for i, (layer, bias) in enumerate(zip(dense, network.biases, strict=True)):
         if isinstance(layer.weight_init, Uniform) and bias is not None:

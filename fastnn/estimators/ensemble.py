@@ -46,10 +46,10 @@ class MLPEnsemble(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    base : MLPClassifier, MLPRegressor or LogisticRegression
+    estimator : MLPClassifier, MLPRegressor or LogisticRegression
         It is never fitted itself. Its `random_state` is the seed of the first member, and what the
         others' are drawn by.
-    n : int, default 10
+    n_estimators : int, default 10
         Number of members.
     bootstrap : bool, default False
         Trains each member on as many rows as there are, drawn with replacement (L. Breiman,
@@ -72,7 +72,7 @@ class MLPEnsemble(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
     >>> import fastnn as fn
     >>> X, y = fn.datasets.load_breast_cancer()
     >>> base = fn.MLPClassifier((8,), scale="standard", solver="lbfgs", random_state=0)
-    >>> ensemble = fn.MLPEnsemble(base, n=5).fit(X[:400], y[:400])
+    >>> ensemble = fn.MLPEnsemble(base, n_estimators=5).fit(X[:400], y[:400])
     >>> labels, std = ensemble.predict(X[400:], return_std=True)
     >>> right = labels == y[400:]
     >>> std[right].mean() < std[~right].mean()
@@ -80,8 +80,8 @@ class MLPEnsemble(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "base": "no_validation",  # type: ignore[dict-item]
-        "n": [Interval(Integral, 1, None, closed="left")],
+        "estimator": "no_validation",  # type: ignore[dict-item]
+        "n_estimators": [Interval(Integral, 1, None, closed="left")],
         "bootstrap": ["boolean"],
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
         "verbose": ["verbose"],
@@ -89,15 +89,15 @@ class MLPEnsemble(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        base: Any,
-        n: int = 10,
+        estimator: Any,
+        n_estimators: int = 10,
         *,
         bootstrap: bool = False,
         n_threads: int | None = None,
         verbose: int = 0,
     ) -> None:
-        self.base = base
-        self.n = n
+        self.estimator = estimator
+        self.n_estimators = n_estimators
         self.bootstrap = bootstrap
         self.n_threads = n_threads
         self.verbose = verbose
@@ -111,7 +111,7 @@ class MLPEnsemble(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X, y, sample_weight
-            As for the base's `fit`.
+            As for the estimator's `fit`.
 
         Returns
         -------
@@ -130,11 +130,14 @@ class MLPEnsemble(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         UserWarning
             If members are missing: their training diverged, or Ctrl-C ended it.
         """
-        check_estimator(self.base)
-        model = clone(self.base).set_params(verbose=False)
+        check_estimator(self.estimator)
+        model = clone(self.estimator).set_params(verbose=False)
         model._validate_params()
         given = _contiguous(model._check(X, y, sample_weight, None, incremental=False))
-        members = [twin(model, random_state=seed) for seed in seeds_of(model.random_state, self.n)]
+        members = [
+            twin(model, random_state=seed)
+            for seed in seeds_of(model.random_state, self.n_estimators)
+        ]
         sample = given.sample
         size = architecture.n_weights(given.hidden, sample.X.shape[1], given.n_targets)
         wide = architecture.is_wide(size, sample.X.dtype)
@@ -187,10 +190,10 @@ class MLPEnsemble(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
             they are those of the mixture of the members' distributions, noise included:
             `std**2 = mean(std_m**2 + mean_m**2) - mean**2` (section 2.4 of the paper).
         """
-        if is_classifier(self.base):
+        if is_classifier(self.estimator):
             return self._labels(X, return_std)
         X = self._checked(X)
-        mixture = return_std and self.base.loss == "gaussian_nll"
+        mixture = return_std and self.estimator.loss == "gaussian_nll"
         if not mixture:
             found = np.stack([member.predict(X) for member in self.estimators_])
             return (found.mean(axis=0), _spread(found)) if return_std else found.mean(axis=0)
@@ -215,7 +218,7 @@ class MLPEnsemble(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
             spread = np.take_along_axis(spread, mean.argmax(axis=1)[:, None], axis=1)
         return decided, spread if multilabel else spread[:, 0]
 
-    @available_if(lambda self: is_classifier(self.base))
+    @available_if(lambda self: is_classifier(self.estimator))
     def predict_proba(self, X: Any) -> Array:
         """Means of the members' probabilities (n, n_classes), in the order of `classes_`."""
         mean = self._probabilities(X).mean(axis=0)
@@ -223,7 +226,7 @@ class MLPEnsemble(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Accuracy of a classifier, R2 of a regressor."""
-        kind = ClassifierMixin if is_classifier(self.base) else RegressorMixin
+        kind = ClassifierMixin if is_classifier(self.estimator) else RegressorMixin
         return float(kind.score(self, X, y, sample_weight))
 
     def _probabilities(self, X: Any) -> Array:
@@ -238,7 +241,7 @@ class MLPEnsemble(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         )
 
     def __sklearn_tags__(self) -> Any:
-        tags, own = super().__sklearn_tags__(), get_tags(self.base)
+        tags, own = super().__sklearn_tags__(), get_tags(self.estimator)
         tags.estimator_type = own.estimator_type
         tags.classifier_tags, tags.regressor_tags = own.classifier_tags, own.regressor_tags
         tags.target_tags, tags.input_tags = own.target_tags, own.input_tags
