@@ -17,6 +17,7 @@ import peaks
 import peers
 import report
 import summary
+import thread_numbers
 
 HERE = Path(__file__).resolve().parent
 
@@ -24,7 +25,7 @@ HERE = Path(__file__).resolve().parent
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    groups = ", ".join(cases.GROUPS)
+    groups = ", ".join((*cases.GROUPS, "threads"))
     add("--only", action="append", default=[], metavar="NAME",
         help=f"a group ({groups}) or part of a case's name; may be repeated")  # fmt: skip
     add("--peers", metavar="LIST", help=f"of {', '.join(list(peers.MODULES)[1:])}; by commas")
@@ -47,6 +48,8 @@ def _arguments() -> argparse.Namespace:
     if unknown:
         parser.error(f"--peers: no peer {', '.join(map(repr, unknown))}")
     parsed.names = names
+    if parsed.only == ["threads"]:
+        return parsed
     try:
         parsed.cases = cases.select(parsed.only)
     except ValueError as error:
@@ -80,6 +83,12 @@ def _run(options: argparse.Namespace) -> report.Run:
 def main() -> None:
     """Measure, print, write."""
     options = _arguments()
+    if options.only == ["threads"]:
+        text = thread_numbers.run(options.quick, _log)
+        print(text)
+        if not options.quick:
+            (HERE / "THREADS.md").write_text(text + "\n")
+        return
     run = _run(options)
     text = report.text(run)
     print(text)

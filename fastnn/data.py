@@ -7,6 +7,7 @@ and never copied; anything else is converted once. No array of the user's is eve
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,10 @@ from fastnn import checks, losses
 from fastnn.losses import Loss
 
 Array = NDArray[Any]
+
+# Large arrays are read and converted in parts of this size, some milliseconds each: a signal waits
+# until a call of NumPy has returned.
+PART_BYTES = 2**24
 
 ROW_SUM_TOLERANCE = 1e-3  # of rows of probabilities, which may have been rounded to float16
 
@@ -54,10 +59,15 @@ def _frame_of_numbers(values: Any) -> Any:
 
 
 def converted(array: Array, dtype: np.dtype[Any]) -> Array:
-    """The same numbers, C-contiguous and aligned, in the network's dtype; the same array where it
+    """The same values, C-contiguous and aligned, in the network's dtype; the same array where it
     is so."""
+    if array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned:
+        return np.asarray(array)
+    result = np.empty(array.shape, dtype)
     with np.errstate(over="ignore"):
-        return np.require(array, dtype, ("C", "A"))
+        for part in _parts(array):
+            result[part] = array[part]
+    return result
 
 
 def all_finite(array: Array) -> bool:
@@ -65,8 +75,20 @@ def all_finite(array: Array) -> bool:
     array's own dtype, as 32 MB of float32 take 1.7 ms so and 5.9 in float64; a sum that overflows
     has each number looked at."""
     with np.errstate(over="ignore", invalid="ignore"):
-        total = array.sum()
-    return math.isfinite(total) or bool(np.isfinite(array).all())
+        return all(
+            math.isfinite(array[part].sum()) or bool(np.isfinite(array[part]).all())
+            for part in _parts(array)
+        )
+
+
+def _parts(array: Array) -> Iterator[Any]:
+    """Runs of rows of at most PART_BYTES."""
+    if not array.ndim:
+        yield ...
+        return
+    n_rows = max(1, PART_BYTES * len(array) // max(1, array.nbytes))
+    for start in range(0, len(array), n_rows):
+        yield slice(start, start + n_rows)
 
 
 def check_finite(name: str, array: Array) -> None:

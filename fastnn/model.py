@@ -228,8 +228,9 @@ class Sequential:
         engine : "native" (default) or "reference"
             The reference is the readable NumPy twin, with the same numbers.
         n_threads : int, optional
-            By default as many as pay, within FASTNN_NUM_THREADS, OMP_NUM_THREADS and the
-            processors that the process may use. The result does not depend on it.
+            At most the processors that the process may use. By default chosen by measuring which
+            number is faster, within FASTNN_NUM_THREADS and OMP_NUM_THREADS. The result does not
+            depend on it.
         check_finite : bool, default True
             Look for NaN and infinity in X and y first.
 

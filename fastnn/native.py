@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import threads
+from fastnn.autotune import ThreadTuner
 from fastnn.job import Job, Steps
 from fastnn.plan import CACHE_LINE, Plan, compile_plan
 from fastnn_ext import engine
@@ -43,9 +44,9 @@ class _Buffers:
     row_sums: Floats
 
 
-def _buffers(plan: Plan, job: Job) -> _Buffers:
+def _buffers(plan: Plan, job: Job, n_threads: int) -> _Buffers:
     return _Buffers(
-        aligned(plan.work_size, plan.dtype),
+        aligned(plan.work_size + (n_threads - 1) * plan.panel_stride, plan.dtype),
         np.arange(len(job.X), dtype=np.intp) if job.rows is None else job.rows.copy(),
         np.zeros(job.batch_size),
         np.zeros(2 * int(plan.settings["n_rows"][0])),
@@ -85,11 +86,11 @@ class Trainer:
         self.plan = _plan_of(job)
         self.params = params
         self.slots = slots
-        self.buffers = _buffers(self.plan, job)
         rows = min(job.batch_size, self.plan.block_rows)
         self.flops_per_step = self.plan.flops_per_row * job.batch_size
         self.most = threads.choose(n_threads, self.plan.flops_per_row * rows, rows)
-        self.team = threads.Team(self.flops_per_step) if n_threads is None else None
+        self.buffers = _buffers(self.plan, job, self.most)
+        self.tuner = ThreadTuner(self.plan, self.flops_per_step) if n_threads is None else None
         self.sparse = _is_sparse(self.plan, job.X)
         if job.shuffle == "once":
             engine.shuffled(self.buffers.order, job.rows, job.seed, job.first_epoch)
@@ -100,7 +101,7 @@ class Trainer:
         """See `job.Trainer`. Without `updates`, gradients stay in the workspace."""
         job, plan, buffers = self.job, self.plan, self.buffers
         most = threads.share(self.most)
-        n_threads, limit = self.team.size(most) if self.team else (most, math.inf)
+        n_threads, limit = self.tuner.choose(most) if self.tuner else (most, math.inf)
         began = time.perf_counter()
         made = np.zeros(1, np.intp)
         first, rest = steps.first + steps.done, slice(steps.done, None)
@@ -113,12 +114,12 @@ class Trainer:
                 job.batch_size, job.shuffle == "epoch", job.seed, first, job.first_epoch,
                 job.first_step + first, steps.optimizer_step + steps.done, updates, drops,
                 self.sparse, min(seconds, limit), max(1, int(CLOCK_FLOPS / self.flops_per_step)),
-                n_threads,
+                n_threads, threads.check_cancelled,
             )  # fmt: skip
         finally:  # a signal's exception is raised here, after whole steps
             steps.done += int(made[0])
-        if self.team:
-            self.team.record(n_threads, int(made[0]), time.perf_counter() - began)
+        if self.tuner:
+            self.tuner.record(most, n_threads, int(made[0]), time.perf_counter() - began)
 
 
 def loss_and_gradients(
@@ -148,23 +149,36 @@ def objective(
 # Work of a call that is made at once, on one thread: as long as starting a second one pays.
 SMALL_FLOPS = 2e6
 
+# Work of a thread after which a prediction looks for signals: some 10 ms.
+SLICE_FLOPS = 5e8
+
 
 def predictor(plan: Plan, params: Array) -> Predictor:
     """Predictions with these parameters: `predictor(X, out, check_finite, n_threads)`."""
 
     flops = plan.prediction_flops_per_row
-    team = threads.Team(flops)
+    tuners: dict[int, ThreadTuner] = {}
+
+    def most_threads(n_threads: int | None, n: int) -> int:
+        return threads.share(threads.choose(n_threads, flops * n, n))
+
+    def tuner_of(n: int) -> ThreadTuner:
+        size = n.bit_length()  # how long a row takes depends on their number
+        return tuners.setdefault(size, ThreadTuner((plan, size), flops * n))
 
     def choose(n_threads: int | None, n: int) -> int:
-        most = threads.share(threads.choose(n_threads, flops * n, n))
-        return most if n_threads is not None else team.size(most)[0]
+        most = most_threads(n_threads, n)
+        return most if n_threads is not None else tuner_of(n).choose(most)[0]
+
+    def record(n_threads: int, n: int, seconds: float) -> None:
+        tuner_of(n).record(most_threads(None, n), n_threads, n, seconds)
 
     def workspace(n_threads: int) -> Array:
         return _workspace(plan, n_threads)
 
     return Predictor(
-        plan.layers, plan.buffers, plan.settings, params, int(SMALL_FLOPS / flops), choose,
-        team.record, workspace,
+        plan.layers, plan.buffers, plan.settings, params, int(SMALL_FLOPS / flops),
+        _slice_rows(plan), choose, record, threads.check_cancelled, workspace,
     )  # fmt: skip
 
 
@@ -187,14 +201,21 @@ def evaluate(
     out, row_losses = np.empty((n, plan.n_outputs), plan.dtype), np.empty(n)
     team = threads.share(threads.choose(n_threads, plan.prediction_flops_per_row * n, n))
     work = _workspace(plan, team)
-    step = n if rows is None else max(plan.block_rows * team, COPIED_BYTES // X[0].nbytes)
+    copied = n if rows is None else COPIED_BYTES // X[0].nbytes
+    step = max(plan.block_rows, min(_slice_rows(plan), copied // team)) * team
     for start in range(0, n, step):
+        threads.check_cancelled()
         part = slice(start, start + step)
         engine.evaluate(
             plan.layers, plan.buffers, plan.settings, params, work,
-            X if rows is None else X[rows[part]], y[part], out[part], row_losses[part],
+            X[part if rows is None else rows[part]], y[part], out[part], row_losses[part],
         )  # fmt: skip
     return row_losses, out
+
+
+def _slice_rows(plan: Plan) -> int:
+    """Rows that a thread predicts between two looks for signals."""
+    return max(plan.block_rows, int(SLICE_FLOPS / plan.prediction_flops_per_row))
 
 
 def _workspace(plan: Plan, n_threads: int) -> Array:

@@ -44,12 +44,16 @@ FEWEST_CHUNK_ROWS = 64
 ROWS_OVER_GRADIENT = 8
 MOST_CHUNKS = 16
 
+# Weights that are packed for a product are packed into panels of this many bytes (tile.h, decision
+# b), one for each thread.
+PANEL_BYTES = 64 * 1024
+
 # Without training nothing is kept for a way back, so a block need only fill whole tiles: from 24 to
 # 384 rows it took the same time. Every network keeps a workspace of so many.
 PREDICTION_ROWS = 96
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plan:
     """All that the engine knows of a network, and where its numbers lie."""
 
@@ -76,9 +80,13 @@ class Plan:
 
     @cached_property
     def work_size(self) -> int:
-        """Numbers in the workspace."""
-        gradients = 0 if self.predicts_only else self.n_params
-        return int(self.settings["gradients"][0]) + gradients
+        """Numbers in the workspace of one thread; each other thread needs a panel more."""
+        return int(self.settings["panels"][0]) + self.panel_stride
+
+    @property
+    def panel_stride(self) -> int:
+        """Numbers in the panel that a thread packs weights into; 0 where none are packed."""
+        return int(self.settings["panel_stride"][0])
 
     @cached_property
     def flops_per_row(self) -> float:
@@ -160,6 +168,13 @@ def compile_plan(
     block = max(block, n_chunks * chunk)  # a place for each
     buffers, chunks = _buffers(fold.widths, strides, needed, block, reads_in_place=loss is None)
     chunk_stride = -(-fold.n_params // line) * line
+    gradients = chunks + n_chunks * chunk_stride
+    panels = gradients if loss is None else gradients + chunk_stride
+    packs = any(
+        row["kind"] == Kind.DENSE
+        and (row["input"] in needed or row["n_out"] * dtype.itemsize % PAGE == 0)
+        for row in fold.rows
+    )
 
     names = LAYER.names or ()
     rows = np.array([tuple(row.get(name, 0) for name in names) for row in fold.rows], LAYER)
@@ -168,7 +183,8 @@ def compile_plan(
         "n_features": n_features, "n_outputs": fold.widths[fold.outputs], "n_targets": n_targets,
         "n_params": fold.n_params, "n_rows": fold.n_rows, "block_rows": block, "chunk_rows": chunk,
         "chunks": chunks, "chunk_stride": chunk_stride,
-        "gradients": chunks + n_chunks * chunk_stride, "link": fold.link,
+        "gradients": gradients, "panels": panels,
+        "panel_stride": PANEL_BYTES // dtype.itemsize if packs else 0, "link": fold.link,
         "penalized": any(row.get("l1") or row.get("l2") for row in fold.rows),
     }.items():  # fmt: skip
         settings[name] = value

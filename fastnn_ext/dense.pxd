@@ -74,7 +74,8 @@ cdef inline void dense_forward(
                             layer.n_in)
     elif not sparse and rows >= PACKING_ROWS and layer.n_out * sizeof(real) % PAGE == 0:
         multiply_add_packed(z, saved.stride, bias, 0, x, x_stride, 1, params + layer.weights,
-                            layer.n_out, rows, layer.n_out, layer.n_in, False, plan.shared)
+                            layer.n_out, rows, layer.n_out, layer.n_in, False, plan.shared,
+                            <real*> plan.panel, plan.s.panel_stride)
     else:
         multiply_add(z, saved.stride, bias, 0, x, x_stride, 1, params + layer.weights, layer.n_out,
                      rows, layer.n_out, layer.n_in, True, sparse, z if plan.shared else NULL)
@@ -97,7 +98,7 @@ cdef inline void dense_input_gradient(
         begin = dx
     multiply_add_packed(dx, x.stride, begin, x.stride, work + y.gradient + first * y.stride,
                         y.stride, 1, params + layer.weights, layer.n_out, last - first, layer.n_in,
-                        layer.n_out, True, plan.shared)
+                        layer.n_out, True, plan.shared, <real*> plan.panel, plan.s.panel_stride)
 
 
 cdef inline void dense_weight_gradient(

@@ -40,6 +40,7 @@ def train(
     seconds: float,
     clock_every: int,
     n_threads: int,
+    check: Callable[[], object],
 ) -> None: ...
 def evaluate(
     layers: _Array,
@@ -61,8 +62,10 @@ class Predictor:
         settings: _Array,
         params: _Array,
         small: int,
+        slice: int,
         choose: Callable[[int | None, int], int],
         record: Callable[[int, int, float], None],
+        check: Callable[[], object],
         allocate: Callable[[int], _Array],
     ) -> None: ...
     def __call__(
@@ -75,4 +78,5 @@ def shuffled(
 def activation(code: int, parameter: float, z: _Array) -> None: ...
 def slope(code: int, parameter: float, saved: _Array, dy: _Array) -> None: ...
 def max_threads() -> int: ...
+def is_child() -> bool: ...
 def has_openmp() -> bool: ...

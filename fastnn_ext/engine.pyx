@@ -2,6 +2,9 @@
 of instructions.
 """
 
+import warnings
+
+from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport parallel, threadid
 cimport numpy as cnp
 
@@ -11,10 +14,21 @@ from fastnn_ext.plan cimport Buffer, Layer, Plan, Settings
 from fastnn_ext.prediction cimport Request, predict_rows
 from fastnn_ext.random cimport shuffle as shuffle_rows, stream
 from fastnn_ext.real cimport real
-from fastnn_ext.threads cimport FN_OPENMP, fn_max_threads, fn_seconds, fn_swap, fn_team_size
-from fastnn_ext.training cimport Data, Run, run_steps
+from fastnn_ext.threads cimport (
+    FN_OPENMP,
+    fn_can_have_team,
+    fn_is_child,
+    fn_max_threads,
+    fn_seconds,
+    fn_swap,
+    fn_team_size,
+    fn_watch_forks,
+)
+from fastnn_ext.training cimport POLLS_PER_SECOND, Data, Run, run_steps
 
 cnp.import_array()
+if fn_watch_forks():
+    raise MemoryError("fastnn could not ask to be called after forks")
 
 
 cdef inline Plan as_plan(
@@ -28,17 +42,51 @@ cdef inline Plan as_plan(
     plan.seed = 0
     plan.shared = False
     plan.sparse = False
+    plan.panel = NULL
     return plan
 
 
+cdef int possible_team(int n_threads) except -1:
+    """The number of threads, or one where more cannot be had."""
+    if n_threads == 1 or fn_is_child:
+        return 1
+    if not fn_can_have_team(n_threads):
+        warnings.warn(
+            f"n_threads: could not start {n_threads - 1} threads, because of a limit on processes "
+            "or memory; one thread is used", RuntimeWarning)
+        return 1
+    return n_threads
+
+
 # ---- training ----------------------------------------------------------------------------------
+
+cdef class Caller:
+    """Who called `train`: what asks, in the middle of a long step, whether to go on."""
+
+    cdef object check
+    cdef object error
+
+
+cdef bint is_stopped(void* caller) noexcept with gil:
+    """Whether a signal's handler, or the caller's check, raised an exception; it is kept."""
+    cdef Caller own = <Caller> caller
+    try:
+        PyErr_CheckSignals()
+        own.check()
+    except BaseException as error:
+        own.error = error
+        return True
+    return False
+
 
 cdef void run_on_thread(
     const Plan* plan, const Data* data, real* params, real* slots, real* work, Run* run,
     int thread, int team
 ) noexcept nogil:
     """Compiled once, though it is called twice."""
-    run_steps(plan, data, params, slots, work, run, thread, team)
+    cdef Plan own = plan[0]
+    own.panel = work + plan.s.panels + thread * plan.s.panel_stride
+    run_steps(&own, data, params, slots, work, run, thread, team)
 
 
 cdef void start_team(
@@ -62,7 +110,7 @@ def train(
     const double[::1] rates, double[::1] losses, double[::1] totals, Py_ssize_t[::1] done,
     Py_ssize_t batch_size, bint shuffle, Py_ssize_t seed, Py_ssize_t first_step,
     Py_ssize_t life_epoch, Py_ssize_t life_step, Py_ssize_t optimizer_step, bint updates,
-    bint drops, bint sparse, double seconds, Py_ssize_t clock_every, int n_threads
+    bint drops, bint sparse, double seconds, Py_ssize_t clock_every, int n_threads, check
 ):
     """Make up to len(rates) steps from step `first_step` of a fit on, and say in done[0] how many:
     a return value would be lost where a signal's exception is raised as soon as this returns.
@@ -71,13 +119,17 @@ def train(
     number. Changes params, slots, work, order, row_losses and row_sums; fills losses and totals.
     Fewer steps are made when `seconds` have passed or when a loss is not finite (then the last
     loss written is that one). With `updates` false, gradients are left in `work` and no
-    parameter changes.
+    parameter changes. In steps that take long, signals are handled and `check()` is called; an
+    exception of theirs ends the call, with the step in progress undone.
     """
+    cdef Caller caller = Caller()
     cdef Plan plan = as_plan(layers, buffers, settings)
     cdef Data data
     cdef Run run
     # SGD without momentum keeps nothing: then no slot is ever touched.
     cdef real* first_slot = &slots[0] if slots.shape[0] > 0 else &work[0]
+    caller.check = check
+    n_threads = possible_team(n_threads)
     plan.seed = seed
     plan.shared = n_threads > 1
     plan.sparse = sparse
@@ -105,6 +157,10 @@ def train(
     run.optimizer_step = optimizer_step
     run.clock_every = clock_every
     run.deadline = fn_seconds() + seconds
+    run.next_poll = fn_seconds() + 1.0 / POLLS_PER_SECOND
+    run.poll = is_stopped
+    run.caller = <void*> caller
+    run.abandons = False
     run.done = 0
     run.looked_ahead = -1
     run.stops = False
@@ -115,6 +171,8 @@ def train(
     with nogil:
         start_team(&plan, &data, &params[0], first_slot, &work[0], &run, n_threads)
     done[0] = run.done
+    if caller.error is not None:
+        raise caller.error
 
 
 # ---- prediction --------------------------------------------------------------------------------
@@ -137,13 +195,13 @@ def evaluate(
     real[:, ::1] out, double[::1] row_losses
 ):
     """Fill `out` (n, n_outputs) with predictions and `row_losses` (n,) with the loss of each row,
-    on as many threads as there are rows of `work`."""
+    on as many threads as there are rows of `work`, if they can be had."""
+    cdef int n_threads = possible_team(<int> work.shape[0])
     cdef Plan plan = as_plan(layers, buffers, settings)
     cdef Request request = Request(&X[0, 0], &y[0, 0], X.shape[0], False, &out[0, 0],
                                    &row_losses[0], False)
     with nogil:
-        start_prediction(&plan, &params[0], &work[0, 0], work.shape[1], &request,
-                         <int> work.shape[0])
+        start_prediction(&plan, &params[0], &work[0, 0], work.shape[1], &request, n_threads)
 
 
 cdef class Predictor:
@@ -154,7 +212,8 @@ cdef class Predictor:
     network's dtype and width, C-contiguous, `out` of the right shape or None. For anything else it
     returns None, and so it does where X is not finite: those go the way with all messages. Up to
     `small` rows are computed with the GIL held and without asking for threads; for more,
-    `choose(n_threads, n)` tells how many and `record(threads, n, seconds)` hears what they took.
+    `choose(n_threads, n)` returns their number and `record(threads, n, seconds)` is called with the
+    time taken. After every `slice` rows of a thread, signals are handled and `check()` is called.
     `allocate(n_threads)` makes a workspace, which is kept.
     """
 
@@ -164,20 +223,24 @@ cdef class Predictor:
     cdef int type_number
     cdef int busy
     cdef Py_ssize_t small
+    cdef Py_ssize_t slice
     cdef object choose
     cdef object record
+    cdef object check
     cdef object allocate
     cdef object kept
 
     def __init__(self, const Layer[::1] layers, const Buffer[::1] buffers,
-                 const Settings[::1] settings, cnp.ndarray params, Py_ssize_t small, choose,
-                 record, allocate):
+                 const Settings[::1] settings, cnp.ndarray params, Py_ssize_t small,
+                 Py_ssize_t slice, choose, record, check, allocate):
         self.plan = as_plan(layers, buffers, settings)
         self.params = cnp.PyArray_DATA(params)
         self.type_number = cnp.PyArray_TYPE(params)
         self.small = small
+        self.slice = slice
         self.choose = choose
         self.record = record
+        self.check = check
         self.allocate = allocate
         self.work = allocate(1)
         self.kept = (layers, buffers, params)
@@ -194,8 +257,8 @@ cdef class Predictor:
             return None
         shape[0] = cnp.PyArray_DIM(<cnp.ndarray> X, 0)
         shape[1] = self.plan.s.n_outputs
-        if n_threads is not None or shape[0] > self.small:
-            team = self.choose(n_threads, shape[0])
+        if not (n_threads is None and shape[0] <= self.small or is_one(n_threads)):
+            team = possible_team(self.choose(n_threads, shape[0]))
         if out is None:
             answer = cnp.PyArray_EMPTY(2, shape, self.type_number, 0)
         elif not is_plain(out, self.type_number, shape[1]):
@@ -223,15 +286,43 @@ cdef class Predictor:
                 self.work = self.allocate(team)
             work = self.work if alone else self.allocate(team)
             if self.type_number == cnp.NPY_FLOAT:
-                predict_request(&self.plan, <const float*> self.params, work, request, team,
-                                request.n <= self.small)
+                self.predict_slices(<const float*> self.params, work, request, team)
             else:
-                predict_request(&self.plan, <const double*> self.params, work, request, team,
-                                request.n <= self.small)
+                self.predict_slices(<const double*> self.params, work, request, team)
         finally:
             if alone:
                 fn_swap(&self.busy, 0)
         return 0
+
+    cdef int predict_slices(
+        self, const real* params, cnp.ndarray work, Request* whole, int team
+    ) except -1:
+        """A brief call keeps the GIL: to give it up and take it again costs as much as one row."""
+        cdef bint brief = team == 1 and whole.n <= self.small
+        cdef Request part = whole[0]
+        cdef real* memory = <real*> cnp.PyArray_DATA(work)
+        cdef Py_ssize_t size = cnp.PyArray_DIM(work, 1)
+        cdef Py_ssize_t start = 0
+        while start < whole.n and not whole.failed:
+            if start > 0:
+                PyErr_CheckSignals()
+                self.check()
+            part.X = <const real*> whole.X + start * self.plan.s.n_features
+            part.out = <real*> whole.out + start * self.plan.s.n_outputs
+            part.n = min(whole.n - start, self.slice * team)
+            if brief:
+                start_prediction(&self.plan, params, memory, size, &part, 1)
+            else:
+                with nogil:
+                    start_prediction(&self.plan, params, memory, size, &part, team)
+            whole.failed = part.failed
+            start += part.n
+        return 0
+
+
+cdef inline bint is_one(n_threads) except -1:
+    """Whether one thread is asked for: then nothing else needs to be."""
+    return type(n_threads) is int and n_threads == 1
 
 
 cdef inline bint is_plain(x, int type_number, Py_ssize_t width) noexcept:
@@ -252,19 +343,6 @@ cdef inline bint suits(cnp.ndarray out, cnp.ndarray X) noexcept:
     return (
         cnp.PyArray_ISWRITEABLE(out) and cnp.PyArray_DIM(out, 0) == cnp.PyArray_DIM(X, 0)
         and (begin + cnp.PyArray_NBYTES(out) <= x or x + cnp.PyArray_NBYTES(X) <= begin))
-
-
-cdef inline void predict_request(
-    const Plan* plan, const real* params, cnp.ndarray work, Request* request, int team, bint brief
-) noexcept:
-    """A brief call keeps the GIL: to give it up and take it again costs as much as one row."""
-    cdef real* memory = <real*> cnp.PyArray_DATA(work)
-    cdef Py_ssize_t size = cnp.PyArray_DIM(work, 1)
-    if brief and team == 1:
-        start_prediction(plan, params, memory, size, request, 1)
-    else:
-        with nogil:
-            start_prediction(plan, params, memory, size, request, team)
 
 
 # ---- for Python, which tests and draws with the same formulas ----------------------------------
@@ -294,6 +372,12 @@ def slope(Py_ssize_t code, double parameter, const real[::1] saved, real[::1] dy
 def max_threads():
     """What OpenMP would use by default: follows OMP_NUM_THREADS and threadpoolctl."""
     return fn_max_threads()
+
+
+def is_child():
+    """Whether this process was forked off from one that had imported this module: OpenMP's threads
+    stayed with the parent, and to ask for them would wait for ever."""
+    return bool(fn_is_child)
 
 
 def has_openmp():

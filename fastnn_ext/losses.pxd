@@ -12,7 +12,7 @@ Decisions
 Each takes outputs z, targets t and the loss's parameter p.
 """
 
-from libc.math cimport log
+from libc.math cimport NAN, log
 
 from fastnn_ext.activations cimport sigmoid, softplus
 from fastnn_ext.codes cimport Activation, Loss
@@ -161,7 +161,8 @@ cdef inline double cross_entropy(
     const real* z, const real* t, Py_ssize_t n, bint labels, real smoothing, real scale, real* dz
 ) noexcept nogil:
     """T * log(sum(exp z)) - sum(t * z) for targets t of sum T: one label, or a row of shares. With
-    smoothing s, t becomes (1 - s) t + s / n."""
+    smoothing s, t becomes (1 - s) t + s / n. A label that is none of 0..n-1 gives NaN: labels are
+    checked before a fit, but the user's memory can change while it runs."""
     cdef real top = z[0]
     cdef real total = 0
     cdef real target_total = 1
@@ -169,7 +170,10 @@ cdef inline double cross_entropy(
     cdef real added = smoothing / n
     cdef real share
     cdef double value = 0
+    cdef real target = t[0]
     cdef Py_ssize_t i, label
+    if labels and not (0 <= target < n):
+        return NAN
     for i in range(1, n):
         top = z[i] if z[i] > top else top
     for i in range(n):
@@ -185,7 +189,7 @@ cdef inline double cross_entropy(
     for i in range(n):
         dz[i] = (share * dz[i] - added) * scale
     if labels:
-        label = <Py_ssize_t> t[0]
+        label = <Py_ssize_t> target
         dz[label] -= kept * scale
         value = -kept * (z[label] - top)
     else:

@@ -44,6 +44,8 @@ cdef struct Settings:
     Py_ssize_t chunk_rows          # 0, or the most rows whose gradient is summed for itself
     Py_ssize_t chunks              # in work: (chunks of a batch, chunk_stride), their gradients
     Py_ssize_t chunk_stride
+    Py_ssize_t panels              # in work: (threads, panel_stride), of packed weights (tile.h)
+    Py_ssize_t panel_stride        # 0: nothing is packed
     Py_ssize_t penalized           # 1: some layer has l1 or l2
     Py_ssize_t link                # codes.Activation that turns raw outputs into predictions
     Py_ssize_t loss                # codes.Loss
@@ -67,3 +69,4 @@ cdef struct Plan:
     Py_ssize_t seed                # of shuffles and dropout; 0 in prediction, which has neither
     bint shared                    # other threads read what one has written
     bint sparse                    # most inputs are zero
+    void* panel                    # the calling thread's own

@@ -43,6 +43,7 @@ cdef inline void predict_rows(
     const Plan* plan, const real* params, real* work, Request* request, int thread, int team
 ) noexcept nogil:
     """The thread's share of the rows."""
+    cdef Plan own = plan[0]
     cdef const Buffer* z = &plan.buffers[plan.layers[plan.n_layers - 1].output]
     cdef real* outputs = work + z.values
     cdef Py_ssize_t n = request.n
@@ -51,13 +52,14 @@ cdef inline void predict_rows(
     cdef Rows rows = Rows(NULL, NULL, NULL, 1)
     cdef const real* X
     cdef Py_ssize_t size
+    own.panel = work + plan.s.panels
     while row < last:
         size = last - row if last - row < plan.s.block_rows else plan.s.block_rows
         X = <const real*> request.X + row * plan.s.n_features
         if request.checks and not all_finite(X, size * plan.s.n_features):
             request.failed = True
             return
-        forward(plan, params, X, work, 0, size, 0, 0, False, False)
+        forward(&own, params, X, work, 0, size, 0, 0, False, False)
         if request.y != NULL:
             rows.y = <const real*> request.y + row * plan.s.n_targets
             losses_of_rows(plan, &rows, outputs, work + z.gradient, z.stride,

@@ -1,18 +1,27 @@
-/* What threads need of each other: a barrier, a flag and a clock.
+/* What threads need of each other: a barrier, a flag and a clock; and whether there can be any.
  *
  * a. The barrier is our own: `#pragma omp barrier` makes a system call on every arrival, 0.24 us
  *    against 0.03 us here, and a training step has two.
- * b. Waiting begins as a spin, because the others are microseconds away, and ends in a yield and a
- *    sleep, because the machine may be shared and the others may not be running at all.
+ * b. Waiting begins as a spin, because the others are microseconds away. Where another program holds
+ *    a processor, one of the team may not be running for some milliseconds: the others then yield,
+ *    and are there when it comes back. To sleep would let it wait for them in turn, yield, and lose
+ *    its processor again. Only a wait that is much longer ends in sleep.
+ * c. libgomp ends the process where it cannot start a thread (a limit on processes or on memory), so
+ *    threads are started for a try before it is asked for more than it has. It keeps those of its
+ *    last team for the thread that called.
+ * d. Threads do not survive a fork, and libgomp would wait for them for ever. pthread_atfork sees the
+ *    forks of C code too, which Python's hook does not.
  */
 #ifndef FASTNN_THREADS_H
 #define FASTNN_THREADS_H
 
+#include <pthread.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <time.h>
 
-#define FN_SPINS 4000  /* about 50 us */
-#define FN_YIELDS 200
+#define FN_SPINS 4000        /* about 50 us */
+#define FN_YIELD_SECONDS 0.02 /* several turns of another program */
 
 typedef struct {
     int arrived;
@@ -26,6 +35,21 @@ static inline void fn_pause(void) {
 #endif
 }
 
+static inline double fn_seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec + 1e-9 * now.tv_nsec;
+}
+
+/* The part of fn_wait that is long. */
+static __attribute__((noinline)) void fn_wait_long(const unsigned *phase, unsigned old) {
+    double began = fn_seconds();
+    while (__atomic_load_n(phase, __ATOMIC_ACQUIRE) == old) {
+        if (fn_seconds() < began + FN_YIELD_SECONDS) sched_yield();
+        else nanosleep(&(struct timespec){0, 50000}, 0);
+    }
+}
+
 static inline void fn_wait(fn_barrier *barrier, int team) {
     if (team == 1) return;
     unsigned phase = __atomic_load_n(&barrier->phase, __ATOMIC_ACQUIRE);
@@ -34,10 +58,12 @@ static inline void fn_wait(fn_barrier *barrier, int team) {
         __atomic_store_n(&barrier->phase, phase + 1, __ATOMIC_RELEASE);
         return;
     }
-    for (long tries = 0; __atomic_load_n(&barrier->phase, __ATOMIC_ACQUIRE) == phase; tries++) {
-        if (tries < FN_SPINS) fn_pause();
-        else if (tries < FN_SPINS + FN_YIELDS) sched_yield();
-        else nanosleep(&(struct timespec){0, 50000}, 0);
+    for (int spins = 0; __atomic_load_n(&barrier->phase, __ATOMIC_ACQUIRE) == phase; spins++) {
+        if (spins == FN_SPINS) {
+            fn_wait_long(&barrier->phase, phase);
+            return;
+        }
+        fn_pause();
     }
 }
 
@@ -46,10 +72,40 @@ static inline int fn_swap(int *flag, int value) {
     return __atomic_exchange_n(flag, value, __ATOMIC_ACQ_REL);
 }
 
-static inline double fn_seconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec + 1e-9 * now.tv_nsec;
+static int fn_is_child; /* of a fork, since this module was loaded */
+
+static void fn_in_child(void) { fn_is_child = 1; }
+
+/* Returns an error number, 0 for none. */
+static int fn_watch_forks(void) { return pthread_atfork(NULL, NULL, fn_in_child); }
+
+static void *fn_wait_for_turn(void *gate) {
+    pthread_mutex_lock(gate);
+    pthread_mutex_unlock(gate);
+    return NULL;
+}
+
+/* Whether n threads can be started, all at a time: by doing it. */
+static int fn_can_start(int n) {
+    pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+    pthread_t *members = malloc(n * sizeof *members);
+    int started = 0;
+    if (members == NULL) return 0;
+    pthread_mutex_lock(&gate);
+    while (started < n && pthread_create(&members[started], NULL, fn_wait_for_turn, &gate) == 0)
+        started++;
+    pthread_mutex_unlock(&gate);
+    for (int i = 0; i < started; i++) pthread_join(members[i], NULL);
+    free(members);
+    return started == n;
+}
+
+/* Whether the calling thread can have a team of n. */
+static int fn_can_have_team(int n) {
+    static _Thread_local int had = 1;
+    if (n > had && !fn_can_start(n - had)) return 0;
+    had = n;
+    return 1;
 }
 
 #ifdef _OPENMP

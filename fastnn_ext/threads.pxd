@@ -1,4 +1,4 @@
-"""What threads.h gives: a barrier, a flag and a clock."""
+"""What threads.h gives: a barrier, a flag, a clock, and whether a team of threads can be had."""
 
 cdef extern from "threads.h" nogil:
     ctypedef struct fn_barrier:
@@ -10,3 +10,6 @@ cdef extern from "threads.h" nogil:
     int fn_team_size()
     int fn_swap(int* flag, int value)
     int fn_max_threads()
+    int fn_is_child
+    int fn_watch_forks()
+    int fn_can_have_team(int n)

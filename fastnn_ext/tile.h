@@ -8,6 +8,7 @@
  *      measured 4 to 10 % slower from 32 x 32 x 32 to 100 x 304 x 300. It is packed, into panels as
  *      wide as a tile that stay in the first-level cache, where it has to be transposed, and where
  *      its rows are whole pages apart, so that all of them fall into the same few sets of a cache.
+ *      The panel is the caller's: 64 KB are more than the stack of a thread may hold.
  *   c. Accumulators have names, made by macros: as an array they may be kept in memory and stored in
  *      every turn of the loop.
  *   d. Each element of c is one chain of fused products in the order of the depth, in every tile
@@ -63,7 +64,6 @@ static const int fn_tile_rows[] = {0, 12, FN_WIDE_ROWS};
 #define FN_TILE_VECTORS 2
 #endif
 
-#define FN_PANEL (64 * 1024) /* bytes, on the stack */
 #define FN_LINE 64           /* bytes */
 #define FN_LISTED 1024       /* of a depth, at a time */
 

@@ -17,11 +17,13 @@ cdef extern from "tile.h" nogil:
     void multiply_add_packed "fn_multiply_add_packedf"(
         float* c, Py_ssize_t c_stride, const float* begin, Py_ssize_t begin_stride,
         const float* a, Py_ssize_t a_row, Py_ssize_t a_depth, const float* b, Py_ssize_t b_stride,
-        Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint transposed, bint claims)
+        Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint transposed, bint claims,
+        float* panel, Py_ssize_t panel_size)
     void multiply_add_packed "fn_multiply_add_packed"(
         double* c, Py_ssize_t c_stride, const double* begin, Py_ssize_t begin_stride,
         const double* a, Py_ssize_t a_row, Py_ssize_t a_depth, const double* b, Py_ssize_t b_stride,
-        Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint transposed, bint claims)
+        Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint transposed, bint claims,
+        double* panel, Py_ssize_t panel_size)
 
     void multiply_add_column "fn_multiply_add_columnf"(
         float* c, Py_ssize_t c_stride, const float* begin, const float* a, Py_ssize_t a_row,

@@ -257,13 +257,15 @@ static void NAME(pack)(real *panel, const real *b, ptrdiff_t b_stride, ptrdiff_t
                 *(vec *)(panel + k * width + i) = *(const any *)(b + k * b_stride + i);
 }
 
-/* The same product, c padded, with b or the transposed b, panel by panel of a packed copy. */
+/* The same product, c padded, with b or the transposed b, panel by panel of a packed copy; `panel` has
+ * room for `panel_size` numbers and begins on a cache line. */
 static void NAME(multiply_add_packed)(
     real *c, ptrdiff_t c_stride, const real *begin, ptrdiff_t begin_stride,
     const real *a, ptrdiff_t a_row, ptrdiff_t a_depth, const real *b, ptrdiff_t b_stride,
-    ptrdiff_t rows, ptrdiff_t lanes, ptrdiff_t depth, int transposed, int claims) {
-    enum { width = FN_TILE_VECTORS * FN_VECTOR / sizeof(real), most = FN_PANEL / sizeof(real) / width };
-    real panel[most * width] __attribute__((aligned(FN_VECTOR)));
+    ptrdiff_t rows, ptrdiff_t lanes, ptrdiff_t depth, int transposed, int claims, real *panel,
+    ptrdiff_t panel_size) {
+    enum { width = FN_TILE_VECTORS * FN_VECTOR / sizeof(real) };
+    const ptrdiff_t most = panel_size / width;
     for (ptrdiff_t lane = 0; lane < lanes; lane += width, c += width)
         for (ptrdiff_t k = 0; k < depth; k += most) {
             ptrdiff_t wide = lanes - lane < width ? lanes - lane : width;

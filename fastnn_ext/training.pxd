@@ -16,7 +16,10 @@ Decisions
   d. Every thread computes a step's loss itself, in the same order, and all come to the same
      decision: a loss that is not finite makes no update and ends the run.
   e. A run returns after `seconds` at the latest plus one step: Python then handles signals
-     (Ctrl-C), and calls again. The clock is read every `clock_every` steps.
+     (Ctrl-C), and calls again. The clock is read every `clock_every` steps. A step of several
+     blocks can take seconds: between blocks, thread 0 asks `poll`, and when that says so the step
+     is abandoned. Its gradient is still in the workspace then, so the parameters are those of the
+     last whole step.
 """
 
 from libc.math cimport isfinite, sqrt
@@ -37,6 +40,12 @@ from fastnn_ext.plan cimport Buffer, Plan
 from fastnn_ext.random cimport shuffle as shuffle_rows, stream
 from fastnn_ext.real cimport real
 from fastnn_ext.threads cimport fn_barrier, fn_seconds, fn_wait
+
+cdef enum:
+    POLLS_PER_SECOND = 20
+
+# Whether to abandon the step in progress; called without the GIL.
+ctypedef bint (*Poll)(void* caller) noexcept nogil
 
 # The rows of one call. Their dtype is the call's `real`, which a struct cannot say.
 cdef struct Data:
@@ -63,6 +72,10 @@ cdef struct Run:
     Py_ssize_t optimizer_step
     Py_ssize_t clock_every
     double deadline
+    double next_poll
+    Poll poll
+    void* caller                   # what `poll` is called with
+    bint abandons                  # the step in progress
     Py_ssize_t done
     Py_ssize_t looked_ahead        # to this step (parameters.pxd, decision d)
     bint stops
@@ -110,12 +123,19 @@ cdef inline void gradient_by_chunks(
     sum_of_chunks(plan, params, work, run.row_sums, n_chunks, thread, team)
 
 
-cdef inline void gradient_by_blocks(
+cdef inline void poll_between_blocks(Run* run) noexcept nogil:
+    cdef double now = fn_seconds()
+    if now >= run.next_poll:
+        run.abandons = run.poll(run.caller)
+        run.next_poll = now + 1.0 / POLLS_PER_SECOND
+
+
+cdef inline bint gradient_by_blocks(
     const Plan* plan, const Data* data, const Rows* batch, Py_ssize_t n, const real* params,
     real* work, Run* run, Py_ssize_t step, bint whole, int thread, int team
 ) noexcept nogil:
     """What `change_share` needs: the whole gradient of the thread's own parameters, or the rows
-    that it comes from."""
+    that it comes from. False if the step was abandoned."""
     cdef Py_ssize_t block = 0
     cdef Py_ssize_t size
     while block < n:
@@ -124,11 +144,16 @@ cdef inline void gradient_by_blocks(
             fn_wait(&run.barrier, team)
         carry_rows(plan, data, batch, params, work, run, block, size * thread // team,
                    size * (thread + 1) // team, step)
+        if thread == 0 and size < n:
+            poll_between_blocks(run)
         fn_wait(&run.barrier, team)
+        if run.abandons:
+            return False
         if whole:
             gradients_of_share(plan, params, work, run.row_sums, size, block > 0,
                                block + size == n, thread, team)
         block += size
+    return True
 
 
 cdef inline Py_ssize_t row_of_next_step(
@@ -169,11 +194,11 @@ cdef inline void change_share(
                     team)
 
 
-cdef inline void step(
+cdef inline bint step(
     const Plan* plan, const Data* data, real* params, real* slots, real* work, Run* run,
     Py_ssize_t s, int thread, int team
 ) noexcept nogil:
-    """One minibatch: decision b, block by block."""
+    """One minibatch: decision b, block by block. False if it was abandoned."""
     cdef Py_ssize_t n_batches = (data.n + data.batch_size - 1) // data.batch_size
     cdef Py_ssize_t start = (run.first_step + s) % n_batches * data.batch_size
     cdef Py_ssize_t n = data.n - start if data.n - start < data.batch_size else data.batch_size
@@ -187,9 +212,9 @@ cdef inline void step(
     if batch.total > 0 and chunked:
         gradient_by_chunks(plan, data, &batch, n, params, work, run, run.life_step + s, thread,
                            team)
-    elif batch.total > 0:
-        gradient_by_blocks(plan, data, &batch, n, params, work, run, run.life_step + s, whole,
-                           thread, team)
+    elif batch.total > 0 and not gradient_by_blocks(
+            plan, data, &batch, n, params, work, run, run.life_step + s, whole, thread, team):
+        return False
     if plan.s.clip_norm > 0:  # the length of the gradient is that of all shares
         fn_wait(&run.barrier, team)
     if batch.total > 0:
@@ -206,6 +231,7 @@ cdef inline void step(
         run.losses[s] = loss
         if plan.s.penalized and batch.total > 0:
             run.losses[s] += ordered_sum(run.row_sums + plan.s.n_rows, plan.s.n_rows)
+    return True
 
 
 cdef inline void run_steps(
@@ -222,6 +248,5 @@ cdef inline void run_steps(
                 shuffle_rows(run.order, data.rows, data.n,
                              stream(plan.seed, Purpose.SHUFFLE, epoch))
             fn_wait(&run.barrier, team)
-        step(plan, data, params, slots, work, run, s, thread, team)
-        if run.stops:
+        if not step(plan, data, params, slots, work, run, s, thread, team) or run.stops:
             break

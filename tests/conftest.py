@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 import fastnn
+from fastnn import threads
 
 # The same examples on every run: a failure in CI is a failure here.
 settings.register_profile("fastnn", deadline=None, derandomize=True, max_examples=40)
@@ -23,6 +24,13 @@ def dtype(request):
 @pytest.fixture
 def rng(request):
     return np.random.default_rng(zlib.crc32(request.node.name.encode()))
+
+
+@pytest.fixture(autouse=True)
+def several_processors(monkeypatch):
+    """Up to eight threads can be asked for, also on a machine of fewer processors: results must not
+    depend on their number."""
+    monkeypatch.setattr(threads, "processors", lambda: max(8, os.cpu_count() or 1))
 
 
 @pytest.fixture(autouse=True)

@@ -78,7 +78,9 @@ def test_buffers_tile_the_workspace(widths, n_features, batch_size, dtype):
         assert rows == -(-batch_size // chunk_rows) * chunk_rows
         assert stride >= plan.n_params
         pieces.append((chunks, -(-batch_size // chunk_rows) * stride))
-    pieces.append((plan.settings["gradients"][0], plan.n_params))
+    line = CACHE_LINE // plan.dtype.itemsize
+    pieces.append((plan.settings["gradients"][0], -(-plan.n_params // line) * line))
+    pieces.append((plan.settings["panels"][0], plan.panel_stride))
     end = 0
     for start, size in sorted(pieces):
         assert start == end

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fastnn as fn
-from fastnn import optimizers, threads
+from fastnn import autotune, optimizers, threads
 from fastnn.activations import NAMES
+from fastnn.autotune import ThreadTuner
 from fastnn_ext import engine
 
 HIDDEN = [name for name in NAMES if name not in ("softmax", "exp")]
@@ -103,6 +104,9 @@ def test_number_of_threads(monkeypatch):
     assert threads.choose(3, flops=1, rows=2) <= 2
     monkeypatch.setenv("FASTNN_NUM_THREADS", "1")
     assert threads.choose(None, flops=1e12, rows=1000) == 1
+    assert threads.choose(10**9, flops=1, rows=10**9) == threads.processors()
+    monkeypatch.setenv("FASTNN_NUM_THREADS", "1000000000")
+    assert threads.limit() == threads.processors()
     monkeypatch.setenv("FASTNN_NUM_THREADS", "many")
     with pytest.raises(ValueError, match="FASTNN_NUM_THREADS: expected a whole number"):
         threads.limit()
@@ -114,6 +118,75 @@ def fit_something(n_threads=2):
     net = fn.Sequential(fn.Dense(64, "tanh"), fn.Dense(1), random_state=0)
     net.fit(X, y, epochs=3, n_threads=n_threads)
     return net.parameters.copy()
+
+
+@pytest.mark.parametrize("label", [1e9, 5.0, 50.0, -3.0, np.nan])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_a_label_that_changes_during_a_fit_is_never_an_index(dtype, label, smoothing):
+    """y is read in place, and a callback, a thread or another process may write to it."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(64, 4)).astype(dtype), rng.integers(0, 3, (64, 1)).astype(dtype)
+    net = fn.Sequential(fn.Dense(3, "softmax"), random_state=0, dtype=dtype)
+
+    def change(epoch):
+        y[7] = label
+
+    loss = fn.losses.CrossEntropy(label_smoothing=smoothing)
+    with pytest.warns(fn.DivergenceWarning, match="epoch 2 of 9"):
+        history = net.fit(X, y, loss=loss, epochs=9, callbacks=[change])
+    assert len(history["loss"]) == 1
+    assert np.isfinite(net.parameters).all()
+
+
+class StopError(Exception):
+    """Raised in the middle of a step."""
+
+
+@pytest.fixture
+def stops_when_asked(monkeypatch):
+    """What long calls ask between two parts of their work says to stop."""
+
+    def stop():
+        raise StopError
+
+    monkeypatch.setattr(threads, "check_cancelled", stop)
+
+
+def deep_network():
+    layers = [fn.Dense(512, "relu") for _ in range(3)]
+    return fn.Sequential(*layers, fn.Dense(1), random_state=0).build(64)
+
+
+@pytest.mark.usefixtures("stops_when_asked")
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_a_long_step_is_abandoned_between_blocks(n_threads):
+    """A step of a second, which is not waited for: the parameters are those from before it."""
+    X, net = np.ones((100_000, 64), "f4"), deep_network()
+    before = net.parameters.copy()
+    with pytest.raises(StopError):
+        net.fit(X, X[:, 0], batch_size="full", n_threads=n_threads)
+    assert net.n_steps == 0
+    assert (net.parameters == before).all()
+
+
+@pytest.mark.usefixtures("stops_when_asked")
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_a_long_prediction_stops_between_slices(n_threads):
+    X, net = np.ones((20_000, 64), "f4"), deep_network()
+    out = np.full((20_000, 1), np.nan, "f4")
+    with pytest.raises(StopError):
+        net.predict(X, out=out, n_threads=n_threads)
+    assert np.isfinite(out[:100]).all()
+    assert np.isnan(out[-100:]).all()
+    with pytest.raises(StopError):
+        net.evaluate(X, X[:, 0], n_threads=n_threads)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_slices_do_not_change_predictions(n_threads, rng):
+    X, net = rng.normal(size=(20_000, 64)).astype("f4"), deep_network()
+    parts = [net.predict(part, n_threads=1) for part in np.array_split(X, 50)]
+    assert (net.predict(X, n_threads=n_threads) == np.concatenate(parts)).all()
 
 
 def _in_child(queue):
@@ -140,6 +213,100 @@ def run_script(text, *arguments, **options):
         [sys.executable, "-c", textwrap.dedent(text), *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options,
     )  # fmt: skip
+
+
+FORKED = """
+    import ctypes, os, sys, warnings
+    import numpy as np
+    import fastnn as fn
+    X = np.random.default_rng(0).normal(size=(512, 20)).astype("f4")
+    net = fn.Sequential(fn.Dense(64, "tanh"), fn.Dense(1), random_state=0)
+    children = []
+
+    def fork_once(epoch):
+        if not children:
+            children.append({fork}())
+
+    net.fit(X, X[:, 0], epochs=4, n_threads=2, callbacks=[fork_once])
+    if children[0] == 0:
+        net.predict(X)
+        net.fit(X, X[:, 0], epochs=1)
+        os._exit(7)
+    print(os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]))
+"""
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("fork", ["os.fork", "ctypes.CDLL(None).fork"])
+def test_a_child_forked_in_the_middle_of_a_fit_goes_on(fork):
+    """Also by C code, of which Python's own hook knows nothing."""
+    environment = os.environ | {"PYTHONWARNINGS": "ignore"}
+    done = run_script(FORKED.replace("{fork}", fork), env=environment)
+    out, err = done.communicate(timeout=60)
+    assert out == "7\n", err
+
+
+NO_THREADS = """
+    import resource, sys, warnings
+    import numpy as np
+    import fastnn as fn
+    from fastnn import threads
+
+    def trained(n_threads):
+        X = np.random.default_rng(0).normal(size=(4096, 64)).astype("f4")
+        net = fn.Sequential(fn.Dense(128, "relu"), fn.Dense(1), random_state=0)
+        net.fit(X, X[:, 0], epochs=2, n_threads=n_threads)
+        return net.parameters.copy(), net.predict(X, n_threads=n_threads)
+
+    threads.processors = lambda: 8
+    wanted = trained(1)
+    used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+    stack = resource.getrlimit(resource.RLIMIT_STACK)[0]
+    resource.setrlimit(resource.RLIMIT_AS, (used + stack // 2,) * 2)
+    for n_threads in (2, 8):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            got = trained(n_threads)
+        print({str(one.message) for one in caught}, all(map(np.array_equal, got, wanted)))
+    warnings.simplefilter("ignore")
+    print(all(map(np.array_equal, trained(None), wanted)))
+"""
+
+
+@pytest.mark.process
+def test_threads_that_cannot_be_started_are_done_without():
+    """OpenMP would end the process."""
+    out, err = run_script(NO_THREADS, env=os.environ | {"OPENBLAS_NUM_THREADS": "1"}).communicate(
+        timeout=60
+    )
+    message = "could not start {} threads, because of a limit on processes or memory; one"
+    first, second, last = out.splitlines() or [err, "", ""]
+    assert message.format(1) in first
+    assert message.format(7) in second
+    assert first.endswith("True")
+    assert second.endswith("True")
+    assert last == "True"
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("size", ["16384B", "48", "64k"])
+def test_small_stacks_are_enough(size):
+    """Of OpenMP's threads; where a thread has too little even to begin, none is asked for."""
+    text = """
+        import numpy as np
+        import fastnn as fn
+        X = np.random.default_rng(0).normal(size=(300, 700))
+        X[X < 1.5] = 0  # most of it: the products of sparse inputs too
+        for dtype in ("float32", "float64"):
+            layers = [fn.Dense(1024, "gelu"), fn.Residual(fn.Dense(1024, "elu")), fn.Dense(3)]
+            net = fn.Sequential(*layers, random_state=0, dtype=dtype)
+            net.fit(X, X[:, :3], epochs=1, batch_size=100, n_threads=2)
+            net.predict(X, n_threads=2)
+        print("done")
+    """
+    out, err = run_script(text, env=os.environ | {"OMP_STACKSIZE": size}).communicate(timeout=60)
+    assert out == "done\n", err
+    assert ("OMP_STACKSIZE leaves its threads less than 64 KB" in err) == (size != "64k")
 
 
 INTERRUPTED = """
@@ -209,72 +376,27 @@ def test_import_is_quick_and_takes_no_threads():
     assert min(times) < 0.35
 
 
-@pytest.fixture
-def no_slow_team(monkeypatch):
-    """None that was slower has run before."""
-    monkeypatch.setattr(threads, "_alone_until", 0.0)
-
-
-def trials(team, seconds):
-    """The numbers of threads that a team tries, given the seconds that a unit takes on each."""
-    tried = []
-    for _ in range(9):
-        n, limit = team.size(max(seconds))
-        if limit == np.inf:
-            return tried
-        tried.append(n)
-        team.record(n, 10, 10 * seconds[n])
-    raise AssertionError(f"no end of trials: {tried}")
-
-
-@pytest.mark.parametrize(("together", "wanted"), [(0.001, 4), (0.1, 1)])
-@pytest.mark.usefixtures("no_slow_team")
-def test_team_takes_what_measures_faster(together, wanted):
-    """A team that does what may be expected is only looked at; the trial comes later."""
-    seconds = {1: 0.002, 4: together}
-    team = threads.Team(0.01 * threads.FLOPS_ALONE)
-    expected = together < 0.01
-    assert trials(team, seconds) == ([4] if expected else [4, 1, 4])
-    if expected:
-        assert team.size(4) == (4, np.inf)
-        team._next_trial = 0.0
-        assert trials(team, seconds) == [1, 4]
-    assert team.size(4) == (wanted, np.inf)
-    assert team.size(2)[0] == min(wanted, 2)
-    assert team.size(1) == (1, np.inf)
-
-
-@pytest.mark.usefixtures("no_slow_team")
-def test_trials_of_long_steps_are_rare():
-    """A unit of a minute on each number: trials are hours away, the first one too."""
-    team = threads.Team(60 * threads.FLOPS_ALONE)
-    for wanted in ([3], [1, 3]):
-        assert trials(team, {1: 60.0, 3: 50.0}) == wanted
-        assert team._next_trial - time.perf_counter() > 3600
-        team._next_trial = 0.0
-
-
-@pytest.mark.usefixtures("no_slow_team")
-def test_after_a_slow_team_others_begin_alone(monkeypatch):
-    assert trials(threads.Team(0.01 * threads.FLOPS_ALONE), {1: 0.002, 4: 0.1}) == [4, 1, 4]
-    begun = threads.Team(0.01 * threads.FLOPS_ALONE)
-    assert begun.size(4)[0] == 1
-    monkeypatch.setattr(threads, "_alone_until", time.perf_counter())
-    assert begun.size(4)[0] == 4
-
-
-@pytest.mark.usefixtures("no_slow_team")
-def test_changing_teams_do_not_change_bits(monkeypatch):
-    """Trials in every call: numbers of threads change all the time."""
+def test_changing_numbers_of_threads_do_not_change_bits(monkeypatch):
+    """Both numbers are measured all the time."""
     run = {
         "layers": [fn.Dense(64, "tanh"), fn.Dense(1)], "n": 3000, "n_features": 30, "dtype": "f4",
         "batch_size": 300, "optimizer": optimizers.Adam(), "weighted": False,
     }  # fmt: skip
     wanted = trained(run, 1)
-    monkeypatch.setattr(threads, "SHARE_OF_TRIALS", np.inf)
-    monkeypatch.setattr(threads, "TRIAL_SECONDS", 1e-5)
+    used = set()
+    choose = ThreadTuner.choose
+
+    def chosen(tuner, most):
+        n, _ = choose(tuner, most)
+        used.add(n)
+        return n, 1e-5
+
+    monkeypatch.setattr(ThreadTuner, "choose", chosen)
+    monkeypatch.setattr(autotune.Measurements, "decide", lambda self: self.measure_again())
+    monkeypatch.setattr(autotune, "CLEAR", np.inf)
+    monkeypatch.setattr(autotune, "BLOCKED_RATIO", np.inf)
     monkeypatch.setattr(threads, "FLOPS_PER_THREAD", 1.0)
-    monkeypatch.setattr(threads, "FLOPS_ALONE", np.inf)
     monkeypatch.setattr(threads, "limit", lambda: 2)
     for got, want in zip(trained(run, None), wanted, strict=True):
         assert (got == want).all()
+    assert used == {1, 2}

@@ -114,10 +114,14 @@ def binary_cross_entropy(_: Loss, z: Array, y: Array) -> Result:
 
 
 def class_shares(loss: CrossEntropy, y: Array, n_classes: int) -> Array:
-    """Targets as rows t of probabilities. A single column holds labels and becomes one-hot rows;
-    smoothing by e then moves t to (1 - e) * t + e / K."""
-    labels = y.shape[1] == 1 and n_classes > 1
-    t = (y == np.arange(n_classes)).astype(np.float64) if labels else y
+    """Targets as rows t of probabilities. A single column holds labels and becomes one-hot rows,
+    of NaN for a label that is none of 0..K-1; smoothing by e then moves t to (1 - e) * t + e / K.
+    """
+    if y.shape[1] == 1 and n_classes > 1:
+        one_hot = y == np.arange(n_classes)
+        t = np.where(one_hot.any(axis=1, keepdims=True), one_hot.astype(np.float64), np.nan)
+    else:
+        t = y
     e = loss.label_smoothing
     return (1 - e) * t + e / n_classes
 

@@ -1,0 +1,237 @@
+"""Is `n_threads=None` as fast as the better fixed number?
+
+`python benchmarks/run.py --only threads` answers, and writes THREADS.md.
+
+For each shape three processes hold the same network and rows: one fits with n_threads=None, the
+others with 1 and 2. They take turns, each blocked in a read while another is measured, and pause
+for 20 ms before each fit, as a user's program would: their threads sleep by then. A fit's steps are
+chosen so that it takes about 20 ms, 200 ms or 2 s with the better fixed number.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+NUMBERS = (None, 1, 2)
+PAUSE = 0.02
+ROUNDS = {0.02: 21, 0.2: 9, 2.0: 3}  # by the seconds of a fit
+QUICK = {0.02: 3}
+PREDICTION_CALLS = {0.02: 21}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A network, and the rows of a batch or of a prediction."""
+
+    widths: tuple[int, ...]
+    activation: str
+    rows: int
+    predicts: bool = False
+
+    @property
+    def name(self) -> str:
+        """As in the table."""
+        what = "rows" if self.predicts else "batch"
+        return f"{'-'.join(map(str, self.widths))} {self.activation}, {what} {self.rows:,}"
+
+
+TRAINING = (
+    Shape((2, 8, 1), "tanh", 32),
+    Shape((5, 16, 1), "relu", 32),
+    Shape((4, 32, 32, 1), "tanh", 32),
+    Shape((64, 64, 64, 1), "relu", 32),
+    Shape((24, 80, 40, 2), "relu", 64),
+    Shape((10, 45, 45, 10), "relu", 128),
+    Shape((100, 300, 100, 1), "tanh", 50),
+    Shape((30, 128, 64, 2), "relu", 128),
+    Shape((784, 128, 10), "relu", 128),
+    Shape((784, 256, 128, 10), "relu", 64),
+    Shape((20, 1), "linear", 2000),
+    Shape((4, 32, 16, 4), "tanh", 10_000),
+    Shape((28, 300, 300, 300, 1), "tanh", 100),
+    Shape((784, 1024, 1024, 10), "relu", 256),
+)
+PREDICTION = tuple(
+    Shape(widths, "relu", rows, predicts=True)
+    for widths in ((4, 32, 32, 1), (30, 128, 64, 2), (784, 256, 128, 10))
+    for rows in (1, 30, 300, 3000, 30_000)
+)
+
+
+# ---- a process ----------------------------------------------------------------------------------
+
+
+def _work_of(shape: Shape, number: int | None) -> Callable[[int], None]:
+    """A function that makes a given number of steps or calls."""
+    import fastnn as fn
+
+    rng = np.random.default_rng(0)
+    hidden = [fn.Dense(width, shape.activation) for width in shape.widths[1:-1]]
+    net = fn.Sequential(*hidden, fn.Dense(shape.widths[-1]), random_state=0)
+    batches = 1 if shape.predicts else max(1, 4096 // shape.rows)
+    X = rng.normal(size=(shape.rows * batches, shape.widths[0])).astype("f4")
+    y = rng.normal(size=(len(X), shape.widths[-1])).astype("f4")
+    net.build(shape.widths[0])
+
+    def fit(steps: int) -> None:
+        net.fit(X, y, epochs=max(1, steps // batches), batch_size=shape.rows, n_threads=number)
+
+    def predict(calls: int) -> None:
+        for _ in range(calls):
+            net.predict(X, n_threads=number)
+
+    return predict if shape.predicts else fit
+
+
+def serve() -> None:
+    """Answer requests, one JSON object per line, until standard input ends."""
+    work: Callable[[int], None] = len  # type: ignore[assignment]
+    matrix = np.ones((600, 600), "f4")
+    for line in sys.stdin:
+        request = json.loads(line)
+        if "shape" in request:
+            work = _work_of(Shape(**request["shape"]), request["number"])
+            seconds = 0.0
+        else:
+            time.sleep(PAUSE)
+            if request["after_a_product"]:
+                matrix @ matrix
+            began = time.perf_counter()
+            work(request["n"])
+            seconds = time.perf_counter() - began
+        print(json.dumps(seconds), flush=True)
+
+
+class _Process:
+    def __init__(self, shape: Shape, number: int | None) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self._ask(shape=vars(shape), number=number)
+
+    def _ask(self, **request: Any) -> float:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        return float(json.loads(self._process.stdout.readline()))
+
+    def seconds(self, n: int, after_a_product: bool) -> float:
+        """That n steps or calls take."""
+        return self._ask(n=n, after_a_product=after_a_product)
+
+    def stop(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+
+# ---- measuring ----------------------------------------------------------------------------------
+
+
+@contextmanager
+def _busy_processor(busy: bool) -> Iterator[None]:
+    """One other program that never waits."""
+    if not busy:
+        yield
+        return
+    program = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        yield
+    finally:
+        program.kill()
+        program.wait()
+
+
+def _steps(processes: list[_Process], seconds: float) -> int:
+    """So many that the better fixed number takes about this long."""
+    n = 1
+    while True:
+        taken = min(process.seconds(n, False) for process in processes[1:])
+        if taken >= seconds / 4:
+            return max(1, round(n * seconds / taken))
+        n *= 2 if taken > seconds / 50 else 8
+
+
+def measure(
+    shape: Shape, rounds: dict[float, int], busy: bool = False, after_a_product: bool = False
+) -> dict[float, list[float]]:
+    """For fits of each length the median seconds with None, 1 and 2."""
+    processes = [_Process(shape, number) for number in NUMBERS]
+    found = {}
+    try:
+        steps = {seconds: _steps(processes, seconds) for seconds in rounds}
+        with _busy_processor(busy):
+            for seconds, n in rounds.items():
+                taken = [
+                    [one.seconds(steps[seconds], after_a_product) for one in processes]
+                    for _ in range(n)
+                ]
+                found[seconds] = [statistics.median(column) for column in zip(*taken, strict=True)]
+    finally:
+        for process in processes:
+            process.stop()
+    return found
+
+
+SETTINGS = {
+    "idle machine": {},
+    "one processor busy": {"busy": True},
+    "after a matrix product by NumPy": {"after_a_product": True},
+}
+
+
+def run(quick: bool, log: Callable[[str], None]) -> str:
+    """Measure everything; returns the report."""
+    lines = [f"{os.cpu_count()} processors; seconds with None over those of the better of 1 and 2"]
+    for title, options in SETTINGS.items():
+        short = QUICK if quick else {0.02: 15, 0.2: 5}
+        usual = not options and not quick
+        lines += _table(title, TRAINING, ROUNDS if usual else short, options, quick, log)
+    lines += _table(
+        "predictions, idle machine", PREDICTION, QUICK if quick else PREDICTION_CALLS, {}, quick,
+        log,
+    )  # fmt: skip
+    return "\n".join(lines)
+
+
+def _table(
+    title: str, shapes: tuple[Shape, ...], rounds: dict[float, int], options: dict[str, bool],
+    quick: bool, log: Callable[[str], None],
+) -> list[str]:  # fmt: skip
+    lengths = [f"{1000 * seconds:g} ms" for seconds in rounds]
+    lines = ["", f"## {title}", "", f"| shape | {' | '.join(lengths)} | two threads |"]
+    lines.append("| --- |" + " --: |" * (len(lengths) + 1))
+    ratios = []
+    for shape in shapes[: 2 if quick else None]:
+        found = measure(shape, rounds, **options)
+        own = [chosen / min(fixed) for chosen, *fixed in found.values()]
+        *_, (_, one, two) = found.values()
+        ratios += own
+        lines.append(
+            f"| {shape.name} | {' | '.join(f'{r:.2f}' for r in own)} | {one / two:.2f} × |"
+        )
+        log(f"{title}: {lines[-1]}")
+    mean = math.exp(statistics.fmean(map(math.log, ratios)))
+    lines += ["", f"Geometric mean {mean:.3f}, worst {max(ratios):.2f}."]
+    log(lines[-1])
+    return lines
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        sys.exit(f"usage: python {Path(__file__).with_name('run.py')} --only threads")
+    serve()
