@@ -169,7 +169,9 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
         )
 
     def _stratify(self, y: Array) -> Array | None:
-        return y if self._labels.kind == "binary" else None
+        """A column of truth values for two classes, which errors of the split show, as in
+        scikit-learn."""
+        return (y == self.classes_[-1])[:, np.newaxis] if self._labels.kind == "binary" else None
 
     # ---- calls ----
 
@@ -212,7 +214,10 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
         raw = self._raw(X)
         if self._labels.kind == "multiclass":
             return np.asarray(log_softmax(raw, axis=1))
-        return np.asarray(log_expit(raw if raw.shape[1] > 1 else np.hstack([-raw, raw])))
+        exact = log_expit(raw if raw.shape[1] > 1 else np.hstack([-raw, raw]))
+        # Equal for labels whose probabilities both round to 1, so that the likeliest is the same.
+        probabilities = self.predict_proba(X)
+        return np.log(probabilities, out=exact, where=probabilities > 0.5)
 
     def decision_function(self, X: Any) -> Array:
         """Outputs before softmax or sigmoid: (n,) for two classes, otherwise (n, n_classes)."""

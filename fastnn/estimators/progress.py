@@ -79,7 +79,10 @@ class Watch:
         self._print("Iteration %d, loss = %.8f", self.n_iter, loss)
         improved = self._improved_loss(loss)
         if self.score is not None:
-            improved_score = self._improved_score(epoch, self.score(epoch.logs))
+            # Outputs that overflowed have no score, as in scikit-learn.
+            finite = math.isfinite(epoch.logs["val_loss"])
+            score = self.score(epoch.logs) if finite else math.nan
+            improved_score = self._improved_score(epoch, score)
             improved = improved_score if self.rule.on_validation else improved
         self.progress.waited = 0 if improved else self.progress.waited + 1
         if self.progress.waited > self.rule.patience:
