@@ -1,4 +1,4 @@
-"""scikit-learn's own tests of its perceptrons, from the installed version, with fastnn's classes."""
+"""scikit-learn's own tests of its perceptrons, as installed, with fastnn's classes."""
 
 import importlib.util
 import inspect
