@@ -362,7 +362,8 @@ def test_random_state(kind, rng):
 @pytest.mark.parametrize("activation", ["relu", "logistic"])
 def test_initial_weights_have_the_same_distribution(activation, rng):
     X, y = data(rng, "MLPClassifier")
-    still = {"solver": "sgd", "learning_rate_init": 1e-300, "max_iter": 1, "alpha": 0}
+    still = {"solver": "sgd", "learning_rate_init": 1e-300, "max_iter": 1, "alpha": 0,
+             "random_state": 0}  # fmt: skip
     theirs, ours = (estimator((300,), activation, **still).fit(X, y)
                     for estimator in PAIRS["MLPClassifier"])  # fmt: skip
     for name in ("coefs_", "intercepts_"):
