@@ -105,8 +105,9 @@ class Running(Protocol):
         """Called after each epoch, or several times after several `quiet_epochs`."""
 
     def quiet_epochs(self) -> float:
-        """How many epochs may be trained before it is told of them: it can want nothing of any
-        but the last, and does not look at the network."""
+        """Number of coming epochs after which it does nothing, whatever they record, and does not
+        look at the network. It is called for all of them once the epoch behind them has ended; 0
+        or less: the next epoch may matter."""
 
     def finish(self, network: Sequential) -> None:
         """Called when the fit ends, unless it was interrupted."""
@@ -136,7 +137,7 @@ class _EveryEpoch:
     """What most callbacks have in common."""
 
     def quiet_epochs(self) -> float:
-        return 1
+        return 0
 
     def finish(self, network: Sequential) -> None:
         pass

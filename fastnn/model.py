@@ -521,6 +521,21 @@ def replace_layers(network: Sequential, layers: tuple[Layer, ...]) -> None:
     network._predictor = None
 
 
+def with_layers(network: Sequential, layers: tuple[Layer, ...]) -> Sequential:
+    """Layers of the same sizes and other activations, on a built network's own parameters."""
+    other = Sequential(*layers, random_state=network.seed, dtype=network.dtype)
+    other.n_features_in, other._parameters = network.n_features_in, network._built()
+    return other
+
+
+def predict_plain(network: Sequential, X: Any) -> Array | None:
+    """`network.predict(X)` for an array that the engine reads as it is: finite, C-contiguous, of
+    the network's dtype and width. None for any other, and before the network's first prediction,
+    which prepares it."""
+    predictor = network._predictor
+    return None if predictor is None else predictor(X, None, True, None)
+
+
 def restored(snapshot: Snapshot) -> Sequential:
     """The network that a file describes."""
     network = Sequential(

@@ -118,7 +118,8 @@ def run_epochs(
             if history.stop_reason is None and time.monotonic() >= deadline:
                 history.stop_reason = "the time was up"
             index += n
-            together = max(1, int(SECONDS_TOGETHER / epoch.logs["seconds"]))
+            # A coarse clock may find that an epoch took no time.
+            together = max(1, int(SECONDS_TOGETHER / max(epoch.logs["seconds"], 1e-9)))
     for callback in callbacks:
         callback.finish(network)
     return history
@@ -131,8 +132,9 @@ def warn_if_diverged(history: History) -> None:
 
 
 def _together(most: int, callbacks: list[Running]) -> int:
-    """Epochs, of at most this many, that no callback wants to see one by one."""
-    return int(min([most, *(callback.quiet_epochs() for callback in callbacks)]))
+    """Number of epochs to train together, from 1 to `most`: no callback acts before the last."""
+    quiet = min((callback.quiet_epochs() for callback in callbacks), default=math.inf)
+    return int(min(most, 1 + max(0, quiet)))
 
 
 def _keep(

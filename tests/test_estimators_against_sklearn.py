@@ -253,6 +253,48 @@ def test_partial_fit_invscaling(same_start, rng):
         compare(theirs, ours)
 
 
+LONG = {"hidden_layer_sizes": (4,), "activation": "tanh", "shuffle": False, "solver": "sgd"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "params",
+    [{"solver": "adam"}, {}, {"learning_rate": "invscaling"}, {"learning_rate": "adaptive"}],
+)
+def test_a_stream_beyond_patience(kind, params, same_start, rng):
+    X, y = data(rng, kind)
+    theirs, ours = same_start(kind, learning_rate_init=0.1, **LONG | params)
+    first, waited = classes_of(type(ours), y), 0
+    for n in rng.integers(1, 61, 300):
+        rows = rng.choice(60, n)
+        for model in (theirs, ours):
+            model.partial_fit(X[rows], y[rows], **first)
+        first, waited = {}, max(waited, theirs._no_improvement_count)
+    if "adaptive" not in params.values():  # which begins to count anew at a lower rate
+        assert waited > theirs.n_iter_no_change
+    compare(theirs, ours)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("max_iter", [1, 3, 200])
+def test_warm_start_beyond_patience(kind, max_iter, same_start, rng):
+    """Without momentum, whose velocity scikit-learn does not keep between fits."""
+    X, y = data(rng, kind)
+    theirs, ours = same_start(
+        kind, warm_start=True, max_iter=max_iter, momentum=0.0, tol=0.01, learning_rate_init=0.1,
+        **LONG,
+    )  # fmt: skip
+    for call in range(70):
+        for model in (theirs, ours):
+            model.set_params(n_iter_no_change=10 if call < 50 else 3)
+        found = [outcome(lambda m=m: m.fit(X, y)) for m in (theirs, ours)]
+        assert found[0] == found[1]
+        assert (theirs.n_iter_, theirs.loss_curve_) == (
+            ours.n_iter_, pytest.approx(ours.loss_curve_, rel=1e-8)
+        )  # fmt: skip
+    assert theirs._no_improvement_count > 3
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_early_stopping(kind, rng):
     """The split is drawn from other random numbers, so that only forms can be compared."""
@@ -320,7 +362,8 @@ def test_random_state(kind, rng):
 @pytest.mark.parametrize("activation", ["relu", "logistic"])
 def test_initial_weights_have_the_same_distribution(activation, rng):
     X, y = data(rng, "MLPClassifier")
-    still = {"solver": "sgd", "learning_rate_init": 1e-300, "max_iter": 1, "alpha": 0}
+    still = {"solver": "sgd", "learning_rate_init": 1e-300, "max_iter": 1, "alpha": 0,
+             "random_state": 0}  # fmt: skip
     theirs, ours = (estimator((300,), activation, **still).fit(X, y)
                     for estimator in PAIRS["MLPClassifier"])  # fmt: skip
     for name in ("coefs_", "intercepts_"):

@@ -549,6 +549,29 @@ def test_decision_function(y, rng):
     np.testing.assert_allclose(np.exp(log_p), p)
 
 
+def test_log_probabilities_of_labels_that_are_all_certain():
+    """Of equal probabilities the first is the largest, in logarithms too."""
+    X = np.array([[1.0], [-1.0]])
+    model = MLPClassifier((), max_iter=1, random_state=0).fit(X, [[1, 1, 1], [0, 0, 0]])
+    model.coefs_, model.intercepts_ = [np.array([[40.0, 50.0, 60.0]])], [np.zeros(3)]
+    np.testing.assert_array_equal(model.predict_proba(X[:1]), 1.0)
+    np.testing.assert_array_equal(model.predict_log_proba(X[:1]), 0.0)
+    np.testing.assert_allclose(model.predict_log_proba(X[1:]), [[-40.0, -50.0, -60.0]])
+
+
+def test_a_rare_class_is_named():
+    X, y = [[1, 2], [2, 3], [3, 4], [4, 5]], ["ham", "ham", "ham", "spam"]
+    with pytest.raises(ValueError, match=r"members \{'ham': 3, 'spam': 1\}"):
+        MLPClassifier(early_stopping=True).fit(X, y)
+
+
+def test_validation_outputs_that_overflow_have_no_score(rng):
+    X = rng.normal(size=(40, 2))
+    model = MLPRegressor(loss="poisson", max_iter=3, scoring="r2")
+    model.fit(X, X[:, 0] ** 2, X_val=X * 1e200, y_val=X[:, 0] ** 2)
+    assert np.isnan(model.validation_scores_).all()
+
+
 def test_log_probabilities_of_what_rounds_to_nothing():
     model = MLPClassifier((), solver="lbfgs", alpha=0).fit([[0.0], [1.0]], [0, 1])
     assert model.predict_log_proba([[1e3]])[0, 0] < -1e3

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -18,7 +18,6 @@ from sklearn.utils.multiclass import (
     type_of_target,
     unique_labels,
 )
-from sklearn.utils.validation import check_is_fitted
 
 from fastnn.estimators import objective
 from fastnn.estimators.base import MultilayerPerceptron
@@ -26,8 +25,6 @@ from fastnn.estimators.objective import Objective
 from fastnn.estimators.parameters import Parameters
 from fastnn.estimators.samples import Sample, checked, dense
 from fastnn.estimators.targets import Labels, plain_unique
-from fastnn.layers import Dense
-from fastnn.model import Sequential
 
 Array = NDArray[Any]
 
@@ -169,7 +166,9 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
         )
 
     def _stratify(self, y: Array) -> Array | None:
-        return y if self._labels.kind == "binary" else None
+        """A column of truth values for two classes, which errors of the split show, as in
+        scikit-learn."""
+        return (y == self.classes_[-1])[:, np.newaxis] if self._labels.kind == "binary" else None
 
     # ---- calls ----
 
@@ -205,28 +204,27 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
     def predict_proba(self, X: Any) -> Array:
         """Probabilities (n, n_classes), in the order of `classes_`."""
         outputs = self._outputs(X)
-        return outputs if outputs.shape[1] > 1 else np.hstack([1 - outputs, outputs])
+        if outputs.shape[1] > 1:
+            return outputs
+        both = np.empty((len(outputs), 2), outputs.dtype)
+        np.subtract(1, outputs[:, 0], out=both[:, 0])
+        both[:, 1] = outputs[:, 0]
+        return both
 
     def predict_log_proba(self, X: Any) -> Array:
         """Logarithms of `predict_proba`, also of probabilities that round to 0."""
-        raw = self._raw(X)
+        raw = self._outputs(X, linear=True)
         if self._labels.kind == "multiclass":
             return np.asarray(log_softmax(raw, axis=1))
-        return np.asarray(log_expit(raw if raw.shape[1] > 1 else np.hstack([-raw, raw])))
+        exact = log_expit(raw if raw.shape[1] > 1 else np.hstack([-raw, raw]))
+        # Equal for labels whose probabilities both round to 1, so that the likeliest is the same.
+        probabilities = self.predict_proba(X)
+        return np.log(probabilities, out=exact, where=probabilities > 0.5)
 
     def decision_function(self, X: Any) -> Array:
         """Outputs before softmax or sigmoid: (n,) for two classes, otherwise (n, n_classes)."""
-        raw = self._raw(X)
+        raw = self._outputs(X, linear=True)
         return raw[:, 0] if raw.shape[1] == 1 else raw
-
-    def _raw(self, X: Any) -> Array:
-        check_is_fitted(self)
-        network = self._network("decision_function")
-        *before, last = network.layers
-        assert isinstance(last, Dense)
-        linear = Sequential(*before, replace(last, activation="linear"), dtype=network.dtype)
-        linear.build(self.n_features_in_).parameters[:] = network.parameters
-        return self._outputs(X, linear)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

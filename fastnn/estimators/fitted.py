@@ -14,7 +14,7 @@ from fastnn.estimators.parameters import Parameters
 from fastnn.estimators.progress import Progress
 from fastnn.estimators.scaling import Scaling
 from fastnn.estimators.solvers import Trained
-from fastnn.model import Sequential
+from fastnn.model import Sequential, predict_plain
 
 Array = NDArray[Any]
 
@@ -57,11 +57,15 @@ class Fitted(Parameters):
             raise AttributeError(f"{type(self).__name__} has no {asked} before fit")
         return self._trained.network
 
-    def _outputs(self, X: Any, network: Sequential | None = None) -> Array:
-        """The network's outputs, (n, n_outputs), for data in the user's terms."""
+    def _outputs(self, X: Any, linear: bool = False) -> Array:
+        """The network's outputs, (n, n_outputs), for data in the user's terms; `linear` ones are
+        those before the last activation."""
+        outputs = self._plain_outputs(X, linear)
+        if outputs is not None:
+            return outputs
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        network = self._network("coefs_") if network is None else network
+        network = self._trained.network_for(linear)
         if not hasattr(X, "toarray"):
             return self._forward(network, X)
         X = X.tocsr()
@@ -69,6 +73,20 @@ class Fitted(Parameters):
         return np.concatenate([
             self._forward(network, X[start : start + _DENSE_ROWS].toarray()) for start in blocks
         ])  # fmt: skip
+
+    def _plain_outputs(self, X: Any, linear: bool) -> Array | None:
+        """The outputs for an array that scikit-learn's checks, which take some 50 us, would pass
+        on as it is; None for anything else."""
+        if "_trained" not in vars(self) or "feature_names_in_" in vars(self):
+            return None
+        network = self._trained.network_for(linear)
+        if self._scaling is not None:
+            if type(X) is not np.ndarray or X.dtype != network.dtype or (
+                X.shape[1:] != (network.n_features_in,)
+            ):  # fmt: skip
+                return None
+            X = self._scaling.apply(X)  # as finite as X
+        return predict_plain(network, X)
 
     def _forward(self, network: Sequential, X: Array) -> Array:
         X = X.astype(network.dtype, copy=False)

@@ -29,7 +29,7 @@ class Progress:
     best_loss: float = math.inf
     best_score: float = -math.inf
     waited: int = 0
-    """Epochs without improvement."""
+    """Consecutive epochs without improvement, over all fits, as scikit-learn counts them."""
     best: NDArray[Any] | None = None
     """The weights of the best validation score."""
 
@@ -62,6 +62,8 @@ class Watch:
     """The engine's learning rate, over the estimator's."""
     began: float = field(default_factory=time.monotonic)
     n_iter: int = 0
+    loss: float = math.inf
+    """Of the last epoch."""
 
     @property
     def deadline(self) -> float:
@@ -72,12 +74,15 @@ class Watch:
     def after(self, epoch: Epoch) -> None:
         """Take note of an epoch, and decide whether it was the last."""
         self.n_iter += 1
-        loss = self.reported(epoch.logs["loss"])
+        self.loss = loss = self.reported(epoch.logs["loss"])
         self.progress.loss_curve.append(loss)
         self._print("Iteration %d, loss = %.8f", self.n_iter, loss)
         improved = self._improved_loss(loss)
         if self.score is not None:
-            improved_score = self._improved_score(epoch, self.score(epoch.logs))
+            # Outputs that overflowed have no score, as in scikit-learn.
+            finite = math.isfinite(epoch.logs["val_loss"])
+            score = self.score(epoch.logs) if finite else math.nan
+            improved_score = self._improved_score(epoch, score)
             improved = improved_score if self.rule.on_validation else improved
         self.progress.waited = 0 if improved else self.progress.waited + 1
         if self.progress.waited > self.rule.patience:
@@ -91,11 +96,11 @@ class Watch:
         """Nothing: what was watched outlives the fit."""
 
     def quiet_epochs(self) -> float:
-        """Epochs, from the next one on, after which alone anything can be done: the patience
-        that is left, as long as nothing but the training loss is watched."""
+        """The patience that is left, as long as nothing but the training loss is watched. Less
+        than 0 after a fit that patience ended: unless the next epoch improves, it is the last."""
         if self.score or self.tell or self.verbose or self.rule.max_time is not None:
-            return 1
-        return self.rule.patience + 1 - self.progress.waited
+            return 0
+        return self.rule.patience - self.progress.waited
 
     def _improved_loss(self, loss: float) -> bool:
         improved = not loss > self.progress.best_loss - self.rule.tol

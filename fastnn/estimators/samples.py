@@ -99,9 +99,16 @@ def split(
     sample: Sample, fraction: float, seed: int, stratify: Array | None
 ) -> tuple[Sample, Sample]:
     """Training rows and validation rows."""
-    training, held_out = train_test_split(
-        np.arange(len(sample)), random_state=seed, test_size=fraction, stratify=stratify
-    )
+    try:
+        training, held_out = train_test_split(
+            np.arange(len(sample)), random_state=seed, test_size=fraction, stratify=stratify
+        )
+    except ValueError as error:
+        if stratify is None:
+            raise
+        classes, counts = np.unique(picked(sample.y, sample.index), return_counts=True)
+        members = dict(zip(classes.tolist(), counts.tolist(), strict=True))
+        raise ValueError(f"{error} (early_stopping splits y with members {members})") from None
     if len(held_out) < 2:
         raise ValueError(
             "The validation set is too small. Increase 'validation_fraction' or the size of "

@@ -22,12 +22,15 @@ class Scaling:
 
     def apply(self, values: Array) -> Array:
         """Scaled values, of the same dtype."""
-        scaled = (values - self.center) / self.spread
+        scaled = values - self.center
+        scaled /= self.spread
         return np.ascontiguousarray(scaled, dtype=values.dtype)
 
     def undo(self, values: Array) -> Array:
         """What `apply` made the values from, of their dtype."""
-        return (values * self.spread + self.center).astype(values.dtype, copy=False)
+        restored = values * self.spread
+        restored += self.center
+        return restored.astype(values.dtype, copy=False)
 
 
 def fit_scaling(kind: str | None, values: Array, weights: Array | None) -> Scaling | None:

@@ -42,13 +42,10 @@ class Outcome:
     trained: Trained
     progress: Progress
     n_iter: int
+    loss: float
+    """Of the last epoch."""
     stop_reason: str | None
     interrupted: bool = False
-
-    @property
-    def loss(self) -> float:
-        """That of the last epoch."""
-        return self.progress.loss_curve[-1] if self.progress.loss_curve else math.inf
 
     @property
     def merit(self) -> float:
@@ -216,7 +213,7 @@ class Session:
             interrupted, reason = True, "interrupted by the user"
             self.note("Training interrupted by user.")
         trained.settle(progress.best)
-        return Outcome(trained, progress, watch.n_iter, reason, interrupted)
+        return Outcome(trained, progress, watch.n_iter, watch.loss, reason, interrupted)
 
     def _train(self, trained: Trained, watch: Watch, epochs: int | None) -> str | None:
         estimator, n = self.estimator, len(self.rows)
@@ -237,6 +234,8 @@ class Session:
             if watch.progress.best is None:
                 raise _not_finite(str(history.stop_reason))
             self.note(str(history.stop_reason), DivergenceWarning)
+        if self.incremental:
+            return history.stop_reason or "partial_fit trains one epoch"
         return history.stop_reason
 
     def _minimize(self, trained: Trained, watch: Watch) -> str | None:
@@ -261,6 +260,8 @@ class Session:
         result = solvers.minimize(trained, self.objective, self.rows, options, after)
         if not data.all_finite(trained.network.parameters):
             raise _not_finite("L-BFGS met a loss that is not finite")
+        if not watch.n_iter:  # no step was left to make
+            watch.loss = self.objective.reported(result.fun / self.objective.gradient_scale)
         if reason is None:
             self._note_of_lbfgs(result)
         return reason or str(result.message)
@@ -306,14 +307,15 @@ class Session:
             verbose=bool(estimator.verbose),
             rate_scale=self.objective.gradient_scale if sgd else 1.0,
             began=self.began,
+            loss=progress.loss_curve[-1] if progress.loss_curve else math.inf,
         )  # fmt: skip
 
     def finish(self, outcome: Outcome) -> None:
         """Tell the callbacks; note where `max_iter` alone ended the training, unless a schedule of
         the learning rate was made for it."""
         self.trace.end()
-        planned = self.incremental or isinstance(self.estimator.learning_rate, Schedule)
-        if outcome.stop_reason is None and not planned:
+        scheduled = isinstance(self.estimator.learning_rate, Schedule)
+        if outcome.stop_reason is None and not scheduled:
             self.note(
                 f"Stochastic Optimizer: Maximum iterations ({self.estimator.max_iter}) reached "
                 "and the optimization hasn't converged yet.", ConvergenceWarning,

@@ -15,7 +15,8 @@ from fastnn.estimators.progress import Watch
 from fastnn.estimators.samples import Rows
 from fastnn.fit import job_of
 from fastnn.history import History
-from fastnn.model import Sequential
+from fastnn.layers import Dense, Layer
+from fastnn.model import Sequential, with_layers
 from fastnn.optimizers import SGD, Adam, AdamW, Optimizer
 from fastnn.schedules import InverseTimeDecay, Schedule
 from fastnn.training import OptimizerState, run_epochs
@@ -31,6 +32,20 @@ class Trained:
     network: Sequential
     state: OptimizerState | None = None
     last: Array | None = None
+    _linear: tuple[tuple[Layer, ...], Sequential] | None = None
+    """The network without its last activation, and the layers that it was made of."""
+
+    def network_for(self, linear: bool) -> Sequential:
+        """The network, or one on the same parameters without the activation of its last layer."""
+        if not linear:
+            return self.network
+        layers = self.network.layers
+        if self._linear is None or self._linear[0] is not layers:
+            *before, last = layers
+            assert isinstance(last, Dense)
+            outputs = replace(last, activation="linear")
+            self._linear = layers, with_layers(self.network, (*before, outputs))
+        return self._linear[1]
 
     def resume(self) -> None:
         """Take up the weights of the last step."""

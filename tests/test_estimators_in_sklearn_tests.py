@@ -1,0 +1,69 @@
+"""scikit-learn's own tests of its perceptrons, as installed, with fastnn's classes."""
+
+import importlib.util
+import inspect
+import re
+
+import pytest
+
+pytest.importorskip("sklearn")
+
+import sklearn
+from sklearn import neural_network
+from sklearn.utils.fixes import parse_version
+
+import fastnn
+
+# scikit-learn filters warnings by rules of its own.
+pytestmark = pytest.mark.filterwarnings("default")
+
+# Tests that read scikit-learn's private attributes or call its private functions, with their names.
+PRIVATE = {
+    "test_fit": "_coef_velocity",
+    "test_gradient": "_loss_grad_lbfgs",
+    "test_learning_rate_warmstart": "_optimizer",
+    "test_adaptive_learning_rate": "_optimizer",
+    "test_n_iter_no_change": "_no_improvement_count",
+    "test_n_iter_no_change_inf": "_no_improvement_count",
+}
+
+
+def load_tests():
+    """The functions of scikit-learn's module, where its MLPClassifier and MLPRegressor are ours."""
+    try:
+        spec = importlib.util.find_spec("sklearn.neural_network.tests.test_mlp")
+    except ModuleNotFoundError:
+        spec = None
+    if spec is None:
+        pytest.skip("this scikit-learn was installed without its tests", allow_module_level=True)
+    module = importlib.util.module_from_spec(spec)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("MLPClassifier", "MLPRegressor"):
+            patch.setattr(neural_network, name, getattr(fastnn, name))
+        spec.loader.exec_module(module)
+    return {name: value for name, value in vars(module).items() if name.startswith("test_")}
+
+
+TESTS = load_tests()
+globals().update({name: test for name, test in TESTS.items() if name not in PRIVATE})
+
+
+@pytest.fixture
+def global_random_seed():
+    """That of scikit-learn's conftest.py, with its default."""
+    return 42
+
+
+@pytest.mark.parametrize("name", PRIVATE)
+def test_reasons_to_leave_out(name):
+    """Each test left out is there and names something private of the estimator."""
+    if name not in TESTS and parse_version(sklearn.__version__) < parse_version("1.9"):
+        pytest.skip("not in this version of scikit-learn")
+    assert re.search(rf"\b(mlp|clf)\.{PRIVATE[name]}\b", inspect.getsource(TESTS[name]))
+
+
+def test_the_classes_are_ours():
+    found = {value for test in TESTS.values() for value in test.__globals__.values()
+             if getattr(value, "__name__", "") in ("MLPClassifier", "MLPRegressor")}  # fmt: skip
+    assert found == {fastnn.MLPClassifier, fastnn.MLPRegressor}
+    assert len(TESTS) > 30
