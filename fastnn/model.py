@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn import checks, data, files, fit, initializers, losses, native, random, scoring
+from fastnn import checks, data, files, fit, folding, initializers, losses, native, random, scoring
 from fastnn import optimizers as optimizers_module
 from fastnn.activations import resolve as resolve_activation
 from fastnn.callbacks import Callback
@@ -489,12 +489,20 @@ def _dtype(value: Any) -> np.dtype[Any]:
 
 
 def load(path: str | os.PathLike[str]) -> Sequential:
-    """Read a network that `Sequential.save` wrote. Reading a file runs no code from it.
+    """Read a network that `Sequential.save` wrote, or the network of an estimator's file. Reading a
+    file runs no code from it.
+
+    An estimator's network takes unscaled features and returns outputs in the units of the targets:
+    where the estimator scales, the scaling becomes a part of the first and last weights. Such a
+    network has no penalties, and no state of an optimizer to continue from. Of a classifier it
+    returns probabilities, and of loss="gaussian_nll" the mean of each target, then the logarithm
+    of each variance.
 
     Raises
     ------
     ValueError
-        If the file is damaged, or of another format or version.
+        If the file is damaged, of another format or version, or of an estimator whose scaling
+        cannot become a part of the weights without a loss of digits.
     OSError
         If it cannot be read.
 
@@ -509,7 +517,16 @@ def load(path: str | os.PathLike[str]) -> Sequential:
     >>> bool((same.parameters == net.parameters).all())
     True
     """
-    return restored(files.read(path))
+    snapshot, extra = files.read_all(path)
+    with files.readable(path):
+        features, targets = folding.scalings(extra, snapshot)
+    try:
+        return restored(folding.folded(snapshot, features, targets))
+    except ValueError as error:
+        raise ValueError(
+            f"{os.fspath(path)!r}: expected an estimator whose scaling its network can take up; "
+            f"{error} (the estimator's own `load` reads this file)"
+        ) from error
 
 
 def replace_layers(network: Sequential, layers: tuple[Layer, ...]) -> None:

@@ -8,21 +8,17 @@ network's file (`fastnn.files`) that holds the rest of the state besides.
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from fastnn import files
-from fastnn.activations import Activation
-from fastnn.description import from_data, to_data
+from fastnn import files, plain
 from fastnn.estimators.progress import Progress
-from fastnn.estimators.scaling import Scaling
+from fastnn.scaling import Scaling
 from fastnn.estimators.solvers import Trained
 from fastnn.files import Extra, Snapshot, Training
 from fastnn.model import restored
-from fastnn.schedules import CLASSES, Schedule
 
 Array = NDArray[Any]
 State = dict[str, Any]
@@ -43,7 +39,7 @@ def state_of(attributes: State) -> State:
         return state
     trained, progress = state["_trained"], state["_progress"]
     state["_trained"] = {
-        "network": files.to_bytes(_snapshot(trained)), "last": trained.last,
+        "network": files.to_bytes(snapshot_of(trained)), "last": trained.last,
     }  # fmt: skip
     state["_progress"] = vars(progress) | {"best": progress.best is not None}
     for name in ("_scaling", "_target_scaling"):
@@ -55,9 +51,12 @@ def from_state(state: State) -> State:
     """The attributes that `state_of` was given."""
     if "_trained" not in state:
         return state
-    attributes = dict(state)
     snapshot, _ = files.from_bytes(state["_trained"]["network"])
-    trained = _trained(snapshot, state["_trained"]["last"])
+    return _attributes(state, _trained(snapshot, state["_trained"]["last"]))
+
+
+def _attributes(state: State, trained: Trained) -> State:
+    attributes = dict(state)
     progress = Progress(**state["_progress"])
     # The network shows the best weights, where there are any.
     progress.best = trained.network.parameters.copy() if progress.best else None
@@ -69,12 +68,14 @@ def from_state(state: State) -> State:
     return attributes
 
 
-def _snapshot(trained: Trained, names: tuple[str, ...] | None = None) -> Snapshot:
+def snapshot_of(trained: Trained, names: Array | None = None) -> Snapshot:
+    """The network of an estimator, for scaled data."""
     network, state = trained.network, trained.state
     assert network.n_features_in is not None
     return Snapshot(
-        network.layers, network.n_features_in, names, network.seed, network.n_epochs,
-        network.n_steps, network.parameters, Training(**vars(state)) if state else None,
+        network.layers, network.n_features_in, None if names is None else tuple(names.tolist()),
+        network.seed, network.n_epochs, network.n_steps, network.parameters,
+        Training(**vars(state)) if state else None,
     )  # fmt: skip
 
 
@@ -86,16 +87,14 @@ def _trained(snapshot: Snapshot, last: Array | None) -> Trained:
 # ---- files ---------------------------------------------------------------------------------------
 
 
-def save(path: str | os.PathLike[str], kind: str, state: State) -> None:
-    """Write an estimator's plain state."""
-    tensors: dict[str, Array] = {}
-    trained = state["_trained"]
-    snapshot, _ = files.from_bytes(trained["network"])
-    if trained["last"] is not None:
-        tensors["last"] = trained["last"]
-    data = {
-        name: _to_json(name, value) for name, value in state.items() if name != "_trained"
-    }  # fmt: skip
+def save(path: str | os.PathLike[str], kind: str, attributes: State) -> None:
+    """Write a fitted estimator."""
+    trained = attributes["_trained"]
+    state = state_of(attributes)
+    del state["_trained"]
+    data = {name: plain.to_json(name, value) for name, value in state.items()}
+    tensors = {} if trained.last is None else {"last": trained.last}
+    snapshot = snapshot_of(trained, attributes.get("feature_names_in_"))
     files.write(path, snapshot, Extra({"estimator": kind, "state": data}, tensors))
 
 
@@ -106,7 +105,7 @@ def load(path: str | os.PathLike[str], kind: str, params: set[str]) -> State:
         if extra is None or extra.data.get("estimator") != kind:
             found = "a bare network" if extra is None else f"{extra.data.get('estimator')!r:.80}"
             raise ValueError(f"expected an estimator of class {kind}; got {found}")
-        state = {name: _from_json(value) for name, value in extra.data["state"].items()}
+        state = {name: plain.from_json(value) for name, value in extra.data["state"].items()}
         missing = params - set(state)
         if missing:
             raise ValueError(f"expected the parameters {sorted(params)}; {sorted(missing)} missing")
@@ -116,43 +115,5 @@ def load(path: str | os.PathLike[str], kind: str, params: set[str]) -> State:
         last = extra.tensors.get("last")
         if last is not None and last.shape != snapshot.parameters.shape:
             raise ValueError(f"last: expected shape {snapshot.parameters.shape}; got {last.shape}")
-        state["_trained"] = {"network": files.to_bytes(snapshot), "last": last}
-        return from_state(state)
-
-
-def _to_json(name: str, value: Any) -> Any:
-    """JSON for plain data and descriptions; containers say what they are."""
-    if isinstance(value, Schedule | Activation):
-        return to_data(value)
-    if isinstance(value, np.ndarray):
-        return {"array": value.dtype.str, "values": value.tolist()}
-    if isinstance(value, np.generic):
-        value = value.item()
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, dict):
-        pairs = [[_to_json(name, key), _to_json(name, item)] for key, item in value.items()]
-        return {"dict": pairs}
-    if isinstance(value, list | tuple):
-        return {type(value).__name__: [_to_json(name, item) for item in value]}
-    raise ValueError(
-        f"{name}: expected numbers, text, lists or a description of fastnn's in a file; got "
-        f"{value!r:.60} ({type(value).__name__}), which pickle can hold"
-    )
-
-
-def _from_json(value: Any) -> Any:
-    if not isinstance(value, dict):
-        return value
-    if "type" in value:
-        return from_data(value, (*CLASSES, Activation))
-    if "array" in value:
-        dtype = np.dtype(value["array"])
-        if dtype.kind not in "biufUO":
-            raise ValueError(f"expected an array of numbers or text; got {dtype}")
-        return np.array(value["values"], dtype=dtype)
-    ((kind, items),) = value.items()
-    if kind == "dict":
-        return {_from_json(key): _from_json(item) for key, item in items}
-    made: type = {"list": list, "tuple": tuple}[kind]
-    return made(_from_json(item) for item in items)
+        trained = _trained(replace(snapshot, feature_names_in=None), last)
+        return _attributes(state, trained)

@@ -20,6 +20,20 @@ class Scaling:
     center: NDArray[np.float64]
     spread: NDArray[np.float64]
 
+    @classmethod
+    def checked(cls, value: Any) -> Scaling:
+        """From a dict of its fields, as a file has them: finite, with spreads above 0."""
+        if not isinstance(value, dict) or set(value) != {"center", "spread"}:
+            raise ValueError(f"expected the center and the spread of a scaling; got {value!r:.80}")
+        arrays = [np.asarray(value[name]) for name in ("center", "spread")]
+        shapes = {array.shape for array in arrays}
+        if any(array.dtype != np.float64 for array in arrays) or len(shapes) != 1:
+            raise ValueError("expected center and spread of the same length, in float64")
+        center, spread = arrays
+        if center.ndim != 1 or not (np.isfinite(arrays).all() and (spread > 0).all()):
+            raise ValueError("expected a finite center, and finite spreads above 0")
+        return cls(center, spread)
+
     def apply(self, values: Array) -> Array:
         """Scaled values, of the same dtype."""
         scaled = (values - self.center) / self.spread
