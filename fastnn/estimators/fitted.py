@@ -13,9 +13,9 @@ from fastnn import folding
 from fastnn.estimators import storage
 from fastnn.estimators.parameters import Parameters
 from fastnn.estimators.progress import Progress
-from fastnn.scaling import Scaling
 from fastnn.estimators.solvers import Trained
 from fastnn.model import Sequential, restored
+from fastnn.scaling import Scaling
 
 Array = NDArray[Any]
 

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from fastnn import files, plain
 from fastnn.estimators.progress import Progress
-from fastnn.scaling import Scaling
 from fastnn.estimators.solvers import Trained
 from fastnn.files import Extra, Snapshot, Training
 from fastnn.model import restored
+from fastnn.scaling import Scaling
 
 Array = NDArray[Any]
 State = dict[str, Any]
