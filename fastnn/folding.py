@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import plain
-from fastnn.files import Extra, Snapshot
 from fastnn.layers import Dense, Layer, Residual, output_activation
 from fastnn.plan import compile_plan, views
 from fastnn.scaling import Scaling
+from fastnn.snapshot import Extra, Snapshot
 
 Array = NDArray[Any]
 

@@ -13,13 +13,13 @@ from fastnn import checks, data, files, fit, folding, initializers, losses, nati
 from fastnn import optimizers as optimizers_module
 from fastnn.activations import resolve as resolve_activation
 from fastnn.callbacks import Callback
-from fastnn.files import Snapshot
 from fastnn.fit import Arrays
 from fastnn.history import History
 from fastnn.layers import Layer, check_layers, dense_layers, output_activation
 from fastnn.losses import Loss
 from fastnn.optimizers import Optimizer
 from fastnn.plan import Plan, compile_plan, table, views
+from fastnn.snapshot import Snapshot, Training
 from fastnn.training import OptimizerState, run_epochs, warn_if_diverged
 from fastnn_ext.engine import Predictor
 
@@ -450,9 +450,9 @@ class Sequential:
         at all. `fastnn.load(path)` reads it."""
         parameters, state = self._built(), self._state
         assert self.n_features_in is not None
-        files.write(path, files.Snapshot(
+        files.write(path, Snapshot(
             self.layers, self.n_features_in, self.feature_names_in, self.seed, self.n_epochs,
-            self.n_steps, parameters, files.Training(**vars(state)) if state else None,
+            self.n_steps, parameters, Training(**vars(state)) if state else None,
         ))  # fmt: skip
 
     # ---- what the calls share ----
@@ -517,7 +517,7 @@ def load(path: str | os.PathLike[str]) -> Sequential:
     >>> bool((same.parameters == net.parameters).all())
     True
     """
-    snapshot, extra = files.read_all(path)
+    snapshot, extra = files.read(path)
     with files.readable(path):
         features, targets = folding.scalings(extra, snapshot)
     try:

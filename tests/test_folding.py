@@ -178,7 +178,7 @@ def test_what_cannot_be_folded_is_refused(layers, scalings, message, tmp_path):
     net = fn.Sequential(*layers, random_state=0).build(2)
     net.save(tmp_path / "net")
     with pytest.raises(ValueError, match=message):
-        folding.folded(files.read(tmp_path / "net"), *scalings)
+        folding.folded(files.read(tmp_path / "net")[0], *scalings)
 
 
 @pytest.mark.process

@@ -30,15 +30,15 @@ PAGES = [f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))]
 
 # Lower lines may import upper ones. What stands on one line is independent of its neighbours.
 LAYERS = [
-    {"checks", "figures", "random"},
+    {"atomic", "checks", "container", "figures", "random"},
     {"activations", "schedules", "datasets", "history", "progress", "scaling", "statistics",
      "table"},
     {"initializers", "optimizers", "losses", "preprocessing"},
     {"layers", "metrics", "data"},
     {"fold"},
     {"plan", "description", "job", "threads", "scoring"},
-    {"plain", "reference", "native", "files", "callbacks"},
-    {"training", "config", "workers", "folding"},
+    {"plain", "reference", "native", "snapshot", "callbacks"},
+    {"training", "config", "workers", "files", "folding"},
     {"fit"},
     {"model"},
     {"ensemble"},

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fastnn import folding
+from fastnn import files, folding
 from fastnn.estimators import storage
 from fastnn.estimators.parameters import Parameters
 from fastnn.estimators.progress import Progress
@@ -127,7 +127,7 @@ class Fitted(Parameters):
             scorer, or a generator as `random_state`.
         """
         check_is_fitted(self)
-        storage.save(path, type(self).__name__, super().__getstate__())
+        files.write(path, *storage.record_of(self))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -140,9 +140,9 @@ class Fitted(Parameters):
         OSError
             If it cannot be read.
         """
-        estimator = cls()
-        estimator.__dict__.update(storage.load(path, cls.__name__, set(estimator.get_params())))
-        estimator._validate_params()
+        record = files.read(path)
+        with files.readable(path):
+            estimator: Self = storage.estimator_of(cls, *record)
         return estimator
 
     def __sklearn_tags__(self) -> Any:
