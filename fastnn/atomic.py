@@ -13,10 +13,10 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from io import BufferedReader, BufferedWriter
+from io import BufferedReader
 
 Path = str | os.PathLike[str]
 
@@ -40,7 +40,7 @@ def _open_without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
-def write(path: Path, parts: Iterable[bytes | memoryview]) -> None:
+def write(path: Path, parts: Sequence[bytes | memoryview]) -> None:
     """Replace the content of a file, or make one.
 
     A symbolic link stays, and its target is replaced. Of hard links only this one gets the new
@@ -60,14 +60,8 @@ def write(path: Path, parts: Iterable[bytes | memoryview]) -> None:
     _remove_stale(folder, name)
     temporary = os.path.join(folder, f".{name}.{secrets.token_hex(8)}.fastnn")
     try:
-        with _created(temporary, 0o666 if old is None else 0o600) as file:
-            if old is not None:
-                _resemble(file.fileno(), old)
-            for part in parts:
-                file.write(part)
-            file.flush()
-            os.fsync(file.fileno())
-            os.replace(temporary, target)
+        while not _replaced(target, temporary, old, parts):
+            pass  # another save to this path removed the temporary file before it was locked
     except BaseException:
         with suppress(FileNotFoundError):
             os.unlink(temporary)
@@ -75,15 +69,24 @@ def write(path: Path, parts: Iterable[bytes | memoryview]) -> None:
     _sync_folder(folder)
 
 
-def _created(path: str, mode: int) -> BufferedWriter:
-    """A new file for writing, with its lock."""
-    while True:
-        file = open(path, "xb", opener=partial(os.open, mode=mode))  # noqa: SIM115
+def _replaced(
+    target: str, temporary: str, old: os.stat_result | None, parts: Sequence[bytes | memoryview]
+) -> bool:
+    """Write a temporary file and let it take the target's place; False if it was removed."""
+    create = partial(os.open, mode=0o666 if old is None else 0o600)
+    with open(temporary, "xb", opener=create) as file:
         with suppress(OSError):  # of file systems without locks
             fcntl.flock(file, fcntl.LOCK_EX)
-        if os.fstat(file.fileno()).st_nlink:
-            return file
-        file.close()  # another save to this path removed it before it had its lock
+        if not os.fstat(file.fileno()).st_nlink:
+            return False
+        if old is not None:
+            _resemble(file.fileno(), old)
+        for part in parts:
+            file.write(part)
+        file.flush()
+        os.fsync(file.fileno())
+        os.replace(temporary, target)
+    return True
 
 
 def _status(path: Path) -> os.stat_result | None:

@@ -67,7 +67,7 @@ def packed(metadata: Mapping[str, str], arrays: Mapping[str, Array]) -> list[byt
         If the texts are longer than can be read again.
     """
     ordered = {
-        name: np.ascontiguousarray(arrays[name], arrays[name].dtype.newbyteorder("<"))
+        name: np.asarray(arrays[name], arrays[name].dtype.newbyteorder("<"), order="C")
         for name in sorted(arrays)
     }
     digest = _digest(metadata, ordered)

@@ -86,9 +86,7 @@ class Form:
         )  # fmt: skip
         if not fits or dtype != self.dtype:
             expected = "one dimension" if self.shape is None else f"shape {self.shape}"
-            raise ValueError(
-                f"{name}: expected {expected} of {self.dtype}; got {shape} of {dtype}"
-            )
+            raise ValueError(f"{name}: expected {expected} of {self.dtype}; got {shape} of {dtype}")
 
 
 @dataclass(frozen=True)
