@@ -117,6 +117,8 @@ def read_members(path: str | os.PathLike[str]) -> tuple[list[Record], dict[str, 
         texts = strict_json(header.metadata["members"])
         if not isinstance(texts, list) or not texts:
             raise ValueError("expected a list of members")
+        if any(set(member) != _ESTIMATOR for member in texts):
+            raise ValueError(f"expected members that have {sorted(_ESTIMATOR)}")
         plans = {f"{i}.": plan_of(member) for i, member in enumerate(texts)}
         _check_arrays(header, plans)
         arrays = container.read_arrays(file, header)

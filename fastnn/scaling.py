@@ -25,12 +25,14 @@ class Scaling:
         """From a dict of its fields, as a file has them: finite, with spreads above 0."""
         if not isinstance(value, dict) or set(value) != {"center", "spread"}:
             raise ValueError(f"expected the center and the spread of a scaling; got {value!r:.80}")
-        arrays = [np.asarray(value[name]) for name in ("center", "spread")]
-        shapes = {array.shape for array in arrays}
-        if any(array.dtype != np.float64 for array in arrays) or len(shapes) != 1:
+        center, spread = value["center"], value["spread"]
+        if not all(isinstance(item, np.ndarray) for item in (center, spread)):
+            raise ValueError(f"expected a scaling of arrays; got {value!r:.80}")
+        if center.dtype != np.float64 or spread.dtype != np.float64 or center.ndim != 1 or (
+            center.shape != spread.shape
+        ):  # fmt: skip
             raise ValueError("expected center and spread of the same length, in float64")
-        center, spread = arrays
-        if center.ndim != 1 or not (np.isfinite(arrays).all() and (spread > 0).all()):
+        if not (np.isfinite(center).all() and np.isfinite(spread).all() and (spread > 0).all()):
             raise ValueError("expected a finite center, and finite spreads above 0")
         return cls(center, spread)
 
