@@ -278,7 +278,7 @@ def test_text_is_not_padded_without_limit(contents, tmp_path):
     assert "characters" in refused(kind, damaged, tmp_path)
 
 
-# ---- what a file cannot hold is refused when it is written -----------------------------------------
+# ---- what a file cannot hold is refused when it is written ---------------------------------------
 
 
 def test_attributes_of_others_are_not_written(tmp_path):

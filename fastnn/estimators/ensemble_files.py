@@ -73,10 +73,10 @@ def _kind(name: Any) -> Any:
 
 def _with_params(kind: Any, data: dict[str, Any], **others: Any) -> Any:
     """An estimator with the parameters that `_to_json` wrote, and others."""
-    params = {name: plain.from_json(value) for name, value in data.items()} | others
-    if set(params) != set(kind._get_param_names()):
-        raise ValueError(f"expected the parameters of {kind.__name__}; got {sorted(params)!r:.200}")
-    estimator = kind(**params)
+    if set(data) != set(kind._get_param_names()) - set(others):
+        raise ValueError(f"expected the parameters of {kind.__name__}; got {sorted(data)!r:.200}")
+    params = {name: plain.from_json(value) for name, value in data.items()}
+    estimator = kind(**params, **others)
     estimator._validate_params()
     return estimator
 
