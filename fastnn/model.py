@@ -75,11 +75,15 @@ class Sequential:
         self._predictor: Predictor | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_predictor": None}
+        """Without what is compiled from the layers, which is made of offsets that the next version
+        may read otherwise."""
+        return {
+            name: value for name, value in vars(self).items() if name not in ("_plans", "_predictor")
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """The kernels want parameters where `native.aligned` puts them, which pickle forgets."""
-        self.__dict__.update(state)
+        self.__dict__.update(state, _plans={}, _predictor=None)
         if self._parameters is not None:
             stored = self._parameters
             self._parameters = native.aligned(len(stored), self.dtype)

@@ -7,6 +7,7 @@ import inspect
 import itertools
 import json
 import os
+import pickle
 import random
 import resource
 import signal
@@ -235,6 +236,25 @@ def test_the_reference_goes_on_too(tmp_path):
     for one in (net, same):
         one.partial_fit(X, LABELS, engine="reference")
     assert_same(net, same)
+
+
+# ---- pickles -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_pickle_holds_nothing_that_was_compiled(dtype):
+    net = network(dtype=dtype)
+    net.fit(X, LABELS, epochs=1, batch_size=5)
+    net.predict(X)
+    content = pickle.dumps(net)
+    assert b"fastnn.plan" not in content
+    assert b"fastnn_ext" not in content
+    same = pickle.loads(content)
+    assert_same(net, same)
+    assert net.predict(X).tobytes() == same.predict(X).tobytes()
+    for one in (net, same, copy.deepcopy(same)):
+        one.partial_fit(X, LABELS, batch_size=5)
+        assert_same(net, one)
 
 
 # ---- the format ---------------------------------------------------------------------------------
