@@ -451,7 +451,18 @@ class Sequential:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network, and where its training stands, to a safetensors file: whole, or not
-        at all. `fastnn.load(path)` reads it."""
+        at all. `fastnn.load(path)` reads it.
+
+        An existing file keeps its mode; a symbolic link stays, and its target is replaced. Other
+        hard links of a file keep the old content.
+
+        Raises
+        ------
+        ValueError
+            If the network has no weights yet, or `path` is a folder, a pipe or a device.
+        OSError
+            If the file cannot be written; it is then as before.
+        """
         parameters, state = self._built(), self._state
         assert self.n_features_in is not None
         files.write(path, Snapshot(
