@@ -77,9 +77,8 @@ class Sequential:
     def __getstate__(self) -> dict[str, Any]:
         """Without what is compiled from the layers, which is made of offsets that the next version
         may read otherwise."""
-        return {
-            name: value for name, value in vars(self).items() if name not in ("_plans", "_predictor")
-        }
+        compiled = ("_plans", "_predictor")
+        return {name: value for name, value in vars(self).items() if name not in compiled}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """The kernels want parameters where `native.aligned` puts them, which pickle forgets."""

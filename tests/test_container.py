@@ -3,6 +3,8 @@
 import io
 import json
 import struct
+import subprocess
+import sys
 import tracemalloc
 
 import numpy as np
@@ -52,6 +54,48 @@ def test_arrays_of_any_layout():
     _, arrays = through(content(given))
     for name, expected in given.items():
         np.testing.assert_array_equal(arrays[name], expected)
+
+
+def test_saving_copies_no_array_and_loading_copies_once(tmp_path):
+    net = fn.Sequential(fn.Dense(1000), random_state=0).build(2000)
+    size = net.parameters.nbytes
+    tracemalloc.start()
+    try:
+        net.save(tmp_path / "net")
+        assert tracemalloc.get_traced_memory()[1] < size / 10
+        tracemalloc.reset_peak()
+        same = fn.load(tmp_path / "net")
+        assert tracemalloc.get_traced_memory()[1] < 2.1 * size
+    finally:
+        tracemalloc.stop()
+    assert same.parameters.tobytes() == net.parameters.tobytes()
+
+
+OUT_OF_MEMORY = """
+import resource, sys
+import fastnn as fn
+net = fn.Sequential(fn.Dense(4000), random_state=0).build(4000)
+net.save("net")
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+limits = resource.getrlimit(resource.RLIMIT_AS)
+resource.setrlimit(resource.RLIMIT_AS, (used + 30_000_000, limits[1]))
+net.save("net")
+try:
+    fn.load("net")
+except MemoryError:
+    print("MemoryError")
+resource.setrlimit(resource.RLIMIT_AS, limits)
+assert (fn.load("net").parameters == net.parameters).all()
+"""
+
+
+@pytest.mark.process
+def test_without_memory_a_network_is_saved_and_not_loaded():
+    done = subprocess.run(
+        [sys.executable, "-c", OUT_OF_MEMORY], capture_output=True, text=True, timeout=60,
+        check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "MemoryError\n"), done.stderr
 
 
 # ---- the package safetensors ---------------------------------------------------------------------

@@ -294,6 +294,7 @@ def test_an_ensemble_of_a_class_of_the_user(rng, tmp_path):
         (lambda extra, members: extra["base"]["params"].pop("alpha"), "expected the parameters of"),
         (lambda extra, members: extra["base"]["params"].update(alpha=-1), "alpha"),
         (lambda extra, members: extra["params"].update(n_estimators=0), "n_estimators"),
+        (lambda extra, members: extra.update(params=list(extra["params"])), "expected the parame"),
         (lambda extra, members: extra["params"].update(estimator=None), "expected the paramet"),
         (lambda extra, members: extra.update(feature_names_in_={"array": "|O", "values": ["a"]}),
          "feature_names_in_: expected 4 names"),

@@ -71,10 +71,10 @@ def _kind(name: Any) -> Any:
     return _KINDS[name]
 
 
-def _with_params(kind: Any, data: dict[str, Any], **others: Any) -> Any:
+def _with_params(kind: Any, data: Any, **others: Any) -> Any:
     """An estimator with the parameters that `_to_json` wrote, and others."""
-    if set(data) != set(kind._get_param_names()) - set(others):
-        raise ValueError(f"expected the parameters of {kind.__name__}; got {sorted(data)!r:.200}")
+    if not isinstance(data, dict) or set(data) != set(kind._get_param_names()) - set(others):
+        raise ValueError(f"expected the parameters of {kind.__name__}; got {data!r:.200}")
     params = {name: plain.from_json(value) for name, value in data.items()}
     estimator = kind(**params, **others)
     estimator._validate_params()
