@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn import checks, data, files, fit, initializers, losses, native, random, scoring
+from fastnn import checks, data, files, fit, folding, initializers, losses, native, random, scoring
 from fastnn import optimizers as optimizers_module
 from fastnn.activations import resolve as resolve_activation
 from fastnn.callbacks import Callback
-from fastnn.files import Snapshot
 from fastnn.fit import Arrays
 from fastnn.history import History
 from fastnn.layers import Layer, check_layers, dense_layers, output_activation
 from fastnn.losses import Loss
 from fastnn.optimizers import Optimizer
 from fastnn.plan import Plan, compile_plan, table, views
+from fastnn.snapshot import Snapshot, Training
 from fastnn.training import OptimizerState, run_epochs, warn_if_diverged
 from fastnn_ext.engine import Predictor
 
@@ -75,11 +75,14 @@ class Sequential:
         self._predictor: Predictor | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_predictor": None}
+        """Without what is compiled from the layers, which is made of offsets that the next version
+        may read otherwise."""
+        compiled = ("_plans", "_predictor")
+        return {name: value for name, value in vars(self).items() if name not in compiled}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """The kernels want parameters where `native.aligned` puts them, which pickle forgets."""
-        self.__dict__.update(state)
+        self.__dict__.update(state, _plans={}, _predictor=None)
         if self._parameters is not None:
             stored = self._parameters
             self._parameters = native.aligned(len(stored), self.dtype)
@@ -448,12 +451,23 @@ class Sequential:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network, and where its training stands, to a safetensors file: whole, or not
-        at all. `fastnn.load(path)` reads it."""
+        at all. `fastnn.load(path)` reads it.
+
+        An existing file keeps its mode; a symbolic link stays, and its target is replaced. Other
+        hard links of a file keep the old content.
+
+        Raises
+        ------
+        ValueError
+            If the network has no weights yet, or `path` is a folder, a pipe or a device.
+        OSError
+            If the file cannot be written; it is then as before.
+        """
         parameters, state = self._built(), self._state
         assert self.n_features_in is not None
-        files.write(path, files.Snapshot(
+        files.write(path, Snapshot(
             self.layers, self.n_features_in, self.feature_names_in, self.seed, self.n_epochs,
-            self.n_steps, parameters, files.Training(**vars(state)) if state else None,
+            self.n_steps, parameters, Training(**vars(state)) if state else None,
         ))  # fmt: skip
 
     # ---- what the calls share ----
@@ -490,12 +504,20 @@ def _dtype(value: Any) -> np.dtype[Any]:
 
 
 def load(path: str | os.PathLike[str]) -> Sequential:
-    """Read a network that `Sequential.save` wrote. Reading a file runs no code from it.
+    """Read a network that `Sequential.save` wrote, or the network of an estimator's file. Reading a
+    file runs no code from it.
+
+    An estimator's network takes unscaled features and returns outputs in the units of the targets:
+    where the estimator scales, the scaling becomes a part of the first and last weights. Such a
+    network has no penalties, and no state of an optimizer to continue from. Of a classifier it
+    returns probabilities, and of loss="gaussian_nll" the mean of each target, then the logarithm
+    of each variance.
 
     Raises
     ------
     ValueError
-        If the file is damaged, or of another format or version.
+        If the file is damaged, of another format or version, or of an estimator whose scaling
+        cannot become a part of the weights without a loss of digits.
     OSError
         If it cannot be read.
 
@@ -510,7 +532,16 @@ def load(path: str | os.PathLike[str]) -> Sequential:
     >>> bool((same.parameters == net.parameters).all())
     True
     """
-    return restored(files.read(path))
+    snapshot, extra = files.read(path)
+    with files.readable(path):
+        features, targets = folding.scalings(extra, snapshot)
+    try:
+        return restored(folding.folded(snapshot, features, targets))
+    except ValueError as error:
+        raise ValueError(
+            f"{os.fspath(path)!r}: expected an estimator whose scaling its network can take up; "
+            f"{error} (the estimator's own `load` reads this file)"
+        ) from error
 
 
 def replace_layers(network: Sequential, layers: tuple[Layer, ...]) -> None:

@@ -1,5 +1,6 @@
 """Fitted estimators in files and in other processes, and training that goes on from there."""
 
+import json
 import pickle
 import subprocess
 import sys
@@ -176,6 +177,29 @@ def test_classes_come_back(labels, rng, tmp_path):
         np.testing.assert_array_equal(back.predict(X), model.predict(X))
 
 
+DATES = ["2020-01-01", "2021-01-01", "2022-06-30"]
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [np.array(DATES, f"datetime64[{unit}]") for unit in ("Y", "M", "D", "s", "ns", "25s")]
+    + [np.array([-5, 0, 7], "timedelta64[h]"), np.array([0, 1, 2], np.int8)],
+    ids=lambda classes: classes.dtype.str,
+)
+def test_dates_and_small_numbers_as_classes_come_back(classes, rng, tmp_path):
+    classes = np.unique(classes)
+    X, y = rng.normal(size=(30, 2)), classes[np.arange(30) % len(classes)]
+    weights = dict.fromkeys(np.unique(classes), 1.5)
+    model = fn.MLPClassifier((3,), class_weight=weights, max_iter=2, warm_start=True).fit(X, y)
+    model.save(tmp_path / "model")
+    back = fn.MLPClassifier.load(tmp_path / "model")
+    assert back.classes_.dtype == model.classes_.dtype
+    np.testing.assert_array_equal(back.classes_, model.classes_)
+    np.testing.assert_array_equal(back.predict(X), model.predict(X))
+    assert back.class_weight == weights
+    assert_same(back.fit(X, y), model.fit(X, y))
+
+
 def test_a_file_of_an_estimator_is_a_network(rng, tmp_path):
     X, y = data(rng, fn.MLPClassifier)
     model = fn.MLPClassifier(max_iter=3).fit(X, y)
@@ -200,6 +224,111 @@ def test_files_that_hold_something_else(rng, tmp_path):
         path.write_bytes(content[:cut])
         with pytest.raises(ValueError, match="expected a whole fastnn file"):
             fn.MLPRegressor.load(path)
+
+
+# ---- ensembles -----------------------------------------------------------------------------------
+
+ENSEMBLES = {
+    "classifier": fn.MLPClassifier((5,), scale="standard", early_stopping=True, max_iter=5),
+    "regressor": fn.MLPRegressor("gaussian_nll", (5,), scale_target="standard", max_iter=5),
+    "logistic": fn.LogisticRegression(max_iter=9),
+}
+
+
+@pytest.mark.parametrize("name", ENSEMBLES)
+def test_ensembles_come_back(name, rng, tmp_path):
+    pandas = pytest.importorskip("pandas")
+    X, y = data(rng, type(ENSEMBLES[name]))
+    X = pandas.DataFrame(X, columns=list("abcd"))
+    base = clone(ENSEMBLES[name]).set_params(random_state=3)
+    ensemble = fn.MLPEnsemble(base, n_estimators=3, bootstrap=True, n_threads=2).fit(X, y)
+    ensemble.save(tmp_path / "ensemble")
+    back = fn.MLPEnsemble.load(tmp_path / "ensemble")
+    for a, b in zip(back.predict(X, return_std=True), ensemble.predict(X, return_std=True),
+                    strict=True):  # fmt: skip
+        np.testing.assert_array_equal(a, b)
+    assert repr(back) == repr(ensemble)
+    assert set(vars(back)) == set(vars(ensemble))
+    assert back.feature_names_in_.tolist() == list("abcd")
+    assert back.score(X, y) == ensemble.score(X, y)
+    for one, other in zip(back.estimators_, ensemble.estimators_, strict=True):
+        assert one.get_params() == other.get_params()
+        np.testing.assert_array_equal(one._trained.network.parameters,
+                                      other._trained.network.parameters)  # fmt: skip
+    np.testing.assert_array_equal(back.fit(X, y).predict(X), ensemble.predict(X))
+
+
+def test_files_of_ensembles_and_of_single_models_are_told_apart(rng, tmp_path):
+    X, y = data(rng, fn.MLPClassifier)
+    path = tmp_path / "file"
+    with pytest.raises(NotFittedError):
+        fn.MLPEnsemble(fn.MLPClassifier()).save(path)
+    ensemble = fn.MLPEnsemble(fn.MLPClassifier((3,), max_iter=2), n_estimators=2).fit(X, y)
+    ensemble.save(path)
+    for load in (fn.load, fn.MLPClassifier.load):
+        with pytest.raises(ValueError, match=r"got an ensemble, which MLPEnsemble\.load reads"):
+            load(path)
+    ensemble.estimators_[0].save(path)
+    with pytest.raises(ValueError, match="expected an ensemble; got one network"):
+        fn.MLPEnsemble.load(path)
+
+
+def test_an_ensemble_of_a_class_of_the_user(rng, tmp_path):
+    class Mine(fn.MLPClassifier):
+        pass
+
+    X, y = data(rng, fn.MLPClassifier)
+    ensemble = fn.MLPEnsemble(Mine(max_iter=2), n_estimators=2).fit(X, y)
+    with pytest.raises(ValueError, match=r"estimator: expected one of .*; got Mine, which pickle"):
+        ensemble.save(tmp_path / "file")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda extra, members: extra.pop("base"), "expected the description of an ensemble"),
+        (lambda extra, members: extra.update(more=1), "expected the description of an ensemble"),
+        (lambda extra, members: extra["base"].update(estimator="os.system"), "got 'os.system'"),
+        (lambda extra, members: extra["base"].update(estimator="Perceptron"), "got 'Perceptron'"),
+        (lambda extra, members: extra["base"]["params"].pop("alpha"), "expected the parameters of"),
+        (lambda extra, members: extra["base"]["params"].update(alpha=-1), "alpha"),
+        (lambda extra, members: extra["params"].update(n_estimators=0), "n_estimators"),
+        (lambda extra, members: extra.update(params=list(extra["params"])), "expected the parame"),
+        (lambda extra, members: extra["params"].update(estimator=None), "expected the paramet"),
+        (lambda extra, members: extra.update(feature_names_in_={"array": "|O", "values": ["a"]}),
+         "feature_names_in_: expected 4 names"),
+        (lambda extra, members: members.clear(), "expected a list of members"),
+        (lambda extra, members: members.pop(), "got an unknown array"),
+        (lambda extra, members: members.append(members[0]), "expected an array '2.parameters'"),
+        (lambda extra, members: members[0].pop("extra"), "expected members that have"),
+        (lambda extra, members: members.__setitem__(0, 5), "int"),
+        (lambda extra, members: members[0].update(
+            extra=members[0]["extra"].replace('"no"', '"nn"')), "of the same class, features"),
+        (lambda extra, members: members[0].update(
+            extra=members[0]["extra"].replace("MLPClassifier", "MLPRegressor")), "MLPRegressor"),
+    ],
+)  # fmt: skip
+def test_damaged_ensembles(change, message, rng, tmp_path):
+    X, y = data(rng, fn.MLPClassifier)
+    path = tmp_path / "file"
+    fn.MLPEnsemble(fn.MLPClassifier((3,), max_iter=2), n_estimators=2).fit(X, y).save(path)
+    content = path.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    metadata = header["__metadata__"]
+    extra, members = json.loads(metadata["extra"]), json.loads(metadata["members"])
+    change(extra, members)
+    metadata |= {"extra": json.dumps(extra), "members": json.dumps(members)}
+    del metadata["sha256"]
+    head = json.dumps(header).encode()
+    path.write_bytes(len(head).to_bytes(8, "little") + head + content[8 + size :])
+    with pytest.raises(ValueError, match=f"whole fastnn file.*{message}") as caught:
+        fn.MLPEnsemble.load(path)
+    assert type(caught.value) is ValueError
+
+
+# ---- what a file cannot hold ---------------------------------------------------------------------
 
 
 def test_parameters_that_only_pickle_can_hold(rng, tmp_path):

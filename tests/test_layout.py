@@ -30,14 +30,15 @@ PAGES = [f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))]
 
 # Lower lines may import upper ones. What stands on one line is independent of its neighbours.
 LAYERS = [
-    {"autotune", "checks", "figures", "random"},
-    {"activations", "schedules", "datasets", "history", "progress", "statistics", "table"},
+    {"atomic", "autotune", "checks", "container", "figures", "random"},
+    {"activations", "schedules", "datasets", "history", "progress", "scaling", "statistics",
+     "table"},
     {"initializers", "optimizers", "losses", "preprocessing"},
     {"layers", "metrics", "data"},
     {"fold"},
     {"plan", "description", "job", "threads", "scoring"},
-    {"reference", "native", "files", "callbacks"},
-    {"training", "config", "workers"},
+    {"plain", "reference", "native", "snapshot", "callbacks"},
+    {"training", "config", "workers", "files", "folding"},
     {"fit"},
     {"model"},
     {"ensemble"},

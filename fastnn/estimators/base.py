@@ -27,11 +27,11 @@ from fastnn.estimators.samples import (
     split,
     without_weightless,
 )
-from fastnn.estimators.scaling import fit_scaling
 from fastnn.estimators.session import Outcome, Session
 from fastnn.estimators.solvers import Trained
 from fastnn.estimators.tracing import CallbackSupportMixin, Trace, with_callbacks
 from fastnn.estimators.validation import HeldOut
+from fastnn.scaling import fit_scaling
 from fastnn.schedules import Schedule
 
 Array = NDArray[Any]

@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions, make_
 
 from fastnn.activations import Activation
 from fastnn.estimators.architecture import HIDDEN
-from fastnn.estimators.scaling import KINDS
+from fastnn.scaling import KINDS
 from fastnn.schedules import Schedule
 
 

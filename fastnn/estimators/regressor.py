@@ -17,7 +17,7 @@ from fastnn.estimators.base import MultilayerPerceptron
 from fastnn.estimators.objective import REGRESSION, Objective
 from fastnn.estimators.parameters import Parameters
 from fastnn.estimators.samples import checked
-from fastnn.estimators.scaling import KINDS
+from fastnn.scaling import KINDS
 
 Array = NDArray[Any]
 

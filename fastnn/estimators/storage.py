@@ -1,28 +1,26 @@
-"""Fitted estimators as plain data, and as files.
+"""Fitted estimators as plain data, and as records of files.
 
 The plain state is an estimator's attributes with its own objects replaced by numbers, text, arrays
 and the bytes of a network's file; pickle, joblib and skops keep that. A file of `save` is a
-network's file (`fastnn.files`) that holds the rest of the state besides.
+network's file (`fastnn.files`) that holds the rest of the state besides; what it holds is checked
+against a schema, before it is written and when it is read.
 """
 
 from __future__ import annotations
 
-import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn import files
-from fastnn.activations import Activation
-from fastnn.description import from_data, to_data
+from fastnn import files, plain
+from fastnn.estimators import schema
 from fastnn.estimators.progress import Progress
-from fastnn.estimators.scaling import Scaling
 from fastnn.estimators.solvers import Trained
-from fastnn.files import Extra, Snapshot, Training
 from fastnn.model import restored
-from fastnn.schedules import CLASSES, Schedule
+from fastnn.scaling import Scaling
+from fastnn.snapshot import CURVES, Extra, Record, Snapshot, Training
 
 Array = NDArray[Any]
 State = dict[str, Any]
@@ -30,7 +28,8 @@ State = dict[str, Any]
 # Attributes that only live during a fit.
 _PASSING = ("_callback_fit_ctx", "_parent_callback_ctx", "_skl_callbacks_to_teardown")
 
-_PRIVATE = {"_progress", "_scaling", "_target_scaling", "_label_kind", "_sklearn_version"}
+# Attributes that show what `_progress` has.
+_SHOWN_CURVES = tuple(f"{name}_" for name in CURVES)
 
 
 # ---- plain state ---------------------------------------------------------------------------------
@@ -41,40 +40,52 @@ def state_of(attributes: State) -> State:
     state = {name: value for name, value in attributes.items() if name not in _PASSING}
     if "_trained" not in state:
         return state
-    trained, progress = state["_trained"], state["_progress"]
-    state["_trained"] = {
-        "network": files.to_bytes(_snapshot(trained)), "last": trained.last,
-    }  # fmt: skip
-    state["_progress"] = vars(progress) | {"best": progress.best is not None}
-    for name in ("_scaling", "_target_scaling"):
-        state[name] = None if state[name] is None else asdict(state[name])
-    return state
+    trained = state.pop("_trained")
+    network = {"network": files.to_bytes(snapshot_of(trained)), "last": trained.last}
+    return _plain(state) | {"_trained": network}
+
+
+def _plain(state: State) -> State:
+    """The state of a fit, but for its network, without objects of fastnn's."""
+    progress = state["_progress"]
+    scalings = {
+        name: None if state[name] is None else asdict(state[name])
+        for name in ("_scaling", "_target_scaling")
+    }
+    return state | scalings | {"_progress": vars(progress) | {"best": progress.best is not None}}
 
 
 def from_state(state: State) -> State:
     """The attributes that `state_of` was given."""
     if "_trained" not in state:
         return state
-    attributes = dict(state)
     snapshot, _ = files.from_bytes(state["_trained"]["network"])
-    trained = _trained(snapshot, state["_trained"]["last"])
+    return _attributes(state, _trained(snapshot, state["_trained"]["last"]))
+
+
+def _attributes(state: State, trained: Trained) -> State:
+    attributes = dict(state)
     progress = Progress(**state["_progress"])
     # The network shows the best weights, where there are any.
     progress.best = trained.network.parameters.copy() if progress.best else None
     attributes |= {"_trained": trained, "_progress": progress}
-    if "loss_curve_" in state:
-        attributes["loss_curve_"] = progress.loss_curve
+    validated = bool(progress.validation_scores)
+    attributes["loss_curve_"] = progress.loss_curve
+    attributes["validation_scores_"] = progress.validation_scores if validated else None
+    attributes["validation_loss_curve_"] = progress.validation_loss_curve if validated else None
     for name in ("_scaling", "_target_scaling"):
         attributes[name] = None if state[name] is None else Scaling(**state[name])
     return attributes
 
 
-def _snapshot(trained: Trained, names: tuple[str, ...] | None = None) -> Snapshot:
+def snapshot_of(trained: Trained, names: Array | None = None) -> Snapshot:
+    """The network of an estimator, for scaled data."""
     network, state = trained.network, trained.state
     assert network.n_features_in is not None
     return Snapshot(
-        network.layers, network.n_features_in, names, network.seed, network.n_epochs,
-        network.n_steps, network.parameters, Training(**vars(state)) if state else None,
+        network.layers, network.n_features_in, None if names is None else tuple(names.tolist()),
+        network.seed, network.n_epochs, network.n_steps, network.parameters,
+        Training(**vars(state)) if state else None,
     )  # fmt: skip
 
 
@@ -86,73 +97,60 @@ def _trained(snapshot: Snapshot, last: Array | None) -> Trained:
 # ---- files ---------------------------------------------------------------------------------------
 
 
-def save(path: str | os.PathLike[str], kind: str, state: State) -> None:
-    """Write an estimator's plain state."""
-    tensors: dict[str, Array] = {}
-    trained = state["_trained"]
-    snapshot, _ = files.from_bytes(trained["network"])
-    if trained["last"] is not None:
-        tensors["last"] = trained["last"]
-    data = {
-        name: _to_json(name, value) for name, value in state.items() if name != "_trained"
-    }  # fmt: skip
-    files.write(path, snapshot, Extra({"estimator": kind, "state": data}, tensors))
+def record_of(estimator: Any) -> Record:
+    """What a file holds of a fitted estimator.
+
+    Raises
+    ------
+    ValueError
+        If a parameter or an attribute is something that only pickle can hold.
+    """
+    attributes = {name: value for name, value in vars(estimator).items() if name not in _PASSING}
+    trained = attributes.pop("_trained")
+    for name in _SHOWN_CURVES:
+        del attributes[name]
+    state = _plain(attributes)
+    arrays = {name: np.array(state["_progress"].pop(name)) for name in CURVES}
+    if trained.last is not None:
+        arrays["last"] = trained.last
+    data = {name: plain.to_json(name, value) for name, value in state.items()}
+    snapshot = snapshot_of(trained, attributes.get("feature_names_in_"))
+    extra = Extra({"estimator": type(estimator).__name__, "state": data}, arrays)
+    _checked_state(type(estimator), snapshot, extra)  # or no `load` would read it again
+    return snapshot, extra
 
 
-def load(path: str | os.PathLike[str], kind: str, params: set[str]) -> State:
-    """The attributes that `save` wrote for an estimator of this class and these parameters."""
-    snapshot, extra = files.read_all(path)
-    with files.readable(path):
-        if extra is None or extra.data.get("estimator") != kind:
-            found = "a bare network" if extra is None else f"{extra.data.get('estimator')!r:.80}"
-            raise ValueError(f"expected an estimator of class {kind}; got {found}")
-        state = {name: _from_json(value) for name, value in extra.data["state"].items()}
-        missing = params - set(state)
-        if missing:
-            raise ValueError(f"expected the parameters {sorted(params)}; {sorted(missing)} missing")
-        foreign = {name for name in set(state) - params if not name.endswith("_")} - _PRIVATE
-        if foreign:
-            raise ValueError(f"expected parameters and attributes; got {sorted(foreign)}")
-        last = extra.tensors.get("last")
-        if last is not None and last.shape != snapshot.parameters.shape:
-            raise ValueError(f"last: expected shape {snapshot.parameters.shape}; got {last.shape}")
-        state["_trained"] = {"network": files.to_bytes(snapshot), "last": last}
-        return from_state(state)
+def estimator_of(kind: type, snapshot: Snapshot, extra: Extra | None) -> Any:
+    """The estimator of this class that a record is of.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If it is of something else, or damaged.
+    """
+    state = _checked_state(kind, snapshot, extra)
+    assert extra is not None
+    estimator = kind()
+    last = extra.arrays.get("last")
+    attributes = _attributes(state, _trained(replace(snapshot, feature_names_in=None), last))
+    vars(estimator).update(attributes)
+    estimator._validate_params()
+    return estimator
 
 
-def _to_json(name: str, value: Any) -> Any:
-    """JSON for plain data and descriptions; containers say what they are."""
-    if isinstance(value, Schedule | Activation):
-        return to_data(value)
-    if isinstance(value, np.ndarray):
-        return {"array": value.dtype.str, "values": value.tolist()}
-    if isinstance(value, np.generic):
-        value = value.item()
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, dict):
-        pairs = [[_to_json(name, key), _to_json(name, item)] for key, item in value.items()]
-        return {"dict": pairs}
-    if isinstance(value, list | tuple):
-        return {type(value).__name__: [_to_json(name, item) for item in value]}
-    raise ValueError(
-        f"{name}: expected numbers, text, lists or a description of fastnn's in a file; got "
-        f"{value!r:.60} ({type(value).__name__}), which pickle can hold"
-    )
-
-
-def _from_json(value: Any) -> Any:
-    if not isinstance(value, dict):
-        return value
-    if "type" in value:
-        return from_data(value, (*CLASSES, Activation))
-    if "array" in value:
-        dtype = np.dtype(value["array"])
-        if dtype.kind not in "biufUO":
-            raise ValueError(f"expected an array of numbers or text; got {dtype}")
-        return np.array(value["values"], dtype=dtype)
-    ((kind, items),) = value.items()
-    if kind == "dict":
-        return {_from_json(key): _from_json(item) for key, item in items}
-    made: type = {"list": list, "tuple": tuple}[kind]
-    return made(_from_json(item) for item in items)
+def _checked_state(kind: Any, snapshot: Snapshot, extra: Extra | None) -> State:
+    """The state in a record, once it is one of a fitted estimator of this class."""
+    if extra is None or extra.data.get("estimator") != kind.__name__:
+        found = "a bare network" if extra is None else f"{extra.data.get('estimator')!r:.80}"
+        raise ValueError(f"expected an estimator of class {kind.__name__}; got {found}")
+    if extra.data.keys() != {"estimator", "state"} or not isinstance(extra.data["state"], dict):
+        raise ValueError(f"expected the state of an estimator; got {sorted(extra.data)!r:.80}")
+    state = {name: plain.from_json(value) for name, value in extra.data["state"].items()}
+    progress = state.get("_progress")
+    for name in _SHOWN_CURVES:  # files without arrays for them have each curve twice
+        state.pop(name, None)
+    if isinstance(progress, dict):
+        progress |= {name: extra.arrays[name].tolist() for name in CURVES if name in extra.arrays}
+    schema.check_names(kind, set(state), set(kind._get_param_names()))
+    schema.check_attributes(state, snapshot)
+    return state

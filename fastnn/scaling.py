@@ -20,6 +20,22 @@ class Scaling:
     center: NDArray[np.float64]
     spread: NDArray[np.float64]
 
+    @classmethod
+    def checked(cls, value: Any) -> Scaling:
+        """From a dict of its fields, as a file has them: finite, with spreads above 0."""
+        if not isinstance(value, dict) or set(value) != {"center", "spread"}:
+            raise ValueError(f"expected the center and the spread of a scaling; got {value!r:.80}")
+        center, spread = value["center"], value["spread"]
+        if not all(isinstance(item, np.ndarray) for item in (center, spread)):
+            raise ValueError(f"expected a scaling of arrays; got {value!r:.80}")
+        if center.dtype != np.float64 or spread.dtype != np.float64 or center.ndim != 1 or (
+            center.shape != spread.shape
+        ):  # fmt: skip
+            raise ValueError("expected center and spread of the same length, in float64")
+        if not (np.isfinite(center).all() and np.isfinite(spread).all() and (spread > 0).all()):
+            raise ValueError("expected a finite center, and finite spreads above 0")
+        return cls(center, spread)
+
     def apply(self, values: Array) -> Array:
         """Scaled values, of the same dtype."""
         scaled = values - self.center

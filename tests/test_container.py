@@ -1,0 +1,280 @@
+"""The container of arrays and texts: its digest, its sizes, and the package whose format it is."""
+
+import io
+import json
+import struct
+import subprocess
+import sys
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import fastnn as fn
+from fastnn import container, files
+
+ARRAYS = {
+    "b": np.arange(6, dtype=np.float32).reshape(2, 3),
+    "a": np.linspace(0, 1, 5),
+    "empty": np.zeros((0, 4), np.float32),
+    "scalar": np.array(2.5),
+}
+TEXTS = {"format": "fastnn", "note": 'größe "\\ud800" \n'}
+
+
+def content(arrays=ARRAYS, texts=TEXTS):
+    return b"".join(container.packed(texts, arrays))
+
+
+def through(data):
+    file = io.BytesIO(data)
+    header = container.read_header(file, len(data))
+    return header, container.read_arrays(file, header)
+
+
+def assert_equal(arrays, others):
+    assert arrays.keys() == others.keys()
+    for name, array in arrays.items():
+        assert array.dtype == others[name].dtype
+        assert array.shape == others[name].shape
+        assert array.tobytes() == others[name].tobytes()
+
+
+def test_what_is_read_is_what_was_written():
+    header, arrays = through(content())
+    assert_equal(arrays, ARRAYS)
+    assert {name: header.metadata[name] for name in TEXTS} == TEXTS
+    assert len(header.metadata["sha256"]) == 64
+    assert all(array.flags.writeable for array in arrays.values())
+
+
+def test_arrays_of_any_layout():
+    array = np.arange(24, dtype=np.float32).reshape(4, 6)
+    given = {"t": array.T, "s": array[::2, ::-1], "big": array.astype(">f4")}
+    _, arrays = through(content(given))
+    for name, expected in given.items():
+        np.testing.assert_array_equal(arrays[name], expected)
+
+
+def test_saving_copies_no_array_and_loading_copies_once(tmp_path):
+    net = fn.Sequential(fn.Dense(1000), random_state=0).build(2000)
+    size = net.parameters.nbytes
+    tracemalloc.start()
+    try:
+        net.save(tmp_path / "net")
+        assert tracemalloc.get_traced_memory()[1] < size / 10
+        tracemalloc.reset_peak()
+        same = fn.load(tmp_path / "net")
+        assert tracemalloc.get_traced_memory()[1] < 2.1 * size
+    finally:
+        tracemalloc.stop()
+    assert same.parameters.tobytes() == net.parameters.tobytes()
+
+
+OUT_OF_MEMORY = """
+import resource, sys
+import fastnn as fn
+net = fn.Sequential(fn.Dense(4000), random_state=0).build(4000)
+net.save("net")
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+limits = resource.getrlimit(resource.RLIMIT_AS)
+resource.setrlimit(resource.RLIMIT_AS, (used + 30_000_000, limits[1]))
+net.save("net")
+try:
+    fn.load("net")
+except MemoryError:
+    print("MemoryError")
+resource.setrlimit(resource.RLIMIT_AS, limits)
+assert (fn.load("net").parameters == net.parameters).all()
+"""
+
+
+@pytest.mark.process
+def test_without_memory_a_network_is_saved_and_not_loaded():
+    done = subprocess.run(
+        [sys.executable, "-c", OUT_OF_MEMORY], capture_output=True, text=True, timeout=60,
+        check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "MemoryError\n"), done.stderr
+
+
+# ---- the package safetensors ---------------------------------------------------------------------
+
+
+def test_the_package_reads_the_same():
+    package = pytest.importorskip("safetensors.numpy")
+    assert_equal(package.load(content()), ARRAYS)
+
+
+def test_what_the_package_writes_is_read():
+    package = pytest.importorskip("safetensors.numpy")
+    header, arrays = through(package.save(ARRAYS, TEXTS))
+    assert header.metadata == TEXTS
+    assert_equal(arrays, ARRAYS)
+
+
+def test_the_package_reads_files_of_networks(tmp_path):
+    package = pytest.importorskip("safetensors")
+    net = fn.Sequential(fn.Dense(3), random_state=0).build(2)
+    net.save(tmp_path / "net")
+    with package.safe_open(tmp_path / "net", framework="numpy") as file:
+        np.testing.assert_array_equal(file.get_tensor("parameters"), net.parameters)
+
+
+# ---- the digest ----------------------------------------------------------------------------------
+
+
+def altered(change, data=None):
+    """The content with its header changed."""
+    data = content() if data is None else data
+    size = int.from_bytes(data[:8], "little")
+    header, body = json.loads(data[8 : 8 + size]), data[8 + size :]
+    change(header)
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + body
+
+
+CHANGES = {
+    "text": lambda header: header["__metadata__"].update(note="other"),
+    "more text": lambda header: header["__metadata__"].update(more=""),
+    "less text": lambda header: header["__metadata__"].pop("note"),
+    "shape": lambda header: header["b"].update(shape=[3, 2]),
+    "name": lambda header: header.update(c=header.pop("b")),
+    "digest": lambda header: header["__metadata__"].update(sha256="0" * 64),
+    "no digest": lambda header: header["__metadata__"].update(sha256=""),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_digest_covers_all_that_a_file_says(change):
+    with pytest.raises(ValueError, match="the digest does not fit"):
+        through(altered(CHANGES[change]))
+
+
+def test_the_digest_covers_the_data():
+    data = content()
+    for place in range(1, 6 * 4 + 5 * 8 + 8, 3):
+        with pytest.raises(ValueError, match="the digest does not fit"):
+            through(data[:-place] + bytes([data[-place] ^ 1]) + data[len(data) - place + 1 :])
+
+
+def test_order_and_spaces_do_not_matter():
+    """Other programs may write the same again."""
+
+    def rearrange(header):
+        for name in list(header)[::-1]:
+            header[name] = header.pop(name)
+
+    assert_equal(through(altered(rearrange))[1], ARRAYS)
+
+
+def test_a_file_without_a_digest_is_read():
+    def remove(header):
+        del header["__metadata__"]["sha256"]
+
+    assert_equal(through(altered(remove))[1], ARRAYS)
+
+
+# ---- sizes ---------------------------------------------------------------------------------------
+
+
+def set_entry(**values):
+    return lambda header: header["a"].update(values)
+
+
+WRONG = {
+    "no object": (lambda header: header.update(a=5), "expected dtype, shape and data_offsets"),
+    "extra key": (set_entry(more=1), "expected dtype, shape and data_offsets"),
+    "dtype": (set_entry(dtype="F16"), "expected a dtype of"),
+    "dtype list": (set_entry(dtype=["F32"]), "expected a dtype of"),
+    "negative": (set_entry(shape=[-5]), "expected whole numbers"),
+    "fraction": (set_entry(shape=[5.0]), "expected whole numbers"),
+    "flag": (set_entry(shape=[5, True]), "expected whole numbers"),
+    "huge": (set_entry(shape=[10**4000] * 3), "expected whole numbers"),
+    "many": (set_entry(shape=[1] * 9), "expected whole numbers"),
+    "offsets": (set_entry(data_offsets=[0, 40, 40]), "expected whole numbers"),
+    "longer": (set_entry(shape=[6]), "expected as many bytes"),
+    "backwards": (set_entry(data_offsets=[40, 0]), "expected as many bytes"),
+    "hole": (lambda header: header.pop("a"), "expected data from byte 0 on; got 40"),
+    "short": (lambda header: header.pop("scalar"), "got arrays of 64 bytes in a file that has 72"),
+    "metadata": (lambda header: header.update(__metadata__=[]), "metadata that are no texts"),
+    "number": (lambda header: header["__metadata__"].update(note=5), "metadata that are no texts"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_sizes_that_do_not_agree(name):
+    change, message = WRONG[name]
+    with pytest.raises(ValueError, match=message):
+        through(altered(change))
+
+
+def test_a_name_that_comes_twice():
+    data = content()
+    size = int.from_bytes(data[:8], "little")
+    text = data[8 : 8 + size].decode().rstrip()
+    text = text[:-1] + ',"a":{}}'
+    with pytest.raises(ValueError, match="got a name twice"):
+        through(struct.pack("<Q", len(text)) + text.encode() + data[8 + size :])
+
+
+@pytest.mark.parametrize("start", ["[]", " {}", "PK", "\ufeff{}"])
+def test_a_header_begins_as_the_format_says(start):
+    text = start.encode()
+    with pytest.raises(ValueError, match="header that is no object"):
+        through(struct.pack("<Q", len(text)) + text)
+
+
+@pytest.mark.parametrize("size", [0, 5, 20 * 2**30])
+def test_a_sparse_file_is_not_read(size, tmp_path):
+    """Neither one of nothing but zeros, nor one with a header that says nothing of the rest."""
+    path = tmp_path / "net"
+    for begin in (b"", content()):
+        path.write_bytes(begin)
+        with open(path, "r+b") as file:
+            file.truncate(len(begin) + size)
+        tracemalloc.start()
+        try:
+            with pytest.raises(ValueError, match=r"got .* bytes|no object|got version"):
+                files.read(path)
+            assert tracemalloc.get_traced_memory()[1] < 10**6
+        finally:
+            tracemalloc.stop()
+
+
+def test_a_large_array_that_nothing_calls_for_is_not_read(tmp_path):
+    path = tmp_path / "net"
+    fn.Sequential(fn.Dense(3), random_state=0).build(2).save(path)
+    size = 20 * 2**30
+
+    def add(header):
+        end = header["parameters"]["data_offsets"][1]
+        header["junk"] = {"dtype": "F32", "shape": [size // 4], "data_offsets": [end, end + size]}
+
+    path.write_bytes(altered(add, path.read_bytes()))
+    with open(path, "r+b") as file:
+        file.truncate(path.stat().st_size + size)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="got an unknown array 'junk'"):
+            files.read(path)
+        assert tracemalloc.get_traced_memory()[1] < 10**6
+    finally:
+        tracemalloc.stop()
+
+
+def test_texts_too_long_to_be_read_again_are_not_written(tmp_path):
+    layers = [fn.Dense(1)] * 60_000
+    with pytest.raises(ValueError, match="expected parameters and names of at most 4194304 bytes"):
+        fn.Sequential(*layers, random_state=0).build(1).save(tmp_path / "net")
+    assert not list(tmp_path.iterdir())
+
+
+def test_texts_that_are_none_of_ours(tmp_path):
+    path = tmp_path / "net"
+    fn.Sequential(fn.Dense(3), random_state=0).build(2).save(path)
+    for name in ("sha257", "Extra", "members"):
+        path.write_bytes(altered(lambda header, name=name: header["__metadata__"].update(
+            {name: "{}"}), path.read_bytes()))  # fmt: skip
+        with pytest.raises(ValueError, match="got unknown metadata"):
+            fn.load(path)

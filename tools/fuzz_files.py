@@ -1,0 +1,67 @@
+"""Fuzz the reading of files with atheris (pip install atheris): a file's bytes, the text that
+describes a network, and the state of an estimator. Whatever comes, it is a ValueError or a model.
+
+    PYTHONPATH=. python tools/fuzz_files.py corpus -max_total_time=60
+
+The first byte of an input chooses what the rest stands for; `corpus` is filled with whole files.
+"""
+
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["fastnn"]):
+    import numpy as np
+
+    import fastnn as fn
+    from fastnn import container, files
+    from fastnn.estimators import storage
+
+X, Y = np.arange(24.0).reshape(8, 3), np.array(["a", "b", "c", "a"] * 2)
+
+
+def example() -> tuple[bytes, dict[str, str], dict[str, np.ndarray]]:
+    """A classifier's file, its texts and its arrays."""
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(action="ignore"):
+        path = Path(folder) / "model"
+        model = fn.MLPClassifier(
+            (2,), scale="standard", early_stopping=True, validation_fraction=0.5, max_iter=2
+        )
+        model.fit(X, Y).save(path)
+        with path.open("rb") as file:
+            header = container.read_header(file, path.stat().st_size)
+            arrays = container.read_arrays(file, header)
+        del header.metadata[container.DIGEST]
+        return path.read_bytes(), header.metadata, arrays
+
+
+CONTENT, TEXTS, ARRAYS = example()
+NAMES = ["config", "extra"]
+
+
+def read(data: bytes) -> None:
+    """One input."""
+    content = data[1:]
+    if data[:1] in (b"0", b"1"):
+        text = content.decode("utf-8", errors="replace")
+        content = b"".join(container.packed(TEXTS | {NAMES[data[0] - 48]: text}, ARRAYS))
+    try:
+        with files.readable("file"):
+            record = files.from_bytes(content)
+            if data[:1] == b"1":
+                storage.estimator_of(fn.MLPClassifier, *record).predict(X)
+    except ValueError:
+        pass
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    folder.mkdir(exist_ok=True)
+    (folder / "file").write_bytes(b"f" + CONTENT)
+    for mode, name in enumerate(NAMES):
+        (folder / name).write_bytes(f"{mode}{TEXTS[name]}".encode())
+    atheris.Setup([*sys.argv, "-max_len=16384"], read)
+    atheris.Fuzz()
