@@ -15,6 +15,12 @@ from fastnn import checks
 if TYPE_CHECKING:
     from fastnn.model import Sequential
 
+__all__ = ["Callback", "Checkpoint", "EarlyStopping", "Epoch", "ReduceOnPlateau"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 @dataclass
 class Epoch:

@@ -9,6 +9,12 @@ from fastnn import activations, checks, initializers
 from fastnn.activations import Activation
 from fastnn.initializers import Initializer
 
+__all__ = ["Dense", "Dropout", "Layer", "Residual"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 @dataclass(frozen=True)
 class Dense:

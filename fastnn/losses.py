@@ -16,6 +16,16 @@ from fastnn import checks
 from fastnn.activations import NAMES
 from fastnn_ext import codes
 
+__all__ = [
+    "ALIASES", "CLASSES", "HEADS", "AbsoluteError", "BinaryCrossEntropy", "CrossEntropy",
+    "GaussianNLL", "Hinge", "Huber", "LogCosh", "Loss", "Perceptron", "Poisson", "Quantile",
+    "SquaredError",
+]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 @dataclass(frozen=True)
 class SquaredError:

@@ -17,6 +17,13 @@ from fastnn.checks.arrays import (
     check_test_size,
 )
 
+__all__ = ["Standardizer", "one_hot", "train_test_split"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 Integers = NDArray[np.int64]
 
 
