@@ -188,7 +188,7 @@ class Fit:
         """How good the trained network is, the higher the better: the metric on its validation
         data, or minus the loss there, or on none minus the last training loss."""
         if self.validation is None:
-            return -float(history["loss"][-1]) if len(history) else math.nan
+            return -float(history["loss"][-1]) if history.n_epochs else math.nan
         scores = self._scores()
         metric = scoring.metric_name(self.options.loss)
         return scores[metric] if metric else -scores["loss"]
