@@ -21,6 +21,7 @@ from fastnn.losses import Loss
 from fastnn.optimizers import Optimizer
 from fastnn.plan import Plan, compile_plan, table, views
 from fastnn.training import OptimizerState, run_epochs, warn_if_diverged
+from fastnn.weights import WeightList
 from fastnn_ext.engine import Predictor
 
 Array = NDArray[Any]
@@ -140,14 +141,15 @@ class Sequential:
         return self._built()
 
     @property
-    def weights(self) -> list[Array]:
-        """One (n_in, n_out) array for each Dense layer; views into `parameters`."""
-        return self._views()[0]
+    def weights(self) -> WeightList[Array]:
+        """One (n_in, n_out) array for each Dense layer; views into `parameters`. Assigning an item,
+        `net.weights[0] = W`, copies its values into the network."""
+        return WeightList("weights", self._views()[0])
 
     @property
-    def biases(self) -> list[Array | None]:
-        """One (n_out,) array for each Dense layer, None without bias; views into `parameters`."""
-        return self._views()[1]
+    def biases(self) -> WeightList[Array | None]:
+        """One (n_out,) array for each Dense layer, None without bias; like `weights`."""
+        return WeightList("biases", self._views()[1])
 
     @property
     def n_parameters(self) -> int:

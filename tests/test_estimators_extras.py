@@ -560,7 +560,7 @@ def test_weights_can_be_changed(rng):
     model.coefs_ = [np.zeros((4, 3)), np.zeros((3, 3))]
     model.intercepts_[1][:] = [0, 5, 0]
     assert set(model.predict(X)) == {1}
-    with pytest.raises(ValueError, match=r"coefs_: expected shapes \[\(4, 3\), \(3, 3\)\]; got"):
+    with pytest.raises(ValueError, match="coefs_: expected 2 arrays; got 1"):
         model.coefs_ = [np.zeros((4, 3))]
     assert not hasattr(MLPClassifier(), "coefs_")
 

@@ -37,7 +37,7 @@ LAYERS = [
     {"fold"},
     {"plan", "description", "job", "threads", "scoring"},
     {"reference", "native", "files", "callbacks"},
-    {"training", "config", "workers"},
+    {"training", "config", "weights", "workers"},
     {"fit"},
     {"model"},
     {"ensemble"},
