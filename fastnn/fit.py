@@ -139,7 +139,7 @@ def options(
 ) -> Options:  # fmt: skip
     """Check them."""
     epochs = checks.whole("epochs", epochs)
-    checks.whole("verbose", verbose)
+    verbose = checks.verbosity(verbose)
     resolved = optimizers.resolve(optimizer)
     loss = network._loss(loss)
     check_batch_size(batch_size)

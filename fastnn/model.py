@@ -225,8 +225,9 @@ class Sequential:
             At least 0. A batch whose weights sum to 0 makes no step.
         shuffle : True or "epoch" (default), "once", False or "never"
         callbacks : iterable of callbacks, see `fastnn.callbacks`
-        verbose : int, default 0
-            1 shows a progress bar on a terminal.
+        verbose : bool or int, default 0
+            1 shows a progress bar in a notebook or on a terminal; elsewhere, as in logs, it prints
+            a line per epoch to stderr, at most one per second.
         engine : "native" (default) or "reference"
             The reference is the readable NumPy twin, with the same numbers.
         n_threads : int, optional

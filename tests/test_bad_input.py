@@ -298,9 +298,9 @@ OPTIONS = [
      "check_finite: expected True or False; got 0 (int)"),
     ("linear", {"training": 1}, TypeError, "training: expected True or False; got 1 (int)"),
     ("linear", {"verbose": -1}, ValueError,
-     "verbose: expected a whole number of at least 0; got -1"),
+     "verbose: expected True, False or a whole number of at least 0; got -1"),
     ("linear", {"verbose": "yes"}, TypeError,
-     "verbose: expected a whole number of at least 0; got 'yes' (str)"),
+     "verbose: expected True, False or a whole number of at least 0; got 'yes' (str)"),
     # validation_data
     ("linear", {"validation_data": X}, TypeError,
      "validation_data: expected (X, y) or (X, y, sample_weight); got array(...... (ndarray)"),

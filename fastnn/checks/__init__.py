@@ -62,6 +62,16 @@ def flag(name: str, value: Any) -> bool:
     return value
 
 
+def verbosity(value: Any) -> int:
+    """A value of `verbose`: True, False or a whole number."""
+    expected = "verbose: expected True, False or a whole number of at least 0"
+    if not isinstance(value, numbers.Integral):
+        raise TypeError(f"{expected}; got {describe(value)}")
+    if int(value) < 0:
+        raise ValueError(f"{expected}; got {value!r}")
+    return int(value)
+
+
 def choice(name: str, value: Any, allowed: Iterable[str]) -> str:
     """One of a closed list of names; the error suggests the nearest."""
     names = sorted(allowed)

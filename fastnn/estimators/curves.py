@@ -132,8 +132,8 @@ def learning_curve(
         Takes the training rows in an order drawn by `random_state`, not as the folds have them.
     n_threads : int, optional
         Fits at the same time; by default as many as the process may use threads.
-    verbose : int, default 0
-        1 shows a progress bar over the fits on a terminal.
+    verbose : bool or int, default 0
+        1 shows how many of the fits are done: see `Sequential.fit`.
     error_score : "raise" or number, default NaN
         The score where fitting or scoring fails.
 

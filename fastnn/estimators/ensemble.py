@@ -56,8 +56,8 @@ class MLPEnsemble(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         "Bagging predictors", 1996); with `early_stopping` it is validated on those not drawn.
     n_threads : int, optional
         Members in training at a time; by default as many as the process may use threads.
-    verbose : int, default 0
-        1 shows a progress bar over the members on a terminal.
+    verbose : bool or int, default 0
+        1 shows how many of the members are done: see `Sequential.fit`.
 
     Attributes
     ----------

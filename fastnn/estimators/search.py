@@ -63,8 +63,8 @@ class MLPSearchCV(BaseSearchCV):  # type: ignore[misc]
     backend : "joblib", optional
         Hands chunks of networks to joblib's active backend: processes, or a Dask or Ray cluster.
         Not with `halving`; Ctrl-C then keeps nothing.
-    verbose : int, default 0
-        1 shows a progress bar over all networks on a terminal.
+    verbose : bool or int, default 0
+        1 shows how many of the networks are done: see `Sequential.fit`.
 
     Attributes
     ----------
