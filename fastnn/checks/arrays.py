@@ -15,13 +15,53 @@ from fastnn import checks
 
 Integers = NDArray[np.int64]
 
+MOST_NAMED = 5  # columns in an error
 _SUM_TOLERANCE = 1e-3  # of a row of probabilities, which may have been computed in float32
+
+
+def frame_of_numbers(values: Any) -> Any:
+    """A frame whose columns are all numbers or booleans, but of kinds that NumPy would only hold as
+    objects, as float64; anything else as it is."""
+    kinds = [getattr(kind, "kind", "O") for kind in np.atleast_1d(getattr(values, "dtypes", "O"))]
+    if set(kinds) <= set("biuf") and hasattr(values, "to_numpy"):
+        mixed = "b" in kinds and len(set(kinds)) > 1
+        extension = any(not isinstance(k, np.dtype) for k in np.atleast_1d(values.dtypes))
+        if mixed or extension:
+            return values.to_numpy(dtype=np.float64, na_value=np.nan)
+    return values
+
+
+def describe_non_numeric(values: Any, array: NDArray[Any]) -> str:
+    """What an array that holds no numbers holds: the columns at fault, where that can be told."""
+    if values is None:
+        return "None"
+    columns = _non_numeric_columns(values, array)
+    if not columns:
+        return f"an array of dtype {array.dtype}"
+    more = f" and {len(columns) - MOST_NAMED} more" if len(columns) > MOST_NAMED else ""
+    return f"none in the columns {', '.join(map(repr, columns[:MOST_NAMED]))}{more}"
+
+
+def _non_numeric_columns(values: Any, array: NDArray[Any]) -> list[Any]:
+    """Names of a frame's columns, positions of an array's."""
+    if array.ndim != 2:
+        return []
+    if not (hasattr(values, "columns") and hasattr(values, "dtypes")):
+        if array.dtype != object:
+            return []
+        return [i for i, column in enumerate(array.T)
+                if not all(isinstance(value, numbers.Real) for value in column)]  # fmt: skip
+    kinds = (
+        getattr(dtype, "kind", None) or np.asarray(values[name]).dtype.kind  # Polars has none
+        for name, dtype in zip(values.columns, values.dtypes, strict=True)
+    )
+    return [name for name, kind in zip(values.columns, kinds, strict=True) if kind not in "biuf"]
 
 
 def check_array(name: str, value: Any) -> NDArray[Any]:
     """What numpy makes of a value, with the parameter's name in the error about ragged rows."""
     try:
-        return np.asarray(value)
+        return np.asarray(frame_of_numbers(value))
     except ValueError:
         got = checks.describe(value)
         raise ValueError(f"{name}: expected rows of equal length; got {got}") from None
@@ -31,7 +71,8 @@ def check_numbers(name: str, value: Any, *, ndims: tuple[int, ...] = (1, 2)) -> 
     """An array of finite real numbers with at least one row and one column."""
     array = check_array(name, value)
     if array.dtype.kind not in "biuf":
-        raise TypeError(f"{name}: expected an array of real numbers; got dtype {array.dtype}")
+        got = describe_non_numeric(value, array)
+        raise TypeError(f"{name}: expected real numbers; got {got}")
     if array.ndim not in ndims or array.size == 0:
         shapes = " or ".join({1: "(n,)", 2: "(n, m)"}[ndim] for ndim in ndims)
         raise ValueError(f"{name}: expected shape {shapes}, not empty; got shape {array.shape}")

@@ -219,7 +219,7 @@ def validation_curve(
     >>> right > too_strong
     True
     """
-    search_candidates.check_estimator(estimator)
+    search_candidates.check_estimator(estimator, _of_others("validation_curve"))
     checks.choice("param_name", param_name, estimator.get_params())
     if param_name == "random_state":
         raise ValueError("param_name: expected another than random_state; n_seeds varies it")
@@ -239,11 +239,15 @@ def validation_curve(
 # ---- what both share -----------------------------------------------------------------------------
 
 
+def _of_others(name: str) -> str:
+    return f"pipelines and other estimators have sklearn.model_selection.{name}"
+
+
 def _checked(
     estimator: Any, settings: list[dict[str, Any]], X: Any, y: Any, sample_weight: Any, cv: Any,
     scoring: Any, groups: Any, error_score: Any,
 ) -> tuple[list[Candidate], list[Fold], Judge]:  # fmt: skip
-    search_candidates.check_estimator(estimator)
+    search_candidates.check_estimator(estimator, _of_others("learning_curve"))
     X, y, groups = indexable(X, y, groups)
     candidates = search_candidates.candidates_of(estimator, settings, X, y, sample_weight)
     sample = candidates[0].given.sample

@@ -130,7 +130,11 @@ class MLPEnsemble(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         UserWarning
             If members are missing: their training diverged, or Ctrl-C ended it.
         """
-        check_estimator(self.estimator)
+        check_estimator(
+            self.estimator,
+            "trained networks are averaged by fastnn.Ensemble, other estimators by "
+            "sklearn.ensemble.BaggingClassifier and BaggingRegressor",
+        )
         model = clone(self.estimator).set_params(verbose=False)
         model._validate_params()
         given = _contiguous(model._check(X, y, sample_weight, None, incremental=False))

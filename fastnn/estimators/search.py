@@ -178,7 +178,10 @@ refit_time_, classes_, n_features_in_, feature_names_in_
         FitFailedWarning
             If some fits failed; their scores are `error_score`.
         """
-        search_candidates.check_estimator(self.estimator)
+        search_candidates.check_estimator(
+            self.estimator,
+            "pipelines and other estimators are searched by sklearn.model_selection.GridSearchCV",
+        )
         settings = search_candidates.candidate_params(
             self.estimator, self.param_grid, self.param_distributions, self.n_iter,
             self.random_state,
