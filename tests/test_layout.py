@@ -32,8 +32,10 @@ PAGES = [f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))]
 LAYERS = [
     {"checks", "columns", "figures", "random"},
     {"activations", "schedules", "datasets", "history", "progress", "statistics", "table"},
-    {"initializers", "optimizers", "losses", "preprocessing"},
-    {"layers", "metrics", "data"},
+    {"initializers", "optimizers", "losses"},
+    {"layers", "data"},
+    {"preprocessing"},
+    {"metrics"},
     {"fold"},
     {"plan", "description", "job", "threads", "scoring"},
     {"reference", "native", "files", "callbacks"},
