@@ -235,6 +235,8 @@ def start(callbacks: Iterable[Callback], recorded: list[str]) -> list[Running]:
             continue
         if monitor is not None:
             hint = "" if "val_loss" in recorded else " (val_ names need validation_data)"
+            if monitor in ("accuracy", "r2"):
+                hint = " (accuracy and r2 need train_metrics=True)"
             if monitor not in recorded:
                 raise ValueError(
                     f"monitor: expected one of {recorded}{hint}; got {monitor!r} in "

@@ -17,8 +17,9 @@ Floats = NDArray[np.float64]
 class History(Columns[Floats]):
     """A read-only mapping from names to arrays with one value per epoch: `loss` (mean over the
     epoch's rows, each as its step met it, penalties included), `learning_rate` (of its last step),
-    `seconds`, and with validation data `val_loss` and the metric of the loss (`val_accuracy` or
-    `val_r2`). `pandas.DataFrame(history)` makes a frame with one row per epoch.
+    `seconds`; with validation data `val_loss` and the metric of the loss, `val_accuracy` or
+    `val_r2`; with `train_metrics` the metric of the training rows, `accuracy` or `r2`.
+    `pandas.DataFrame(history)` makes a frame with one row per epoch.
 
     Examples
     --------
@@ -78,10 +79,10 @@ class History(Columns[Floats]):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         lines = self._draw(axes, {"loss": "tab:blue", "val_loss": "tab:orange"})
         for metric in ("accuracy", "r2"):
-            if f"val_{metric}" in self:
+            if metric in self or f"val_{metric}" in self:
                 top = axes.twinx()
                 top.set_ylabel(metric)
-                lines += self._draw(top, {f"val_{metric}": "tab:green"})
+                lines += self._draw(top, {metric: "tab:red", f"val_{metric}": "tab:green"})
                 top.legend(handles=lines)  # of both axes, and above the lines of both
                 return axes
         axes.legend(handles=lines)

@@ -106,13 +106,21 @@ def train_test_split(
     n_test = check_test_size(test_size, n)
     rng = check_seed(random_state)
     strata = np.zeros(n, np.int64) if stratify is None else check_strata(stratify, n, n_test)
+    sides = split_rows(strata, n_test, rng)
+    return [_take(array, rows) for array in arrays for rows in sides]
+
+
+def split_rows(
+    strata: Integers, n_test: int, rng: np.random.Generator
+) -> tuple[Integers, Integers]:
+    """Positions of training rows and of n_test test rows, shuffled; `strata` are checked."""
+    n = len(strata)
     shuffled = rng.permutation(n)
     codes, counts = strata[shuffled], np.bincount(strata)
     rank = np.empty(n, np.int64)  # of a row among those of its class, in shuffled order
     rank[np.argsort(codes, kind="stable")] = np.concatenate([np.arange(c) for c in counts])
     in_test = rank < _test_counts(counts, n_test, rng)[codes]
-    sides = (shuffled[~in_test], shuffled[in_test])
-    return [_take(array, rows) for array in arrays for rows in sides]
+    return shuffled[~in_test], shuffled[in_test]
 
 
 class Standardizer:

@@ -35,7 +35,7 @@ LAYERS = [
     {"initializers", "optimizers", "losses"},
     {"layers", "data"},
     {"preprocessing"},
-    {"metrics"},
+    {"classes", "metrics"},
     {"fold"},
     {"plan", "description", "job", "threads", "scoring"},
     {"reference", "native", "files", "callbacks"},

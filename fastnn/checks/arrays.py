@@ -109,34 +109,36 @@ def check_n_rows(arrays: Sequence[Any]) -> int:
     return counts[0]
 
 
-def check_test_size(test_size: float, n: int) -> int:
+def check_test_size(test_size: float, n: int, name: str = "test_size") -> int:
     """The number of test rows; a share is rounded up, and either side keeps at least one row."""
     if n < 2:
         raise ValueError(f"arrays: expected at least 2 rows to split; got {n}")
     if isinstance(test_size, numbers.Integral):
-        return checks.whole("test_size", test_size, at_least=1, at_most=n - 1)
-    n_test = math.ceil(checks.number("test_size", test_size, above=0, below=1) * n)
+        return checks.whole(name, test_size, at_least=1, at_most=n - 1)
+    n_test = math.ceil(checks.number(name, test_size, above=0, below=1) * n)
     if n_test == n:
-        raise ValueError(f"test_size: expected room for a training row of {n}; got {test_size}")
+        raise ValueError(f"{name}: expected room for a training row of {n}; got {test_size}")
     return n_test
 
 
-def check_strata(stratify: Any, n: int, n_test: int) -> Integers:
+def check_strata(
+    stratify: Any, n: int, n_test: int, name: str = "stratify", size_name: str = "test_size"
+) -> Integers:
     """The class of each row as a number; each class has to have a chance on either side."""
-    strata = check_array("stratify", stratify)
+    strata = check_array(name, stratify)
     if strata.shape != (n,):
-        raise ValueError(f"stratify: expected one label per row, ({n},); got shape {strata.shape}")
+        raise ValueError(f"{name}: expected one label per row, ({n},); got shape {strata.shape}")
     try:
         _, codes, counts = np.unique(strata, return_inverse=True, return_counts=True)
     except TypeError:
         got = checks.describe(stratify)
-        raise TypeError(f"stratify: expected labels of one kind; got {got}") from None
+        raise TypeError(f"{name}: expected labels of one kind; got {got}") from None
     if counts.min() < 2:
-        raise ValueError("stratify: expected at least 2 rows of each class; got a class with 1")
+        raise ValueError(f"{name}: expected at least 2 rows of each class; got a class with 1")
     smaller = min(n_test, n - n_test)
     if smaller < len(counts):
         expected = f"at least {len(counts)} rows on either side, one per class"
-        raise ValueError(f"test_size: expected {expected}; got {smaller}")
+        raise ValueError(f"{size_name}: expected {expected}; got {smaller}")
     return codes.astype(np.int64)
 
 
