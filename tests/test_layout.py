@@ -197,3 +197,17 @@ def test_public_names_have_docstrings(name):
 def test_version_is_in_the_changelog():
     declared = re.search(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.M)
     assert f"## {declared.group(1)}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_nothing_tells_users_to_install_another_project():
+    """The name fastnn belongs to another project on the package index. pyproject.toml may refer to
+    itself, which pip resolves to the project that it installs."""
+    folders = ("docs", "fastnn", "fastnn_ext", "examples", "benchmarks", "tools", "tests")
+    texts = [*ROOT.glob("*.md"), ROOT / "Makefile"] + [
+        path for folder in folders for path in (ROOT / folder).rglob("*")
+        if path.suffix in (".py", ".md", ".txt", ".pyx", ".pxd")
+    ]  # fmt: skip
+    for path in texts:
+        text = path.read_text(encoding="utf-8", errors="replace")
+        found = re.search(r"fastnn\[|pip3? install [^|;&\n]*['\" ]fastnn\b", text)
+        assert found is None, (path, found)
