@@ -29,8 +29,8 @@ def __dir__() -> list[str]:
 
 @dataclass(frozen=True)
 class SquaredError:
-    """(output - y)**2. Maximum likelihood for normal errors of one width. `MLPRegressor` reports half
-    of it under the same name, as scikit-learn does."""
+    """(output - y)**2. Maximum likelihood for normal errors of one width. `MLPRegressor` halves it,
+    as scikit-learn does."""
 
 
 @dataclass(frozen=True)

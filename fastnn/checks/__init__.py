@@ -138,8 +138,8 @@ def function(name: str, value: Any, expected: str) -> Any:
 
 def describe(value: Any) -> str:
     """What came, short enough for a message."""
-    kind = "class" if inspect.isclass(value) else "function"
-    if (kind == "class" or inspect.isfunction(value)) and value.__module__.startswith("fastnn."):
+    kind = "class" if inspect.isclass(value) else "function" if inspect.isfunction(value) else ""
+    if kind and str(value.__module__).startswith("fastnn."):
         return f"the {kind} {value.__name__}: use {value.__name__}()"
     text = repr(value)
     return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"
