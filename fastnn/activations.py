@@ -9,6 +9,13 @@ from dataclasses import dataclass
 from fastnn import checks
 from fastnn_ext import codes
 
+__all__ = ["NAMES", "PARAMETERS", "Activation", "elu", "leaky_relu"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 NAMES = tuple(member.name.lower() for member in codes.Activation)
 
 # The only activations with a number to set: (its name, its default, its lower bound).

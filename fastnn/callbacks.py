@@ -15,6 +15,12 @@ from fastnn import checks
 if TYPE_CHECKING:
     from fastnn.model import Sequential
 
+__all__ = ["Callback", "Checkpoint", "EarlyStopping", "Epoch", "ReduceOnPlateau"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 @dataclass
 class Epoch:
@@ -230,6 +236,8 @@ def start(callbacks: Iterable[Callback], recorded: list[str]) -> list[Running]:
             continue
         if monitor is not None:
             hint = "" if "val_loss" in recorded else " (val_ names need validation_data)"
+            if monitor in ("accuracy", "r2"):
+                hint = " (accuracy and r2 need train_metrics=True)"
             if monitor not in recorded:
                 raise ValueError(
                     f"monitor: expected one of {recorded}{hint}; got {monitor!r} in "

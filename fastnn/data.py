@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import checks, losses
+from fastnn.checks.arrays import describe_non_numeric, frame_of_numbers
 from fastnn.losses import Loss
 
 Array = NDArray[Any]
@@ -21,6 +22,8 @@ Array = NDArray[Any]
 # Large arrays are read and converted in parts of this size, some milliseconds each: a signal waits
 # until a call of NumPy has returned.
 PART_BYTES = 2**24
+
+MOST_CLASSES = 100  # that whole numbers are taken for, in advice
 
 ROW_SUM_TOLERANCE = 1e-3  # of rows of probabilities, which may have been rounded to float16
 
@@ -33,29 +36,20 @@ def feature_names(X: Any) -> tuple[str, ...] | None:
     return tuple(columns)
 
 
-def numeric(name: str, values: Any) -> Array:
-    """An array of real numbers or booleans of any dtype, not yet converted."""
+def numeric(name: str, values: Any, advice: str = "") -> Array:
+    """An array of real numbers or booleans of any dtype, not yet converted; the error about one
+    that holds text ends in the advice."""
     if hasattr(values, "toarray") or hasattr(values, "tocsr"):
         raise TypeError(f"{name}: expected a dense array; got a sparse one: use {name}.toarray()")
     try:
-        array = np.asarray(_frame_of_numbers(values))
+        array = np.asarray(frame_of_numbers(values))
     except ValueError as error:  # rows of different lengths
         raise ValueError(f"{name}: expected an array of numbers; got {error}") from None
     if array.dtype.kind not in "biuf":
-        raise TypeError(f"{name}: expected real numbers; got an array of dtype {array.dtype}")
+        got = describe_non_numeric(values, array)
+        text = array.dtype.kind in "SUT" or any(isinstance(value, str) for value in array.flat)
+        raise TypeError(f"{name}: expected real numbers; got {got}{advice if text else ''}")
     return array
-
-
-def _frame_of_numbers(values: Any) -> Any:
-    """A frame whose columns are all numbers or booleans, but of kinds that NumPy would only hold as
-    objects, as float64; anything else as it is."""
-    kinds = [getattr(kind, "kind", "O") for kind in np.atleast_1d(getattr(values, "dtypes", "O"))]
-    if set(kinds) <= set("biuf") and hasattr(values, "to_numpy"):
-        mixed = "b" in kinds and len(set(kinds)) > 1
-        extension = any(not isinstance(k, np.dtype) for k in np.atleast_1d(values.dtypes))
-        if mixed or extension:
-            return values.to_numpy(dtype=np.float64, na_value=np.nan)
-    return values
 
 
 def converted(array: Array, dtype: np.dtype[Any]) -> Array:
@@ -161,7 +155,7 @@ def targets(
     name: str = "y",
 ) -> Array:
     """Targets, shape (n, n_targets), as the loss reads them: labels are one column of numbers."""
-    array = numeric(name, y)
+    array = numeric(name, y, f": number the classes, np.unique({name}, return_inverse=True)[1]")
     if array.ndim not in (1, 2):
         raise ValueError(f"{name}: expected 1 or 2 dimensions; got shape {array.shape}")
     if len(array) != n_rows:
@@ -191,8 +185,18 @@ def _check_width(column: Array, loss: str, n_outputs: int, name: str) -> None:
     if column.shape[1] != width:
         raise ValueError(
             f"{name}: expected {width} columns for {n_outputs} outputs and {loss}; "
-            f"got {column.shape[1]}"
+            f"got {column.shape[1]}{_softmax_advice(column, width)}"
         )
+
+
+def _softmax_advice(column: Array, n_outputs: int) -> str:
+    """What to write where targets look like labels of more classes than two."""
+    if column.shape[1] != 1 or column.min() < 0 or (column != np.floor(column)).any():
+        return ""
+    n_classes = int(column.max()) + 1
+    if not 2 < n_classes <= max(n_outputs, MOST_CLASSES):
+        return ""
+    return f': for class labels, end in Dense({max(n_classes, n_outputs)}, "softmax")'
 
 
 def _check_range(column: Array, loss: str, name: str) -> None:
@@ -200,7 +204,8 @@ def _check_range(column: Array, loss: str, name: str) -> None:
         raise ValueError(f"{name}: expected counts of at least 0; got {column.min()}")
     if loss == "binary_cross_entropy" and (column.min() < 0 or column.max() > 1):
         bad = column.min() if column.min() < 0 else column.max()
-        raise ValueError(f"{name}: expected labels 0 and 1, or probabilities; got {bad}")
+        raise ValueError(f"{name}: expected labels 0 and 1, or probabilities; got {bad}"
+                         f"{_softmax_advice(column, 1)}")  # fmt: skip
     if loss in ("hinge", "perceptron"):
         found = np.unique(column)
         if not (np.isin(found, (0, 1)).all() or np.isin(found, (-1, 1)).all()):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import callbacks as callbacks_module
-from fastnn import checks, data, native, optimizers, scoring
+from fastnn import checks, classes, data, native, optimizers, scoring
 from fastnn.callbacks import Callback, Running
 from fastnn.history import History
 from fastnn.job import Job, Trainer
@@ -131,21 +131,58 @@ class Options:
     verbose: int
     engine: str
     n_threads: int | None
+    reset_optimizer: bool
 
 
 def options(
     network: Sequential, loss: Any, optimizer: Any, epochs: Any, batch_size: Any, shuffle: Any,
-    callbacks: Any, verbose: Any, engine: Any, n_threads: Any,
+    callbacks: Any, verbose: Any, engine: Any, n_threads: Any, reset_optimizer: Any = True,
 ) -> Options:  # fmt: skip
     """Check them."""
     epochs = checks.whole("epochs", epochs)
-    checks.whole("verbose", verbose)
+    verbose = checks.verbosity(verbose)
     resolved = optimizers.resolve(optimizer)
     loss = network._loss(loss)
     check_batch_size(batch_size)
     order = check_shuffle(shuffle)
     check_engine(engine, n_threads)
-    return Options(loss, resolved, epochs, batch_size, order, callbacks, verbose, engine, n_threads)
+    if not checks.flag("reset_optimizer", reset_optimizer):
+        _check_continues(network, loss, resolved)
+    return Options(
+        loss, resolved, epochs, batch_size, order, callbacks, verbose, engine, n_threads,
+        reset_optimizer,
+    )  # fmt: skip
+
+
+def _check_continues(network: Sequential, loss: Loss, optimizer: Optimizer) -> None:
+    """An error if the last training had another loss or optimizer."""
+    state = network._state
+    for name, given in (("loss", loss), ("optimizer", optimizer)):
+        last = given if state is None else getattr(state, name)
+        if given != last:
+            raise ValueError(
+                f"{name}: expected {last}, which reset_optimizer=False continues; got {given}"
+            )
+
+
+def split(network: Sequential, arrays: Arrays, held_out: Any, loss: Loss) -> tuple[Arrays, Arrays]:
+    """Training rows and the rows that `validation_split` holds out."""
+    sides = [arrays.only(rows) for rows in classes.split(arrays.y, loss, held_out, network.seed)]
+    for side in sides:
+        if side.weights is not None and not side.weights[side.rows].any():
+            raise ValueError(
+                "sample_weight: expected weights above 0 among the rows to train on and among "
+                "those held out; got none"
+            )
+    return sides[0], sides[1]
+
+
+def with_class_weights(arrays: Arrays, class_weight: Any, loss: Loss, plan: Plan) -> Arrays:
+    """The arrays with weights of rows that count those of their classes."""
+    weights = classes.weighted(
+        class_weight, arrays.y, loss, plan.n_outputs, arrays.weights, arrays.rows
+    )
+    return replace(arrays, weights=weights)
 
 
 @dataclass(frozen=True)
@@ -159,6 +196,8 @@ class Fit:
     validation: Arrays | None
     options: Options
     callbacks: list[Running]
+    measured: Arrays | None = None
+    """Training rows whose metric is recorded after each epoch."""
 
     def run(self) -> History:
         """Build the network where that is still to be done, and train it."""
@@ -166,30 +205,36 @@ class Fit:
         adopt(network, self.plan, self.names)
         size = batch_size_of(given.batch_size, len(arrays))
         steps = given.epochs * -(-len(arrays) // size)
-        state = OptimizerState.fresh(
+        state = None if given.reset_optimizer else network._state
+        state = state or OptimizerState.fresh(
             given.loss, given.optimizer, network.n_parameters, network.dtype, max(1, steps)
         )
         job = job_of(network, state.loss, state.optimizer, arrays, size, given.shuffle)
         trainer = trainer_of(network, job, state, given.engine, given.n_threads)
         network._state = state
-        validate = None if self.validation is None else self._validate
+        evaluated = self.validation is not None or self.measured is not None
         return run_epochs(
-            network, job, trainer, state, given.epochs, validate, self.callbacks, given.verbose
-        )
+            network, job, trainer, state, given.epochs, self._evaluate if evaluated else None,
+            self.callbacks, given.verbose,
+        )  # fmt: skip
 
-    def _scores(self) -> dict[str, float]:
-        assert self.validation is not None
-        return self.network._scores(self.options.loss, self.validation, self.options.n_threads)
+    def _scores(self, arrays: Arrays) -> dict[str, float]:
+        return self.network._scores(self.options.loss, arrays, self.options.n_threads)
 
-    def _validate(self) -> dict[str, float]:
-        return {f"val_{name}": value for name, value in self._scores().items()}
+    def _evaluate(self) -> dict[str, float]:
+        """What is recorded of an epoch besides its loss."""
+        found = {} if self.measured is None else self._scores(self.measured)
+        found.pop("loss", None)  # History's loss is that of the steps
+        if self.validation is not None:
+            found |= {f"val_{name}": value for name, value in self._scores(self.validation).items()}
+        return found
 
     def score(self, history: History) -> float:
         """How good the trained network is, the higher the better: the metric on its validation
         data, or minus the loss there, or on none minus the last training loss."""
         if self.validation is None:
-            return -float(history["loss"][-1]) if len(history) else math.nan
-        scores = self._scores()
+            return -float(history["loss"][-1]) if history.n_epochs else math.nan
+        scores = self._scores(self.validation)
         metric = scoring.metric_name(self.options.loss)
         return scores[metric] if metric else -scores["loss"]
 
@@ -207,15 +252,20 @@ class Fit:
 
 def fit_of(
     network: Sequential, given: Options, plan: Plan, names: tuple[str, ...] | None,
-    arrays: Arrays, validation: Arrays | None,
+    arrays: Arrays, validation: Arrays | None, measured: Arrays | None = None,
 ) -> Fit:  # fmt: skip
     """A fit of checked parts; what callbacks monitor is checked here."""
     recorded = ["loss", "learning_rate", "seconds"]
+    metrics = [name for name in (scoring.metric_name(given.loss),) if name is not None]
+    if measured is not None:
+        if not metrics:
+            expected = "train_metrics: expected False for a loss without metric"
+            raise ValueError(f"{expected}; got True for {given.loss}")
+        recorded += metrics
     if validation is not None:
-        metric = scoring.metric_name(given.loss)
-        recorded += ["val_loss", *([f"val_{metric}"] if metric else [])]
+        recorded += ["val_loss", *(f"val_{name}" for name in metrics)]
     running = callbacks_module.start(given.callbacks, recorded)
-    return Fit(network, plan, names, arrays, validation, given, running)
+    return Fit(network, plan, names, arrays, validation, given, running, measured)
 
 
 def adopt(network: Sequential, plan: Plan, names: tuple[str, ...] | None) -> None:

@@ -106,7 +106,10 @@ def _fold_layers(fold: Fold, layers: tuple[Layer, ...], source: int, path: str =
         if isinstance(layer, Dense):
             softmax = activations.resolve(layer.activation).name == "softmax"
             if softmax and (path or position + 1 < len(layers)):
-                raise ValueError(f"{name}: expected softmax on the last layer only; got it here")
+                got = "here"
+                if not path and isinstance(layers[-1], Dropout):
+                    got = "before Dropout, which belongs before the last Dense"
+                raise ValueError(f"{name}: expected softmax on the last layer only; got it {got}")
             source = _dense(fold, layer, source)
         elif isinstance(layer, Dropout):
             source = fold.add_row(

@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.columns import Columns
 from fastnn.figures import axes_or_new
 
+Floats = NDArray[np.float64]
 
-class History:
-    """Arrays with one number per epoch, by name: `loss` (mean over the epoch's rows, each as its
-    step met it, penalties included), `learning_rate` (of its last step), `seconds`, and with
-    validation data `val_loss` and the metric of the loss (`val_accuracy` or `val_r2`).
+
+class History(Columns[Floats]):
+    """A read-only mapping from names to arrays with one value per epoch: `loss` (mean over the
+    epoch's rows, each as its step met it, penalties included), `learning_rate` (of its last step),
+    `seconds`; with validation data `val_loss` and the metric of the loss, `val_accuracy` or
+    `val_r2`; with `train_metrics` the metric of the training rows, `accuracy` or `r2`.
+    `pandas.DataFrame(history)` makes a frame with one row per epoch.
 
     Examples
     --------
     >>> history = History()
     >>> history.append({"loss": 0.5, "seconds": 0.1})
+    >>> list(history)
+    ['loss', 'seconds']
     >>> history["loss"]
     array([0.5])
+    >>> history.n_epochs
+    1
     """
 
-    def __init__(self) -> None:
-        self._columns: dict[str, list[float]] = {}
+    def __init__(self, columns: Mapping[str, Floats] | None = None) -> None:
+        super().__init__({name: np.array(column) for name, column in (columns or {}).items()})
         self.stop_reason: str | None = None
         """Why training ended before the last epoch, None if it did not."""
         self.diverged = False
@@ -34,35 +44,25 @@ class History:
         """Add one epoch."""
         self.extend({name: np.array([value]) for name, value in logs.items()})
 
-    def extend(self, records: dict[str, NDArray[np.float64]]) -> None:
-        """Add several epochs, one number each in every array."""
+    def extend(self, records: dict[str, Floats]) -> None:
+        """Add several epochs, one value each in every array."""
         for name, values in records.items():
-            self._columns.setdefault(name, []).extend(values.tolist())
+            dict.__setitem__(self, name, _extended(self.get(name, np.empty(0)), values))
 
-    def names(self) -> list[str]:
-        """What was recorded."""
-        return list(self._columns)
-
-    def __getitem__(self, name: str) -> NDArray[np.float64]:
-        if name not in self._columns:
-            raise KeyError(f"expected one of {self.names()}; got {name!r}")
-        return np.array(self._columns[name])
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._columns
-
-    def __len__(self) -> int:
+    @property
+    def n_epochs(self) -> int:
         """Number of epochs."""
-        return len(self._columns.get("loss", ()))
+        return len(self.get("loss", ()))
 
-    def as_dict(self) -> dict[str, NDArray[np.float64]]:
-        """All arrays, ready for `pandas.DataFrame(history.as_dict())`."""
-        return {name: self[name] for name in self._columns}
+    # Arrays have no single truth value to compare by.
+    __eq__ = object.__eq__
+    __ne__ = object.__ne__
+    __hash__ = object.__hash__  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        last = ", ".join(f"{name} {values[-1]:.4g}" for name, values in self._columns.items())
+        last = ", ".join(f"{name} {values[-1]:.4g}" for name, values in self.items())
         why = f", stopped: {self.stop_reason}" if self.stop_reason else ""
-        return f"History({len(self)} epochs; last: {last or 'none'}{why})"
+        return f"History({self.n_epochs} epochs; last: {last or 'none'}{why})"
 
     def plot(self, axes: Any = None) -> Any:
         """Losses against epochs, metrics on a second axis; returns matplotlib's axes.
@@ -73,16 +73,38 @@ class History:
             If matplotlib is not installed (`pip install matplotlib`).
         """
         axes = axes_or_new(axes, "History.plot")
-        epochs = np.arange(1, len(self) + 1)
-        for name in ("loss", "val_loss"):
-            if name in self:
-                axes.plot(epochs, self[name], label=name)
+        from matplotlib.ticker import MaxNLocator
+
         axes.set(xlabel="epoch", ylabel="loss")
-        axes.legend(loc="upper left")
-        metrics = [name for name in ("val_accuracy", "val_r2") if name in self]
-        if metrics:
-            right = axes.twinx()
-            right.plot(epochs, self[metrics[0]], color="tab:green", label=metrics[0])
-            right.set_ylabel(metrics[0])
-            right.legend(loc="upper right")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        lines = self._draw(axes, {"loss": "tab:blue", "val_loss": "tab:orange"})
+        for metric in ("accuracy", "r2"):
+            if metric in self or f"val_{metric}" in self:
+                top = axes.twinx()
+                top.set_ylabel(metric)
+                lines += self._draw(top, {metric: "tab:red", f"val_{metric}": "tab:green"})
+                top.legend(handles=lines)  # of both axes, and above the lines of both
+                return axes
+        axes.legend(handles=lines)
         return axes
+
+    def _draw(self, axes: Any, colors: Mapping[str, str]) -> list[Any]:
+        """Lines of what was recorded of these names; a single epoch has no line but a point."""
+        epochs, marker = np.arange(1, self.n_epochs + 1), "o" if self.n_epochs == 1 else None
+        return [
+            line for name, color in colors.items() if name in self
+            for line in axes.plot(epochs, self[name], color=color, marker=marker, label=name)
+        ]  # fmt: skip
+
+
+def _extended(column: Floats, values: Floats) -> Floats:
+    """A read-only array of both. It is a view of a buffer that doubles when it is full, so that
+    many epochs can be added one by one."""
+    n, buffer = len(column), column.base
+    if not isinstance(buffer, np.ndarray) or len(buffer) < n + len(values):
+        buffer = np.empty(2 * (n + len(values)))
+        buffer[:n] = column
+    buffer[n : n + len(values)] = values
+    view = buffer[: n + len(values)]
+    view.flags.writeable = False
+    return view

@@ -17,6 +17,13 @@ from numpy.typing import NDArray
 from fastnn import checks, random
 from fastnn.activations import Activation
 
+__all__ = ["BY_NAME", "Constant", "Initializer", "Normal", "Orthogonal", "Scaled", "Uniform"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 Array = NDArray[np.float64]
 Key = NDArray[np.uint64]
 

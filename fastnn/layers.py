@@ -9,6 +9,12 @@ from fastnn import activations, checks, initializers
 from fastnn.activations import Activation
 from fastnn.initializers import Initializer
 
+__all__ = ["Dense", "Dropout", "Layer", "Residual"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 @dataclass(frozen=True)
 class Dense:
@@ -114,6 +120,12 @@ Layer = Dense | Dropout | Residual
 
 def check_layers(where: str, layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
     """Layers, all of them; the error names the position of what is not one."""
+    if len(layers) == 1 and isinstance(layers[0], list | tuple):
+        caller = "Sequential" if where == "layers" else where
+        raise TypeError(
+            f"{where}: expected layers one by one; got a {type(layers[0]).__name__}: use "
+            f"{caller}(*layers)"
+        )
     for position, layer in enumerate(layers):
         checks.instance(
             f"{where}: layer {position}", layer, (Dense, Dropout, Residual),

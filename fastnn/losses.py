@@ -16,10 +16,21 @@ from fastnn import checks
 from fastnn.activations import NAMES
 from fastnn_ext import codes
 
+__all__ = [
+    "ALIASES", "CLASSES", "HEADS", "AbsoluteError", "BinaryCrossEntropy", "CrossEntropy",
+    "GaussianNLL", "Hinge", "Huber", "LogCosh", "Loss", "Perceptron", "Poisson", "Quantile",
+    "SquaredError",
+]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 @dataclass(frozen=True)
 class SquaredError:
-    """(output - y)**2. Maximum likelihood for normal errors of one width."""
+    """(output - y)**2. Maximum likelihood for normal errors of one width. `MLPRegressor` halves it,
+    as scikit-learn does."""
 
 
 @dataclass(frozen=True)

@@ -75,8 +75,8 @@ def fit_many(
         For all together; by default as many as the process may use.
     max_time : float, optional
         Seconds after which fits end after the step in progress and none begins.
-    verbose : int, default 0
-        1 shows a progress bar over the networks on a terminal.
+    verbose : bool or int, default 0
+        1 shows how many of the networks are done: see `Sequential.fit`.
     check_finite : bool, default True
 
     Returns

@@ -23,6 +23,15 @@ from fastnn.checks.arrays import (
 )
 from fastnn.preprocessing import one_hot
 
+__all__ = [
+    "accuracy", "confusion_matrix", "log_loss", "mean_absolute_error", "mean_squared_error",
+    "r2",
+]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 def accuracy(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
     """Share of the rows whose class is right.

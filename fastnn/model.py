@@ -21,6 +21,7 @@ from fastnn.optimizers import Optimizer
 from fastnn.plan import Plan, compile_plan, table, views
 from fastnn.snapshot import Snapshot, Training
 from fastnn.training import OptimizerState, run_epochs, warn_if_diverged
+from fastnn.weights import WeightList
 from fastnn_ext.engine import Predictor
 
 Array = NDArray[Any]
@@ -143,14 +144,15 @@ class Sequential:
         return self._built()
 
     @property
-    def weights(self) -> list[Array]:
-        """One (n_in, n_out) array for each Dense layer; views into `parameters`."""
-        return self._views()[0]
+    def weights(self) -> WeightList[Array]:
+        """One (n_in, n_out) array for each Dense layer; views into `parameters`. Assigning an item,
+        `net.weights[0] = W`, copies its values into the network."""
+        return WeightList("weights", self._views()[0])
 
     @property
-    def biases(self) -> list[Array | None]:
-        """One (n_out,) array for each Dense layer, None without bias; views into `parameters`."""
-        return self._views()[1]
+    def biases(self) -> WeightList[Array | None]:
+        """One (n_out,) array for each Dense layer, None without bias; like `weights`."""
+        return WeightList("biases", self._views()[1])
 
     @property
     def n_parameters(self) -> int:
@@ -196,15 +198,19 @@ class Sequential:
         epochs: int = 10,
         batch_size: int | str = 32,
         validation_data: tuple[Any, ...] | None = None,
+        validation_split: float | None = None,
         sample_weight: Any = None,
+        class_weight: dict[int, float] | str | None = None,
         shuffle: bool | str = True,
         callbacks: Iterable[Callback] = (),
+        reset_optimizer: bool = True,
+        train_metrics: bool = False,
         verbose: int = 0,
         engine: str = "native",
         n_threads: int | None = None,
         check_finite: bool = True,
     ) -> History:
-        """Train from the current weights with a fresh optimizer.
+        """Train from the current weights, by default with a fresh optimizer.
 
         Parameters
         ----------
@@ -222,12 +228,31 @@ class Sequential:
             Rows per step, from 1 (online) on; more than n means all.
         validation_data : (X, y) or (X, y, sample_weight), optional
             Evaluated after each epoch.
+        validation_split : float or int, optional
+            Holds out this fraction of the rows, or this number of them, as validation data. They
+            are drawn at random by the network's `random_state`, in the proportions of the classes
+            where each row has one, so that every fit to these rows holds out the same. X is not
+            copied.
         sample_weight : array-like, shape (n,), optional
             At least 0. A batch whose weights sum to 0 makes no step.
+        class_weight : dict or "balanced", optional
+            Weights of classes, {class: weight}, 1 for those not named; "balanced" gives all classes
+            the same total weight among the rows trained on. They multiply `sample_weight` in
+            training, and count in no evaluation.
         shuffle : True or "epoch" (default), "once", False or "never"
         callbacks : iterable of callbacks, see `fastnn.callbacks`
-        verbose : int, default 0
-            1 shows a progress bar on a terminal.
+        reset_optimizer : bool, default True
+            With False, the optimizer's moments, its schedule and what callbacks made of the
+            learning rate continue from the last call, if there was one; loss and optimizer must be
+            the same. Two fits of 5 epochs are then bit-identical to one of 10, unless
+            `shuffle="once"`. A schedule without `n_steps` spans the first call: name its number of
+            steps for it to span several.
+        train_metrics : bool, default False
+            Record `accuracy` or `r2` of the training rows after each epoch, as they are predicted
+            then, without dropout. Evaluating them adds 30 to 80 % to the time of an epoch.
+        verbose : bool or int, default 0
+            1 shows a progress bar in a notebook or on a terminal; elsewhere, as in logs, it prints
+            a line per epoch to stderr, at most one per second.
         engine : "native" (default) or "reference"
             The reference is the readable NumPy twin, with the same numbers.
         n_threads : int, optional
@@ -264,16 +289,25 @@ class Sequential:
         """
         given = fit.options(
             self, loss, optimizer, epochs, batch_size, shuffle, callbacks, verbose, engine,
-            n_threads,
+            n_threads, reset_optimizer,
         )  # fmt: skip
+        checks.flag("train_metrics", train_metrics)
         of_training = fit.source(X, y, sample_weight, check_finite)
         plan, arrays = fit.prepare(self, of_training, given.loss)
         validation = None
+        if validation_split is not None:
+            if validation_data is not None:
+                raise ValueError("validation_split: expected None with validation_data; got "
+                                 f"{validation_split!r}")  # fmt: skip
+            arrays, validation = fit.split(self, arrays, validation_split, given.loss)
+        measured = arrays if train_metrics else None
+        if class_weight is not None:
+            arrays = fit.with_class_weights(arrays, class_weight, given.loss, plan)
         if validation_data is not None:
             apart = fit.validation_source(validation_data, check_finite)
             names = of_training.names
             validation = fit.prepare_validation(self, apart, names, given.loss, plan)
-        run = fit.fit_of(self, given, plan, of_training.names, arrays, validation)
+        run = fit.fit_of(self, given, plan, of_training.names, arrays, validation, measured)
         history = run.run()
         warn_if_diverged(history)
         return history

@@ -16,6 +16,12 @@ from fastnn import checks, schedules
 from fastnn.schedules import Schedule
 from fastnn_ext import codes
 
+__all__ = ["CLASSES", "SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 def _check_common(optimizer: Optimizer) -> None:
     rate = optimizer.learning_rate

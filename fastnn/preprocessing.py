@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from fastnn import checks
+from fastnn import checks, data
 from fastnn.checks.arrays import (
     check_labels,
     check_n_rows,
@@ -16,6 +18,13 @@ from fastnn.checks.arrays import (
     check_strata,
     check_test_size,
 )
+
+__all__ = ["Standardizer", "one_hot", "train_test_split"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 Integers = NDArray[np.int64]
 
@@ -97,24 +106,35 @@ def train_test_split(
     n_test = check_test_size(test_size, n)
     rng = check_seed(random_state)
     strata = np.zeros(n, np.int64) if stratify is None else check_strata(stratify, n, n_test)
+    sides = split_rows(strata, n_test, rng)
+    return [_take(array, rows) for array in arrays for rows in sides]
+
+
+def split_rows(
+    strata: Integers, n_test: int, rng: np.random.Generator
+) -> tuple[Integers, Integers]:
+    """Positions of training rows and of n_test test rows, shuffled; `strata` are checked."""
+    n = len(strata)
     shuffled = rng.permutation(n)
     codes, counts = strata[shuffled], np.bincount(strata)
     rank = np.empty(n, np.int64)  # of a row among those of its class, in shuffled order
     rank[np.argsort(codes, kind="stable")] = np.concatenate([np.arange(c) for c in counts])
     in_test = rank < _test_counts(counts, n_test, rng)[codes]
-    sides = (shuffled[~in_test], shuffled[in_test])
-    return [_take(array, rows) for array in arrays for rows in sides]
+    return shuffled[~in_test], shuffled[in_test]
 
 
 class Standardizer:
     """Columns shifted to mean 0 and scaled to standard deviation 1: (X - mean_) / scale_.
 
     Networks train faster on such inputs: Y. LeCun and others, "Efficient BackProp", 1998,
-    section 4.3. A column that is constant in `fit` gets scale 1. Also for targets (n,).
+    section 4.3. A column that is constant in `fit` gets scale 1. Also for targets (n,). It is a
+    transformer for scikit-learn's pipelines, which it does not need itself.
 
     Attributes
     ----------
     mean_, scale_ : (features,) float64; scale_ is the population's formula, divided by n.
+    n_features_in_ : number of columns of a two-dimensional X.
+    feature_names_in_ : (features,) names of a frame's columns, where all are strings.
 
     >>> standardizer = Standardizer()
     >>> Z = standardizer.fit_transform([[1.0, 5.0], [3.0, 5.0]])
@@ -124,42 +144,134 @@ class Standardizer:
 
     mean_: NDArray[np.float64]
     scale_: NDArray[np.float64]
+    n_features_in_: int
+    feature_names_in_: NDArray[np.object_]
 
-    def fit(self, X: ArrayLike) -> Self:
-        """Learn mean and scale of each column of X, (n, features) or (n,), not empty, finite."""
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn mean and scale of each column of X, (n, features) or (n,), not empty, finite. `y`
+        is ignored."""
         values = check_numbers("X", X).astype(np.float64)
         # Relative to the first row, so that rounding cannot give a constant column a spread.
         shifted = values - values[0]
         scale = shifted.std(axis=0)
+        for name in ("n_features_in_", "feature_names_in_"):
+            vars(self).pop(name, None)
         self.mean_ = np.asarray(values[0] + shifted.mean(axis=0))
         self.scale_ = np.where(scale > 0, scale, 1.0)
+        if values.ndim == 2:
+            self.n_features_in_ = values.shape[1]
+        if (names := data.feature_names(X)) is not None:
+            self.feature_names_in_ = np.array(names, object)
         return self
 
-    def transform(self, X: ArrayLike) -> NDArray[Any]:
+    def transform(self, X: Any) -> Any:
         """Standardized copy of X; float32 stays float32, everything else becomes float64.
         ValueError before `fit`, or if X has other columns than in `fit`."""
         values = self._check(X)
-        return ((values - self.mean_) / self.scale_).astype(_float_type(values), copy=False)
+        result = ((values - self.mean_) / self.scale_).astype(_float_type(values), copy=False)
+        return self._in_container(result, X)
 
-    def inverse_transform(self, X: ArrayLike) -> NDArray[Any]:
+    def inverse_transform(self, X: Any) -> NDArray[Any]:
         """What `transform` made X from; types and errors as there. Also called `inverse`."""
         values = self._check(X)
         return (values * self.scale_ + self.mean_).astype(_float_type(values), copy=False)
 
     inverse = inverse_transform
 
-    def fit_transform(self, X: ArrayLike) -> NDArray[Any]:
+    def fit_transform(self, X: Any, y: Any = None) -> Any:
         """`fit`, then `transform`, on the same X."""
         return self.fit(X).transform(X)
 
-    def _check(self, X: ArrayLike) -> NDArray[Any]:
-        if not hasattr(self, "mean_"):
-            raise ValueError("Standardizer: expected a call of fit first; got none")
+    def _check(self, X: Any) -> NDArray[Any]:
+        self._check_fitted()
         values = check_numbers("X", X)
         if values.shape[1:] != self.mean_.shape:
             expected = ", ".join(map(str, ("n", *self.mean_.shape)))
             raise ValueError(f"X: expected shape ({expected}) as in fit; got {values.shape}")
+        names = data.feature_names(X)
+        fitted = vars(self).get("feature_names_in_")
+        if names is not None and fitted is not None and names != tuple(fitted):
+            raise ValueError(f"X: expected the columns {list(fitted)}; got {list(names)}")
         return values
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "mean_"):
+            raise ValueError("Standardizer: expected a call of fit first; got none")
+
+    def __repr__(self) -> str:
+        return "Standardizer()"
+
+    # ---- what scikit-learn asks of a transformer ----
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """No parameters."""
+        return {}
+
+    def set_params(self, **params: Any) -> Self:
+        """Nothing to set."""
+        if params:
+            raise ValueError(f"{next(iter(params))}: expected no parameters; got {list(params)}")
+        return self
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        """The names of the columns, as in `fit`; x0, x1, ... where they had none."""
+        self._check_fitted()
+        fitted: NDArray[np.object_] | None = vars(self).get("feature_names_in_")
+        if input_features is None:
+            if fitted is not None:
+                return fitted.copy()
+            return np.array([f"x{i}" for i in range(self.mean_.size)], object)
+        names = np.asarray(input_features, object)
+        if fitted is not None and names.tolist() != fitted.tolist():
+            raise ValueError(
+                f"input_features: expected {fitted.tolist()} as in fit; got {names.tolist()}"
+            )
+        if len(names) != self.mean_.size:
+            raise ValueError(f"input_features: expected {self.mean_.size} names; got {len(names)}")
+        return names
+
+    def set_output(self, *, transform: str | None = None) -> Self:
+        """What `transform` returns: arrays ("default") or frames ("pandas", "polars"). By default
+        it follows scikit-learn's `transform_output`."""
+        if transform is not None:
+            checks.choice("transform", transform, _CONTAINERS)
+            self._sklearn_output_config = {"transform": transform}  # which sklearn's clone keeps
+        return self
+
+    def _in_container(self, values: NDArray[Any], X: Any) -> Any:
+        """Rows in the container that was asked for, under the names of their columns."""
+        sklearn = sys.modules.get("sklearn")
+        kind = "default" if sklearn is None else sklearn.get_config()["transform_output"]
+        kind = vars(self).get("_sklearn_output_config", {}).get("transform", kind)
+        if values.ndim == 1:
+            return values
+        return _CONTAINERS[kind](values, self.get_feature_names_out(), X)
+
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import Tags, TargetTags, TransformerTags
+
+        kinds = TransformerTags(preserves_dtype=["float64", "float32"])
+        return Tags("transformer", TargetTags(required=False), kinds)
+
+
+def _pandas(values: NDArray[Any], names: NDArray[np.object_], X: Any) -> Any:
+    import pandas
+
+    index = X.index if isinstance(X, pandas.DataFrame) else None
+    return pandas.DataFrame(values, index=index, columns=names, copy=False)
+
+
+def _polars(values: NDArray[Any], names: NDArray[np.object_], X: Any) -> Any:
+    import polars
+
+    return polars.DataFrame(values, schema=names.tolist(), orient="row")
+
+
+_CONTAINERS: dict[str, Callable[[NDArray[Any], NDArray[np.object_], Any], Any]] = {
+    "default": lambda values, names, X: values,
+    "pandas": _pandas,
+    "polars": _polars,
+}
 
 
 def _float_type(values: NDArray[Any]) -> type[np.floating[Any]]:

@@ -82,7 +82,7 @@ class Runs(Sequence[Run]):
         return Table.of_rows(
             {name: run.parameters.get(name) for name in varying} | {
                 "score": run.score,
-                "n_epochs": 0 if run.history is None else len(run.history),
+                "n_epochs": 0 if run.history is None else run.history.n_epochs,
                 "seconds": run.seconds,
                 "stop_reason": run.stop_reason,
             } for run in self.runs

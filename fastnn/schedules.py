@@ -15,6 +15,16 @@ from numpy.typing import NDArray
 
 from fastnn import checks
 
+__all__ = [
+    "CLASSES", "Constant", "CosineDecay", "Cyclic", "ExponentialDecay", "InverseTimeDecay",
+    "LinearDecay", "OneCycle", "Schedule", "StepDecay", "WarmRestarts", "Warmup", "rates",
+]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 Array = NDArray[np.float64]
 
 

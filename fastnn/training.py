@@ -84,7 +84,7 @@ def run_epochs(
     deadline = min(deadline, threads.deadline())
     index, together = 0, 1
     with Progress(epochs, verbose) as progress:
-        one_by_one = validate is not None or progress.visible or deadline < math.inf
+        one_by_one = validate is not None or deadline < math.inf
         before = network.parameters.copy()
         while index < epochs and history.stop_reason is None:
             began = time.perf_counter()
@@ -112,7 +112,7 @@ def run_epochs(
                     _keep(history, callbacks, network, index, records, state)
                 raise
             records = _records(job, steps, n, began, validate() if validate else {})
-            progress.update({name: float(column[-1]) for name, column in records.items()})
+            progress.update({name: float(column[-1]) for name, column in records.items()}, n)
             epoch = _keep(history, callbacks, network, index, records, state)
             history.stop_reason, state.rate_factor = epoch.stop_reason, epoch.rate_factor
             if history.stop_reason is None and time.monotonic() >= deadline:

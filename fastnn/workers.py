@@ -60,7 +60,7 @@ def check(n_threads: int | None, max_time: float | None, verbose: int) -> None:
         checks.whole("n_threads", n_threads, at_least=1)
     if max_time is not None:
         checks.number("max_time", max_time, above=0)
-    checks.whole("verbose", verbose)
+    checks.verbosity(verbose)
 
 
 def run(

@@ -106,7 +106,7 @@ def test_early_stopping_restores_the_best_weights(rows, monitor):
                       callbacks=[stopping, remember(seen)])  # fmt: skip
     recorded = history[monitor]
     best = int(recorded.argmin() if monitor == "val_loss" else recorded.argmax())
-    assert len(history) == len(seen) == best + 1 + 4 < 400
+    assert history.n_epochs == len(seen) == best + 1 + 4 < 400
     assert (net.parameters == seen[best]).all()
     assert (net.parameters != seen[-1]).any()
     name = monitor.removeprefix("val_")
@@ -137,7 +137,7 @@ def test_early_stopping_may_keep_the_last_weights(rows):
 def test_the_training_loss_can_be_monitored_without_validation_data(rows):
     stopping = EarlyStopping("loss", patience=1, min_delta=0.01)
     history = network().fit(rows["X"], rows["y"], epochs=500, callbacks=[stopping])
-    assert len(history) < 500
+    assert history.n_epochs < 500
     assert "loss has not improved" in history.stop_reason
 
 
@@ -282,7 +282,7 @@ def test_a_function_sees_each_epoch(rows):
     history = net.fit(**rows, epochs=4, callbacks=[seen.append])
     assert [epoch.index for epoch in seen] == [0, 1, 2, 3]
     assert all(epoch.network is net for epoch in seen)
-    for name in history.names():
+    for name in history:
         assert [epoch.logs[name] for epoch in seen] == history[name].tolist()
     assert list(seen[0].logs) == ["loss", "learning_rate", "val_loss", "val_accuracy", "seconds"]
 
@@ -292,14 +292,14 @@ def test_a_function_that_returns_true_stops(rows):
         return epoch.index == 2
 
     history = network().fit(**rows, epochs=10, callbacks=[third_epoch])
-    assert len(history) == 3
+    assert history.n_epochs == 3
     assert history.stop_reason == "third_epoch asked for it"
 
 
 @pytest.mark.parametrize("answer", [None, False, 1, "yes"])
 def test_other_answers_do_not_stop(rows, answer):
     history = network().fit(**rows, epochs=3, callbacks=[lambda epoch: answer])
-    assert len(history) == 3
+    assert history.n_epochs == 3
     assert history.stop_reason is None
 
 
@@ -310,7 +310,7 @@ def test_a_function_may_stop_with_a_reason_of_its_own(rows):
         return epoch.index == 1
 
     history = network().fit(**rows, epochs=10, callbacks=[good_enough])
-    assert len(history) == 2
+    assert history.n_epochs == 2
     assert history.stop_reason == "good enough"
     assert "stopped: good enough" in repr(history)
 
@@ -404,7 +404,7 @@ def test_an_exception_in_a_callback_leaves_a_usable_network(rows):
     net, seen = network(), []
     with pytest.raises(RuntimeError, match="disk is full"):
         net.fit(**rows, epochs=9, callbacks=[remember(seen), fail])
-    assert len(net.history) == 3
+    assert net.history.n_epochs == 3
     assert (net.parameters == seen[-1]).all()
     untroubled = network()
     untroubled.fit(**rows, epochs=3)
@@ -452,7 +452,7 @@ def test_an_interrupt_among_epochs_keeps_what_was_done(rows, monkeypatch):
     per_epoch = calls[0]
     assert len(calls) == 2
     assert net.n_steps == per_epoch + 5 * per_epoch // 2
-    assert (net.n_epochs, len(net.history)) == (4, 3)
+    assert (net.n_epochs, net.history.n_epochs) == (4, 3)
     same = network()
     wanted = same.fit(**data, epochs=3, batch_size=5)
     np.testing.assert_allclose(net.history["loss"], wanted["loss"], rtol=1e-14)
@@ -479,7 +479,7 @@ def test_divergence_warns_with_place_and_advice():
     text = str(warning.message)
     assert text == history.stop_reason
     assert warning.filename == __file__
-    epoch = len(history) + 1
+    epoch = history.n_epochs + 1
     assert f"at step {2 * epoch - 1} (" in text or f"at step {2 * epoch} (" in text
     assert "rate 5)" in text
     assert f"stopped in epoch {epoch} of 30" in text
@@ -494,7 +494,7 @@ def test_divergence_names_the_step():
     net = fn.Sequential(fn.Dense(1, use_bias=False, weight_init="zeros"), random_state=0)
     with pytest.warns(fn.DivergenceWarning) as caught:
         history = net.fit([[1.0]], [1.0], optimizer=optimizers.SGD(1.5), epochs=100)
-    step = len(history) + 1  # one step an epoch
+    step = history.n_epochs + 1  # one step an epoch
     assert f"at step {step} (" in str(caught[0].message)
     assert f"in epoch {step} of 100" in str(caught[0].message)
     assert history["loss"][:5] == pytest.approx([4.0**i for i in range(5)])
@@ -505,7 +505,7 @@ def test_divergence_names_the_step():
 def test_divergence_restores_the_end_of_the_last_finite_epoch():
     seen = []
     net, history, warning = diverge(5.0, callbacks=[remember(seen)], batch_size=20)
-    assert 1 < len(seen) == len(history) < 30
+    assert 1 < len(seen) == history.n_epochs < 30
     assert np.isfinite(net.parameters).all()
     assert (net.parameters == seen[-1]).all()
     assert np.isfinite(history["loss"]).all()
@@ -516,8 +516,8 @@ def test_divergence_in_the_first_epoch_restores_the_initial_weights():
     net, history, warning = diverge(1e30)
     initial = fn.Sequential(fn.Dense(1), random_state=0).build(3).parameters
     assert (net.parameters == initial).all()
-    assert len(history) == 0
-    assert history.names() == []
+    assert history.n_epochs == 0
+    assert list(history) == []
     assert "from before this fit" in str(warning.message)
     assert "none" in repr(history)
 
@@ -545,7 +545,7 @@ def test_divergence_keeps_the_loss_and_forgets_what_the_optimizer_gathered():
     with pytest.warns(fn.DivergenceWarning):
         net.fit(vast, labels, loss="cross_entropy", optimizer=sgd, epochs=5, batch_size=10,
                 shuffle=False)  # fmt: skip
-    assert len(net.history) == 0
+    assert net.history.n_epochs == 0
     expected = untroubled.build(3).evaluate(ROWS, labels, loss="cross_entropy")
     assert net.evaluate(ROWS, labels) == expected
     for one, options in ((net, {}), (untroubled, {"loss": "cross_entropy", "optimizer": sgd})):
@@ -566,7 +566,7 @@ def test_divergence_with_validation_data_is_no_error(dtype):
                                   epochs=40, validation_data=validation)  # fmt: skip
             assert np.isfinite(net.parameters).all()
             net.evaluate(*validation)
-            recorded += history["val_r2"].tolist() if len(history) else []
+            recorded += history["val_r2"].tolist() if history.n_epochs else []
     assert -np.inf in recorded
 
 

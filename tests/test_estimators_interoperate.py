@@ -1,7 +1,4 @@
-"""The estimators inside scikit-learn's tools, with frames, and without scikit-learn."""
-
-import subprocess
-import sys
+"""The estimators inside scikit-learn's tools, and with frames."""
 
 import numpy as np
 import pandas as pd
@@ -228,35 +225,3 @@ def test_callbacks_of_scikit_learn(rng):
     monitor = ScoringMonitor(scoring="accuracy")
     model = small(fn.MLPClassifier).set_callbacks(monitor).fit(X, y)
     assert len(monitor.get_logs().data) == model.n_iter_ + 1
-
-
-# ---- without scikit-learn ------------------------------------------------------------------------
-
-WITHOUT = """
-import sys
-sys.modules["sklearn"] = None
-import fastnn, numpy as np
-assert "MLPClassifier" in dir(fastnn)
-for name in ("MLPClassifier", "MLPRegressor"):
-    try:
-        getattr(fastnn, name)
-    except ImportError as error:
-        assert "pip install fastnn[sklearn]" in str(error), error
-    else:
-        raise AssertionError("no error")
-assert not hasattr(fastnn, "no_such_name")
-net = fastnn.Sequential(fastnn.Dense(1), random_state=0)
-net.fit([[0.0], [1.0]], [1.0, 3.0])
-assert net.predict([[1.0]]).shape == (1, 1)
-"""
-
-
-@pytest.mark.process
-def test_without_scikit_learn():
-    subprocess.run([sys.executable, "-c", WITHOUT], check=True, timeout=60)
-
-
-@pytest.mark.process
-def test_importing_fastnn_imports_no_scikit_learn():
-    code = "import sys, fastnn; assert not any(n.startswith('sklearn') for n in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

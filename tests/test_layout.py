@@ -30,15 +30,17 @@ PAGES = [f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))]
 
 # Lower lines may import upper ones. What stands on one line is independent of its neighbours.
 LAYERS = [
-    {"atomic", "autotune", "checks", "container", "figures", "random"},
+    {"atomic", "autotune", "checks", "columns", "container", "figures", "random"},
     {"activations", "schedules", "datasets", "history", "progress", "scaling", "statistics",
      "table"},
-    {"initializers", "optimizers", "losses", "preprocessing"},
-    {"layers", "metrics", "data"},
+    {"initializers", "optimizers", "losses"},
+    {"layers", "data"},
+    {"preprocessing"},
+    {"classes", "metrics"},
     {"fold"},
     {"plan", "description", "job", "threads", "scoring"},
     {"plain", "reference", "native", "snapshot", "callbacks"},
-    {"training", "config", "workers", "files", "folding"},
+    {"training", "config", "weights", "workers", "files", "folding"},
     {"fit"},
     {"model"},
     {"ensemble"},
@@ -196,3 +198,17 @@ def test_public_names_have_docstrings(name):
 def test_version_is_in_the_changelog():
     declared = re.search(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.M)
     assert f"## {declared.group(1)}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_nothing_tells_users_to_install_another_project():
+    """The name fastnn belongs to another project on the package index. pyproject.toml may refer to
+    itself, which pip resolves to the project that it installs."""
+    folders = ("docs", "fastnn", "fastnn_ext", "examples", "benchmarks", "tools", "tests")
+    texts = [*ROOT.glob("*.md"), ROOT / "Makefile"] + [
+        path for folder in folders for path in (ROOT / folder).rglob("*")
+        if path.suffix in (".py", ".md", ".txt", ".pyx", ".pxd")
+    ]  # fmt: skip
+    for path in texts:
+        text = path.read_text(encoding="utf-8", errors="replace")
+        found = re.search(r"fastnn\[|pip3? install [^|;&\n]*['\" ]fastnn\b", text)
+        assert found is None, (path, found)

@@ -83,8 +83,8 @@ def fits(draw):
 
 def assert_same(net, alone):
     assert (net.parameters == alone.parameters).all()
-    assert net.history.names() == alone.history.names()
-    for name in alone.history.names():
+    assert list(net.history) == list(alone.history)
+    for name in alone.history:
         if name != "seconds":
             assert (net.history[name] == alone.history[name]).all(), name
     assert net.history.stop_reason == alone.history.stop_reason
@@ -198,7 +198,7 @@ def test_table_and_summary():
     assert table["seed"] == [0, 1, 2] * 2
     assert table["n_epochs"] == [2] * 6
     assert table["stop_reason"] == [None] * 6
-    assert "batch_size" not in table.columns, "all have the same"
+    assert "batch_size" not in table, "all have the same"
     held_out = X[60:], y[60:]
     assert table["score"] == [net.evaluate(*held_out)["accuracy"] for net in nets]
     summary = runs.summary(by="learning_rate")

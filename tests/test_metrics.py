@@ -56,7 +56,7 @@ def test_accuracy_of_indicator_rows_needs_the_whole_row():
         ([], [], ValueError, r"y_true: expected shape .*not empty; got shape \(0,\)"),
         ([0, 1], [0, math.nan], ValueError, "y_pred: expected finite numbers; got nan"),
         ([[0, 1], [1]], [0, 1], ValueError, "y_true: expected rows of equal length; got"),
-        ([1j], [1], TypeError, "y_true: expected an array of real numbers; got dtype complex128"),
+        ([1j], [1], TypeError, "y_true: expected real numbers; got an array of dtype complex128"),
     ],
 )
 def test_accuracy_says_what_is_wrong(y_true, y_pred, error, message):
@@ -206,5 +206,5 @@ def test_a_column_is_compared_row_by_row(name):
     assert metric(true, predicted[:, None]) == metric(true, predicted)
     with pytest.raises(ValueError, match=r"y_pred: expected y_true's shape \(3,\); got \(3, 2\)"):
         metric(true, np.ones((3, 2)))
-    with pytest.raises(TypeError, match="y_true: expected an array of real numbers; got dtype <U1"):
+    with pytest.raises(TypeError, match="y_true: expected real numbers; got an array of dtype <U1"):
         metric(["a"], [1.0])

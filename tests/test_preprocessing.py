@@ -39,7 +39,7 @@ def test_one_hot_defaults_to_float64_and_takes_booleans():
         ([0.5], {}, ValueError, "labels: expected whole numbers of at least 0; got 0.5"),
         ([[0, 1]], {}, ValueError, r"labels: expected shape \(n,\), not empty; got shape \(1, 2\)"),
         ([], {}, ValueError, "labels: expected shape"),
-        (["a"], {}, TypeError, "labels: expected an array of real numbers; got dtype <U1"),
+        (["a"], {}, TypeError, "labels: expected real numbers; got an array of dtype <U1"),
         ([0], {"n_classes": 2.0}, TypeError, "n_classes: expected a whole number"),
         ([0], {"dtype": str}, TypeError, "dtype: expected a real number type; got <U0"),
     ],
@@ -235,7 +235,7 @@ def test_standardizer_says_what_is_wrong():
             getattr(Standardizer(), method)([[1.0]])
     with pytest.raises(ValueError, match="X: expected finite numbers; got nan"):
         Standardizer().fit([[np.nan]])
-    with pytest.raises(TypeError, match="X: expected an array of real numbers"):
+    with pytest.raises(TypeError, match="X: expected real numbers"):
         Standardizer().fit([["a"]])
     with pytest.raises(ValueError, match=r"X: expected shape \(n, 2\) as in fit; got \(1, 3\)"):
         Standardizer().fit([[1.0, 2.0]]).transform([[1.0, 2.0, 3.0]])

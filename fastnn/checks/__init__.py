@@ -7,11 +7,32 @@ Checks run before any work. What they return is what was checked, so that a call
 from __future__ import annotations
 
 import difflib
+import inspect
 import math
 import numbers
 import operator
 from collections.abc import Iterable
 from typing import Any
+
+# Names of other libraries, in small letters without underscores, and what they are called here.
+OTHER_NAMES = {
+    "heaviside": "step", "identity": "linear", "logistic": "sigmoid", "swish": "silu",
+    "bce": "binary_cross_entropy", "bceloss": "binary_cross_entropy",
+    "bcewithlogitsloss": "binary_cross_entropy",
+    "binarylogloss": "binary_cross_entropy",
+    "categoricalcrossentropy": "cross_entropy", "crossentropyloss": "cross_entropy",
+    "logloss": "cross_entropy", "negativeloglikelihood": "cross_entropy",
+    "nllloss": "cross_entropy", "softmaxcrossentropy": "cross_entropy",
+    "sparsecategoricalcrossentropy": "cross_entropy",
+    "l2": "squared_error", "l2loss": "squared_error", "meansquarederror": "squared_error",
+    "mseloss": "squared_error",
+    "l1": "absolute_error", "l1loss": "absolute_error", "meanabsoluteerror": "absolute_error",
+    "smoothl1": "huber", "smoothl1loss": "huber", "pinball": "quantile",
+    "poissonnllloss": "poisson", "gaussiannllloss": "gaussian_nll",
+    "momentum": "sgd", "nesterov": "sgd",
+    "kaimingnormal": "he_normal", "kaiminguniform": "he_uniform",
+    "xaviernormal": "glorot_normal", "xavieruniform": "glorot_uniform",
+}  # fmt: skip
 
 
 def number(
@@ -62,16 +83,43 @@ def flag(name: str, value: Any) -> bool:
     return value
 
 
+def verbosity(value: Any) -> int:
+    """A value of `verbose`: True, False or a whole number."""
+    expected = "verbose: expected True, False or a whole number of at least 0"
+    if not isinstance(value, numbers.Integral):
+        raise TypeError(f"{expected}; got {describe(value)}")
+    if int(value) < 0:
+        raise ValueError(f"{expected}; got {value!r}")
+    return int(value)
+
+
 def choice(name: str, value: Any, allowed: Iterable[str]) -> str:
     """One of a closed list of names; the error suggests the nearest."""
     names = sorted(allowed)
     if not isinstance(value, str):
         raise TypeError(f"{name}: expected one of {names}; got {describe(value)}")
     if value not in names:
-        near = difflib.get_close_matches(value.lower(), names, n=1, cutoff=0.5)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        near = _nearest(value, names)
+        hint = f" Did you mean {near!r}?" if near else ""
         raise ValueError(f"{name}: expected one of {names}; got {value!r}.{hint}")
     return value
+
+
+def _nearest(value: str, names: list[str]) -> str | None:
+    """The name that was probably meant: the same but for its spelling, what another library calls
+    so, or one of similar letters."""
+    plain = _plain(value)
+    same = {_plain(name): name for name in names}
+    if plain in same:
+        return same[plain]
+    if OTHER_NAMES.get(plain) in names:
+        return OTHER_NAMES[plain]
+    near = difflib.get_close_matches(value.lower(), names, n=1, cutoff=0.5)
+    return near[0] if near else None
+
+
+def _plain(name: str) -> str:
+    return "".join(filter(str.isalnum, name.lower()))
 
 
 def instance(name: str, value: Any, kind: type | tuple[type, ...], expected: str) -> Any:
@@ -90,5 +138,8 @@ def function(name: str, value: Any, expected: str) -> Any:
 
 def describe(value: Any) -> str:
     """What came, short enough for a message."""
+    kind = "class" if inspect.isclass(value) else "function" if inspect.isfunction(value) else ""
+    if kind and str(value.__module__).startswith("fastnn."):
+        return f"the {kind} {value.__name__}: use {value.__name__}()"
     text = repr(value)
     return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"

@@ -15,13 +15,53 @@ from fastnn import checks
 
 Integers = NDArray[np.int64]
 
+MOST_NAMED = 5  # columns in an error
 _SUM_TOLERANCE = 1e-3  # of a row of probabilities, which may have been computed in float32
+
+
+def frame_of_numbers(values: Any) -> Any:
+    """A frame whose columns are all numbers or booleans, but of kinds that NumPy would only hold as
+    objects, as float64; anything else as it is."""
+    kinds = [getattr(kind, "kind", "O") for kind in np.atleast_1d(getattr(values, "dtypes", "O"))]
+    if set(kinds) <= set("biuf") and hasattr(values, "to_numpy"):
+        mixed = "b" in kinds and len(set(kinds)) > 1
+        extension = any(not isinstance(k, np.dtype) for k in np.atleast_1d(values.dtypes))
+        if mixed or extension:
+            return values.to_numpy(dtype=np.float64, na_value=np.nan)
+    return values
+
+
+def describe_non_numeric(values: Any, array: NDArray[Any]) -> str:
+    """What an array that holds no numbers holds: the columns at fault, where that can be told."""
+    if values is None:
+        return "None"
+    columns = _non_numeric_columns(values, array)
+    if not columns:
+        return f"an array of dtype {array.dtype}"
+    more = f" and {len(columns) - MOST_NAMED} more" if len(columns) > MOST_NAMED else ""
+    return f"none in the columns {', '.join(map(repr, columns[:MOST_NAMED]))}{more}"
+
+
+def _non_numeric_columns(values: Any, array: NDArray[Any]) -> list[Any]:
+    """Names of a frame's columns, positions of an array's."""
+    if array.ndim != 2:
+        return []
+    if not (hasattr(values, "columns") and hasattr(values, "dtypes")):
+        if array.dtype != object:
+            return []
+        return [i for i, column in enumerate(array.T)
+                if not all(isinstance(value, numbers.Real) for value in column)]  # fmt: skip
+    kinds = (
+        getattr(dtype, "kind", None) or np.asarray(values[name]).dtype.kind  # Polars has none
+        for name, dtype in zip(values.columns, values.dtypes, strict=True)
+    )
+    return [name for name, kind in zip(values.columns, kinds, strict=True) if kind not in "biuf"]
 
 
 def check_array(name: str, value: Any) -> NDArray[Any]:
     """What numpy makes of a value, with the parameter's name in the error about ragged rows."""
     try:
-        return np.asarray(value)
+        return np.asarray(frame_of_numbers(value))
     except ValueError:
         got = checks.describe(value)
         raise ValueError(f"{name}: expected rows of equal length; got {got}") from None
@@ -31,7 +71,8 @@ def check_numbers(name: str, value: Any, *, ndims: tuple[int, ...] = (1, 2)) -> 
     """An array of finite real numbers with at least one row and one column."""
     array = check_array(name, value)
     if array.dtype.kind not in "biuf":
-        raise TypeError(f"{name}: expected an array of real numbers; got dtype {array.dtype}")
+        got = describe_non_numeric(value, array)
+        raise TypeError(f"{name}: expected real numbers; got {got}")
     if array.ndim not in ndims or array.size == 0:
         shapes = " or ".join({1: "(n,)", 2: "(n, m)"}[ndim] for ndim in ndims)
         raise ValueError(f"{name}: expected shape {shapes}, not empty; got shape {array.shape}")
@@ -68,34 +109,36 @@ def check_n_rows(arrays: Sequence[Any]) -> int:
     return counts[0]
 
 
-def check_test_size(test_size: float, n: int) -> int:
+def check_test_size(test_size: float, n: int, name: str = "test_size") -> int:
     """The number of test rows; a share is rounded up, and either side keeps at least one row."""
     if n < 2:
         raise ValueError(f"arrays: expected at least 2 rows to split; got {n}")
     if isinstance(test_size, numbers.Integral):
-        return checks.whole("test_size", test_size, at_least=1, at_most=n - 1)
-    n_test = math.ceil(checks.number("test_size", test_size, above=0, below=1) * n)
+        return checks.whole(name, test_size, at_least=1, at_most=n - 1)
+    n_test = math.ceil(checks.number(name, test_size, above=0, below=1) * n)
     if n_test == n:
-        raise ValueError(f"test_size: expected room for a training row of {n}; got {test_size}")
+        raise ValueError(f"{name}: expected room for a training row of {n}; got {test_size}")
     return n_test
 
 
-def check_strata(stratify: Any, n: int, n_test: int) -> Integers:
+def check_strata(
+    stratify: Any, n: int, n_test: int, name: str = "stratify", size_name: str = "test_size"
+) -> Integers:
     """The class of each row as a number; each class has to have a chance on either side."""
-    strata = check_array("stratify", stratify)
+    strata = check_array(name, stratify)
     if strata.shape != (n,):
-        raise ValueError(f"stratify: expected one label per row, ({n},); got shape {strata.shape}")
+        raise ValueError(f"{name}: expected one label per row, ({n},); got shape {strata.shape}")
     try:
         _, codes, counts = np.unique(strata, return_inverse=True, return_counts=True)
     except TypeError:
         got = checks.describe(stratify)
-        raise TypeError(f"stratify: expected labels of one kind; got {got}") from None
+        raise TypeError(f"{name}: expected labels of one kind; got {got}") from None
     if counts.min() < 2:
-        raise ValueError("stratify: expected at least 2 rows of each class; got a class with 1")
+        raise ValueError(f"{name}: expected at least 2 rows of each class; got a class with 1")
     smaller = min(n_test, n - n_test)
     if smaller < len(counts):
         expected = f"at least {len(counts)} rows on either side, one per class"
-        raise ValueError(f"test_size: expected {expected}; got {smaller}")
+        raise ValueError(f"{size_name}: expected {expected}; got {smaller}")
     return codes.astype(np.int64)
 
 

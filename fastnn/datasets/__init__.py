@@ -20,6 +20,10 @@ from numpy.typing import DTypeLike, NDArray
 __all__ = ["Dataset", "load_breast_cancer", "load_concrete", "load_digits"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 @dataclass(frozen=True, eq=False)  # arrays have no single truth value to compare by
 class Dataset:
     """A table with its target; `X, y = dataset` unpacks the two arrays.

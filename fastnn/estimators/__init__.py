@@ -4,9 +4,7 @@ names and parameters, with more of them."""
 try:
     import sklearn  # noqa: F401
 except ImportError:
-    raise ImportError(
-        "fastnn's estimators need scikit-learn: pip install fastnn[sklearn]"
-    ) from None
+    raise ImportError("fastnn's estimators need scikit-learn: pip install scikit-learn") from None
 
 from fastnn.estimators.classifier import MLPClassifier
 from fastnn.estimators.curves import Curve, learning_curve, validation_curve
@@ -27,3 +25,7 @@ __all__ = [
     "learning_curve",
     "validation_curve",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -132,8 +132,8 @@ def learning_curve(
         Takes the training rows in an order drawn by `random_state`, not as the folds have them.
     n_threads : int, optional
         Fits at the same time; by default as many as the process may use threads.
-    verbose : int, default 0
-        1 shows a progress bar over the fits on a terminal.
+    verbose : bool or int, default 0
+        1 shows how many of the fits are done: see `Sequential.fit`.
     error_score : "raise" or number, default NaN
         The score where fitting or scoring fails.
 
@@ -219,7 +219,7 @@ def validation_curve(
     >>> right > too_strong
     True
     """
-    search_candidates.check_estimator(estimator)
+    search_candidates.check_estimator(estimator, _of_others("validation_curve"))
     checks.choice("param_name", param_name, estimator.get_params())
     if param_name == "random_state":
         raise ValueError("param_name: expected another than random_state; n_seeds varies it")
@@ -239,11 +239,15 @@ def validation_curve(
 # ---- what both share -----------------------------------------------------------------------------
 
 
+def _of_others(name: str) -> str:
+    return f"pipelines and other estimators have sklearn.model_selection.{name}"
+
+
 def _checked(
     estimator: Any, settings: list[dict[str, Any]], X: Any, y: Any, sample_weight: Any, cv: Any,
     scoring: Any, groups: Any, error_score: Any,
 ) -> tuple[list[Candidate], list[Fold], Judge]:  # fmt: skip
-    search_candidates.check_estimator(estimator)
+    search_candidates.check_estimator(estimator, _of_others("learning_curve"))
     X, y, groups = indexable(X, y, groups)
     candidates = search_candidates.candidates_of(estimator, settings, X, y, sample_weight)
     sample = candidates[0].given.sample

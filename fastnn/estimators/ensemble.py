@@ -57,8 +57,8 @@ class MLPEnsemble(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         "Bagging predictors", 1996); with `early_stopping` it is validated on those not drawn.
     n_threads : int, optional
         Members in training at a time; by default as many as the process may use threads.
-    verbose : int, default 0
-        1 shows a progress bar over the members on a terminal.
+    verbose : bool or int, default 0
+        1 shows how many of the members are done: see `Sequential.fit`.
 
     Attributes
     ----------
@@ -131,7 +131,11 @@ class MLPEnsemble(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         UserWarning
             If members are missing: their training diverged, or Ctrl-C ended it.
         """
-        check_estimator(self.estimator)
+        check_estimator(
+            self.estimator,
+            "trained networks are averaged by fastnn.Ensemble, other estimators by "
+            "sklearn.ensemble.BaggingClassifier and BaggingRegressor",
+        )
         model = clone(self.estimator)
         if "verbose" in model.get_params(deep=False):  # LogisticRegression has none
             model.set_params(verbose=False)

@@ -16,6 +16,7 @@ from fastnn.estimators.progress import Progress
 from fastnn.estimators.solvers import Trained
 from fastnn.model import Sequential, predict_plain, restored
 from fastnn.scaling import Scaling
+from fastnn.weights import WeightList
 
 Array = NDArray[Any]
 
@@ -35,23 +36,24 @@ class Fitted(Parameters):
     # ---- weights and outputs ----
 
     @property
-    def coefs_(self) -> list[Array]:
+    def coefs_(self) -> WeightList[Array]:
         """Weights of the layers, (n_in, n_out) each: views, so that changing them changes the
-        model."""
-        return self._network("coefs_").weights
+        model. Assigning an item, `model.coefs_[0] = W`, copies its values into the model."""
+        return WeightList("coefs_", self._network("coefs_").weights)
 
     @coefs_.setter
     def coefs_(self, values: list[Array]) -> None:
-        _assign("coefs_", self.coefs_, values)
+        self.coefs_[:] = values
 
     @property
-    def intercepts_(self) -> list[Array]:
-        """Biases of the layers, (n_out,) each: views, as `coefs_`."""
-        return [bias for bias in self._network("intercepts_").biases if bias is not None]
+    def intercepts_(self) -> WeightList[Array]:
+        """Biases of the layers, (n_out,) each; like `coefs_`."""
+        biases = self._network("intercepts_").biases
+        return WeightList("intercepts_", [bias for bias in biases if bias is not None])
 
     @intercepts_.setter
     def intercepts_(self, values: list[Array]) -> None:
-        _assign("intercepts_", self.intercepts_, values)
+        self.intercepts_[:] = values
 
     @property
     def network_(self) -> Sequential:
@@ -167,12 +169,3 @@ class Fitted(Parameters):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-
-def _assign(name: str, views: list[Array], values: list[Array]) -> None:
-    shapes = [np.shape(value) for value in values]
-    expected = [view.shape for view in views]
-    if shapes != expected:
-        raise ValueError(f"{name}: expected shapes {expected}; got {shapes}")
-    for view, value in zip(views, values, strict=True):
-        view[:] = value

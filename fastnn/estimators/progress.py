@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -58,6 +57,9 @@ class Watch:
     tell: Callable[[], bool] | None = None
     """Hears of each epoch; True stops."""
     verbose: bool = False
+    """Whether to print scikit-learn's lines."""
+    show: Callable[[dict[str, float]], None] | None = None
+    """Shows an epoch in a progress bar."""
     rate_scale: float = 1.0
     """The engine's learning rate, over the estimator's."""
     began: float = field(default_factory=time.monotonic)
@@ -87,6 +89,9 @@ class Watch:
         self.progress.waited = 0 if improved else self.progress.waited + 1
         if self.progress.waited > self.rule.patience:
             self._give_up(epoch)
+        if self.show is not None:
+            scores = self.progress.validation_scores
+            self.show({"loss": loss} | ({"score": scores[-1]} if self.score else {}))
         if time.monotonic() >= self.deadline:
             epoch.stop(f"max_time of {self.rule.max_time:g} s reached")
         if self.tell is not None and self.tell():
@@ -137,6 +142,5 @@ class Watch:
             self._print("%s Setting learning rate to %f", reason, rate / 5)
 
     def _print(self, text: str, *values: Any) -> None:
-        """scikit-learn's lines, where no progress bar is shown."""
-        if self.verbose and not sys.stderr.isatty():
+        if self.verbose:
             print(text % values)

@@ -34,7 +34,8 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):  # type: ignore[misc]
     ----------
     loss : "squared_error" (default), "absolute_error", "huber", "poisson", "quantile" or \
 "gaussian_nll"
-        Half the squared error, and half the deviance for "poisson", as in scikit-learn. The
+        Half the squared error, and half the deviance for "poisson", as in scikit-learn; the loss
+        "squared_error" of a `Sequential` is not halved. The
         network of "gaussian_nll" has two outputs for each target, its mean and the logarithm of
         its variance.
     quantile : float, default 0.5

@@ -63,8 +63,8 @@ class MLPSearchCV(BaseSearchCV):  # type: ignore[misc]
     backend : "joblib", optional
         Hands chunks of networks to joblib's active backend: processes, or a Dask or Ray cluster.
         Not with `halving`; Ctrl-C then keeps nothing.
-    verbose : int, default 0
-        1 shows a progress bar over all networks on a terminal.
+    verbose : bool or int, default 0
+        1 shows how many of the networks are done: see `Sequential.fit`.
 
     Attributes
     ----------
@@ -178,7 +178,10 @@ refit_time_, classes_, n_features_in_, feature_names_in_
         FitFailedWarning
             If some fits failed; their scores are `error_score`.
         """
-        search_candidates.check_estimator(self.estimator)
+        search_candidates.check_estimator(
+            self.estimator,
+            "pipelines and other estimators are searched by sklearn.model_selection.GridSearchCV",
+        )
         settings = search_candidates.candidate_params(
             self.estimator, self.param_grid, self.param_distributions, self.n_iter,
             self.random_state,

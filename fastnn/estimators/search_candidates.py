@@ -53,13 +53,12 @@ class Candidate:
 # ---- grids ---------------------------------------------------------------------------------------
 
 
-def check_estimator(estimator: Any) -> None:
-    """An error unless it is a network of fastnn's."""
+def check_estimator(estimator: Any, instead: str) -> None:
+    """An error unless it is a network of fastnn's; it ends in what serves others."""
     if not isinstance(estimator, MultilayerPerceptron):
         raise TypeError(
             "estimator: expected fastnn's MLPClassifier, MLPRegressor or LogisticRegression; got "
-            f"{estimator!r:.80} ({type(estimator).__name__}): for pipelines and other estimators "
-            "there is sklearn.model_selection.GridSearchCV"
+            f"{estimator!r:.80} ({type(estimator).__name__}): {instead}"
         )
 
 

@@ -219,7 +219,7 @@ def train_by_joblib(nets: Sequence[Net], limits: Limits) -> list[Result]:
     n_chunks = min(len(nets), CHUNKS_PER_PROCESS * joblib.effective_n_jobs(None))
     order = sorted(range(len(nets)), key=lambda i: -nets[i].task(nets[i].whole).flops)
     chunks = [order[first::n_chunks] for first in range(n_chunks)]
-    parts = joblib.Parallel()(
+    parts = joblib.Parallel(verbose=10 if limits.verbose else 0)(
         joblib.delayed(train)([nets[i] for i in chunk], replace(limits, verbose=0))
         for chunk in chunks
     )

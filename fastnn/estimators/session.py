@@ -28,6 +28,8 @@ from fastnn.estimators.tracing import Trace
 from fastnn.estimators.validation import HeldOut
 from fastnn.layers import Layer, dense_layers
 from fastnn.model import Sequential, replace_layers
+from fastnn.progress import Progress as Bar
+from fastnn.progress import shows_bar
 from fastnn.schedules import Schedule
 from fastnn.training import DivergenceWarning
 from fastnn.workers import Task
@@ -204,20 +206,23 @@ class Session:
         if self.held_out is None:
             progress.best = None
         interrupted = False
+        if epochs is None:
+            epochs = 1 if self.incremental else self.estimator.max_iter
         try:
-            if self.estimator.solver == "lbfgs":
-                reason = self._minimize(trained, watch)
-            else:
-                reason = self._train(trained, watch, epochs)
+            with Bar(epochs, int(self.estimator.verbose and shows_bar())) as bar:
+                watch.show = bar.update if bar.visible else None
+                if self.estimator.solver == "lbfgs":
+                    reason = self._minimize(trained, watch)
+                else:
+                    reason = self._train(trained, watch, epochs)
         except KeyboardInterrupt:
             interrupted, reason = True, "interrupted by the user"
             self.note("Training interrupted by user.")
         trained.settle(progress.best)
         return Outcome(trained, progress, watch.n_iter, watch.loss, reason, interrupted)
 
-    def _train(self, trained: Trained, watch: Watch, epochs: int | None) -> str | None:
+    def _train(self, trained: Trained, watch: Watch, epochs: int) -> str | None:
         estimator, n = self.estimator, len(self.rows)
-        all_epochs = 1 if self.incremental else estimator.max_iter
         steps_per_epoch = -(-n // self.batch_size)
         if self.incremental:
             rate = solvers.rate_now(estimator, estimator.t_)
@@ -225,9 +230,8 @@ class Session:
             rate = solvers.rates(estimator, n, steps_per_epoch)
         run = Run(
             self.objective, solvers.make_optimizer(estimator, self.objective, rate),
-            watch.rate_scale, self.batch_size, estimator.shuffle,
-            all_epochs if epochs is None else epochs,
-            None if self.incremental else all_epochs * steps_per_epoch,
+            watch.rate_scale, self.batch_size, estimator.shuffle, epochs,
+            None if self.incremental else estimator.max_iter * steps_per_epoch,
         )  # fmt: skip
         history = solvers.train(trained, run, self.rows, self._validation(trained), watch)
         if history.diverged:
@@ -304,7 +308,7 @@ class Session:
             progress, rule, self.objective.reported,
             score=self.held_out.score(self.estimator) if self.held_out else None,
             tell=self.trace.hook(),
-            verbose=bool(estimator.verbose),
+            verbose=bool(estimator.verbose) and not shows_bar(),
             rate_scale=self.objective.gradient_scale if sgd else 1.0,
             began=self.began,
             loss=progress.loss_curve[-1] if progress.loss_curve else math.inf,

@@ -140,8 +140,7 @@ def train(
     trained.resume()
     trained.state = state
     return run_epochs(
-        network, job, trainer, state, run.epochs, validate, [watch], int(watch.verbose),
-        watch.deadline,
+        network, job, trainer, state, run.epochs, validate, [watch], 0, watch.deadline,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import checks
+from fastnn.classes import balanced
 
 Array = NDArray[Any]
 
@@ -53,12 +54,10 @@ class Labels:
             raise ValueError("class_weight: expected None for several labels per row; got "
                              f"{class_weight!r}")  # fmt: skip
         codes = self._codes(y)
-        factors = np.ones(self.n_classes)
         if isinstance(class_weight, str):
-            totals = np.bincount(codes, weights, minlength=self.n_classes)
-            present = totals > 0
-            factors[present] = totals.sum() / (present.sum() * totals[present])
+            factors = balanced(codes, weights, self.n_classes)
         else:
+            factors = np.ones(self.n_classes)
             for label, factor in class_weight.items():
                 factors[self._code(label)] = checks.number("class_weight", factor, at_least=0)
         return factors[codes]

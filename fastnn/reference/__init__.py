@@ -38,3 +38,7 @@ __all__ = [
     "update",
     "value_and_gradient",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__
