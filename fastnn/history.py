@@ -36,8 +36,10 @@ class History:
 
     def extend(self, records: dict[str, NDArray[np.float64]]) -> None:
         """Add several epochs, one number each in every array."""
+        for name in records:
+            self._columns.setdefault(name, [])
         for name, values in records.items():
-            self._columns.setdefault(name, []).extend(values.tolist())
+            self._columns[name].extend(values.tolist())
 
     def names(self) -> list[str]:
         """What was recorded."""
@@ -46,21 +48,22 @@ class History:
     def __getitem__(self, name: str) -> NDArray[np.float64]:
         if name not in self._columns:
             raise KeyError(f"expected one of {self.names()}; got {name!r}")
-        return np.array(self._columns[name])
+        return np.array(self._columns[name][: len(self)])
 
     def __contains__(self, name: object) -> bool:
         return name in self._columns
 
     def __len__(self) -> int:
-        """Number of epochs."""
-        return len(self._columns.get("loss", ()))
+        """Number of epochs that were recorded whole: an interrupt may come between two columns."""
+        return min(map(len, self._columns.values()), default=0)
 
     def as_dict(self) -> dict[str, NDArray[np.float64]]:
         """All arrays, ready for `pandas.DataFrame(history.as_dict())`."""
         return {name: self[name] for name in self._columns}
 
     def __repr__(self) -> str:
-        last = ", ".join(f"{name} {values[-1]:.4g}" for name, values in self._columns.items())
+        columns = self.as_dict() if len(self) else {}
+        last = ", ".join(f"{name} {values[-1]:.4g}" for name, values in columns.items())
         why = f", stopped: {self.stop_reason}" if self.stop_reason else ""
         return f"History({len(self)} epochs; last: {last or 'none'}{why})"
 

@@ -102,19 +102,20 @@ class Sequential:
                 f"{n_features} (reset() makes it forget)"
             )
         if self.n_features_in is None:
-            self._allocate(n_features)
-            self._draw()
+            plan = compile_plan(self.layers, n_features, self.dtype)
+            self._take(plan, n_features, self._initial_parameters(plan))
         return self
 
-    def _allocate(self, n_features: int) -> None:
-        plan = compile_plan(self.layers, n_features, self.dtype)
-        self._parameters = native.aligned(plan.n_params, self.dtype)
-        self.n_features_in = n_features
-        self._plans[None] = plan
+    def _take(self, plan: Plan, n_features: int, parameters: Array) -> None:
+        """Become a built network, in one call: an interrupt comes before or after it."""
+        vars(self).update(
+            n_features_in=n_features, _parameters=parameters, _plans=self._plans | {None: plan}
+        )
 
-    def _draw(self) -> None:
+    def _initial_parameters(self, plan: Plan) -> Array:
+        flat = native.aligned(plan.n_params, self.dtype)
         for index, (layer, w, b) in enumerate(
-            zip(dense_layers(self.layers), self.weights, self.biases, strict=True)
+            zip(dense_layers(self.layers), *views(plan, flat), strict=True)
         ):
             init = layer.weight_init
             if init == "auto":
@@ -122,15 +123,27 @@ class Sequential:
             elif isinstance(init, str):
                 init = initializers.BY_NAME[init]
             key = random.key(self.seed, random.Purpose.WEIGHTS, index)
-            w[:] = initializers.draw(init, w.shape, key)
-            if b is not None and not isinstance(layer.bias_init, str):
-                b[:] = layer.bias_init
+            with np.errstate(over="ignore"):
+                w[:] = initializers.draw(init, w.shape, key)
+                if b is not None and not isinstance(layer.bias_init, str):
+                    b[:] = layer.bias_init
+            self._check_range("weight_init", layer.weight_init, index, w)
+            self._check_range("bias_init", layer.bias_init, index, b)
+        return flat
+
+    def _check_range(self, name: str, init: object, index: int, values: Array | None) -> None:
+        if values is not None and not data.all_finite(values):
+            raise ValueError(
+                f"{name}: expected initial values in the range of {self.dtype}; got {init!r} in "
+                f"dense layer {index}, which gives infinite ones"
+            )
 
     def reset(self, random_state: int | None = None) -> Sequential:
         """Forget all training, the number of features included; with `random_state`, draw other
         weights next time. Returns the network."""
         seed = self.seed if random_state is None else random_state
-        self.__init__(*self.layers, random_state=seed, dtype=self.dtype)  # type: ignore[misc]
+        # In one call, so that an interrupt comes before or after it.
+        vars(self).update(vars(Sequential(*self.layers, random_state=seed, dtype=self.dtype)))
         return self
 
     @property
@@ -304,29 +317,33 @@ class Sequential:
         >>> net.predict([[2.0]]).round(1)
         array([[5.]], dtype=float32)
         """
-        old = self._state
-        new_loss = self._last_loss() if loss is None else self._loss(loss)
-        if optimizer is None:
-            optimizer = old.optimizer if old else "adam"
-        new_optimizer = optimizers_module.resolve(optimizer)
-        of_training = fit.source(X, y, sample_weight, check_finite)
-        plan, arrays = fit.prepare(self, of_training, new_loss)
-        fit.check_batch_size(batch_size)
-        size, order = fit.batch_size_of(batch_size, len(arrays)), fit.check_shuffle(shuffle)
-        fit.check_engine(engine, n_threads)
-        continues = old is not None and (old.loss, old.optimizer) == (new_loss, new_optimizer)
-        horizon = old.horizon if continues and old else None
-        optimizers_module.check_horizon(new_optimizer, horizon)
-        fit.adopt(self, plan, of_training.names)
-        state = (
-            old
-            if continues and old
-            else OptimizerState.fresh(new_loss, new_optimizer, self.n_parameters, self.dtype, None)
-        )
-        job = fit.job_of(self, state.loss, state.optimizer, arrays, size, order)
-        trainer = fit.trainer_of(self, job, state, engine, n_threads)
-        self._state = state
-        warn_if_diverged(run_epochs(self, job, trainer, state, 1, None, [], verbose=0))
+        with fit.training(self):
+            old = self._state
+            new_loss = self._last_loss() if loss is None else self._loss(loss)
+            if optimizer is None:
+                optimizer = old.optimizer if old else "adam"
+            new_optimizer = optimizers_module.resolve(optimizer)
+            of_training = fit.source(X, y, sample_weight, check_finite)
+            plan, arrays = fit.prepare(self, of_training, new_loss)
+            fit.check_batch_size(batch_size)
+            size, order = fit.batch_size_of(batch_size, len(arrays)), fit.check_shuffle(shuffle)
+            fit.check_engine(engine, n_threads)
+            continues = old is not None and (old.loss, old.optimizer) == (new_loss, new_optimizer)
+            horizon = old.horizon if continues and old else None
+            optimizers_module.check_horizon(new_optimizer, horizon)
+            fit.adopt(self, plan, of_training.names)
+            state = (
+                old
+                if continues and old
+                else OptimizerState.fresh(
+                    new_loss, new_optimizer, self.n_parameters, self.dtype, None
+                )
+            )
+            job = fit.job_of(self, state.loss, state.optimizer, arrays, size, order)
+            trainer = fit.trainer_of(self, job, state, engine, n_threads)
+            self._state = state
+            history = run_epochs(self, job, trainer, state, 1, None, [], verbose=0)
+        warn_if_diverged(history)
         return self
 
     def loss_and_gradients(
@@ -515,9 +532,7 @@ def load(path: str | os.PathLike[str]) -> Sequential:
 def replace_layers(network: Sequential, layers: tuple[Layer, ...]) -> None:
     """Give a built network layers of the same sizes and other activations or penalties; what was
     compiled for the old ones is forgotten."""
-    network.layers = layers
-    network._plans.clear()
-    network._predictor = None
+    vars(network).update(layers=layers, _plans={}, _predictor=None)
 
 
 def restored(snapshot: Snapshot) -> Sequential:
@@ -525,8 +540,10 @@ def restored(snapshot: Snapshot) -> Sequential:
     network = Sequential(
         *snapshot.layers, random_state=snapshot.seed, dtype=snapshot.parameters.dtype
     )
-    network._allocate(snapshot.n_features_in)
-    network.parameters[:] = snapshot.parameters
+    plan = compile_plan(network.layers, snapshot.n_features_in, network.dtype)
+    parameters = native.aligned(plan.n_params, network.dtype)
+    parameters[:] = snapshot.parameters
+    network._take(plan, snapshot.n_features_in, parameters)
     network.feature_names_in = snapshot.feature_names_in
     network.n_epochs, network.n_steps = snapshot.n_epochs, snapshot.n_steps
     if snapshot.training is not None:

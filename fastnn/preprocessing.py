@@ -131,8 +131,9 @@ class Standardizer:
         # Relative to the first row, so that rounding cannot give a constant column a spread.
         shifted = values - values[0]
         scale = shifted.std(axis=0)
-        self.mean_ = np.asarray(values[0] + shifted.mean(axis=0))
-        self.scale_ = np.where(scale > 0, scale, 1.0)
+        mean = np.asarray(values[0] + shifted.mean(axis=0))
+        # In one call: an interrupt must not leave the mean of one X with the scale of another.
+        vars(self).update(mean_=mean, scale_=np.where(scale > 0, scale, 1.0))
         return self
 
     def transform(self, X: ArrayLike) -> NDArray[Any]:

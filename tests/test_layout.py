@@ -30,7 +30,7 @@ PAGES = [f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))]
 
 # Lower lines may import upper ones. What stands on one line is independent of its neighbours.
 LAYERS = [
-    {"checks", "figures", "random"},
+    {"checks", "exclusive", "figures", "random"},
     {"activations", "schedules", "datasets", "history", "progress", "statistics", "table"},
     {"initializers", "optimizers", "losses", "preprocessing"},
     {"layers", "metrics", "data"},
