@@ -177,3 +177,19 @@ def test_standardizer(error, rounds):
         assert standardizer.transform(X).tobytes() in wanted
 
     attack(lambda: copy.copy(old), lambda one: one.fit(OTHER_X * 3), check, rounds, error)
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_diverging_training(error, rounds):
+    """Parameters that overflowed do not stay."""
+    options = {"epochs": 20, "batch_size": 8, "optimizer": fn.optimizers.SGD(1e20)}
+
+    def linear():
+        return fn.Sequential(fn.Dense(4), fn.Dense(1), random_state=0).build(3)
+
+    def check(net, _):
+        assert np.isfinite(net.parameters).all()
+        if net._state is not None:
+            assert np.isfinite(net._state.slots).all()
+
+    attack(linear, lambda net: net.fit(X, Y, loss="squared_error", **options), check, rounds, error)
