@@ -17,6 +17,7 @@ from sklearn.utils.validation import _check_sample_weight
 
 from fastnn.estimators import architecture
 from fastnn.estimators.architecture import Hidden
+from fastnn.estimators.commit import whole_fit
 from fastnn.estimators.fitted import Fitted
 from fastnn.estimators.objective import Objective
 from fastnn.estimators.samples import (
@@ -73,6 +74,9 @@ class MultilayerPerceptron(CallbackSupportMixin, Fitted):  # type: ignore[misc]
 
     def _check_range(self, y: Array) -> None:
         """An error unless y are numbers, or labels, that the loss can learn."""
+
+    def _declare_classes(self, y: Any, classes: Any) -> None:
+        """Take note of the classes that a first `partial_fit` names."""
 
     def _learn_targets(self, y: Array, incremental: bool) -> int:
         """Take note of the classes; returns the number of targets."""
@@ -174,11 +178,18 @@ class MultilayerPerceptron(CallbackSupportMixin, Fitted):  # type: ignore[misc]
 
     # ---- fitting ----
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, validation: Any, incremental: bool) -> Any:
-        given = self._check(X, y, sample_weight, validation, incremental)
-        trace = Trace(self, self.max_iter * self.n_init, {"X": X, "y": y}, listens=not incremental)
-        session = self._open(given, trace)
-        self._finish(session, session.outcomes(self._trained_before(incremental)))
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any, validation: Any, incremental: bool,
+        classes: Any = None,
+    ) -> Any:  # fmt: skip
+        with whole_fit(self) as fitted:
+            if incremental:
+                fitted._declare_classes(y, classes)
+            given = fitted._check(X, y, sample_weight, validation, incremental)
+            trace = Trace(self, fitted, self.max_iter * self.n_init, {"X": X, "y": y},
+                          listens=not incremental)  # fmt: skip
+            session = fitted._open(given, trace)
+            fitted._finish(session, session.outcomes(fitted._trained_before(incremental)))
         for note in session.notes:
             warnings.warn(note.text, note.category, stacklevel=5)
         return self
@@ -230,7 +241,7 @@ class MultilayerPerceptron(CallbackSupportMixin, Fitted):  # type: ignore[misc]
             seeds,
         )  # fmt: skip
         if before is not None:
-            session.take_up(before.network)
+            session.check_shape(before.network)
         self.n_outputs_ = given.n_targets
         self.n_layers_ = len(given.hidden.widths) + 2
         self.out_activation_ = _OUT_ACTIVATIONS.get(objective.head, objective.head)
