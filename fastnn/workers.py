@@ -43,7 +43,7 @@ class Done:
     """What came of a task."""
 
     value: Any = None
-    error: Exception | None = None
+    error: BaseException | None = None
     seconds: float = 0.0
     stop_reason: str | None = None
     """Why it was not done to its end."""
@@ -73,7 +73,8 @@ def run(
     came of each, in their order.
 
     An exception of a task is its own matter and is returned. On Ctrl-C, or when `max_time` seconds
-    have passed, no other task begins, and fits in progress stop, each with a usable network.
+    have passed, no other task begins, and fits in progress stop, each with a usable network. What
+    any other signal handler raises, such as a time limit, is raised once they have stopped.
     """
     most = threads.share(threads.limit()) if n_threads is None else n_threads
     deadline = math.inf if max_time is None else time.monotonic() + max_time
@@ -84,49 +85,124 @@ def run(
         for wide in (True, False):
             waiting = deque(i for i in order if tasks[i].wide is wide)
             crew.working = min(1 if wide else most, len(waiting))
-            _work_off(crew, waiting, tasks, done, progress)
+            if waiting and not crew.cancelled:
+                _Pool(crew, waiting, tasks, done, progress).run()
             for i in waiting if crew.cancelled else ():
                 done[i].stop_reason = INTERRUPTED
     return done
 
 
-def _work_off(
-    crew: Crew, waiting: deque[int], tasks: Sequence[Task], done: list[Done], progress: Progress
-) -> None:
-    """Do the waiting tasks on `crew.working` threads."""
-    lock, all_done = threading.Lock(), threading.Event()
+class _Pool:
+    """Threads that do the waiting tasks. None of them outlives the call of `run`.
 
-    def work() -> None:
-        threads.join(crew)
+    Signals are handled in the thread that calls, and may raise anything there at any line. So it
+    starts only the first thread, which starts the second, and so on.
+    """
+
+    def __init__(
+        self, crew: Crew, waiting: deque[int], tasks: Sequence[Task], done: list[Done],
+        progress: Progress,
+    ) -> None:  # fmt: skip
+        self.crew = crew
+        self.waiting = waiting
+        self.tasks = tasks
+        self.done = done
+        self.progress = progress
+        self.lock = threading.Lock()
+        self.running = 0
+        self.finished = threading.Event()
+        self.errors: list[BaseException] = []  # of the threads themselves, and signals
+        self.not_started = [
+            threading.Thread(
+                target=contextvars.copy_context().run, args=(self.work,), daemon=True,
+                name="fastnn worker",
+            ) for _ in range(crew.working)
+        ]  # fmt: skip
+
+    def run(self) -> None:
+        """Do all tasks, or on Ctrl-C those that are finished by then.
+
+        Raises
+        ------
+        BaseException
+            What a signal handler raised, unless it was KeyboardInterrupt, or what went wrong in
+            the threads outside of tasks.
+        """
+        phase: Callable[[], None] | None = self.start
+        while phase is not None:
+            try:
+                try:
+                    phase()
+                    phase = self.wait if phase == self.start else None
+                except BaseException as error:
+                    self.crew.cancelled, phase = True, self.wait
+                    self.errors.append(error)
+            except BaseException as error:  # another signal at the same moment
+                self.errors.append(error)
+        for error in self.errors:
+            if not isinstance(error, KeyboardInterrupt):
+                raise error
+
+    def start(self) -> None:
+        """Start the first thread, or do the work in this one if there are none to be had."""
+        if not self.start_next():
+            self.work()
+
+    def start_next(self) -> bool:
+        """Start another thread; if the system has no more, those that there are do all tasks."""
+        if not self.not_started:
+            return True
         try:
-            while not crew.cancelled and time.monotonic() < crew.deadline:
-                with lock:
-                    i = waiting.popleft() if waiting else None
-                if i is None:
-                    break
-                _do(tasks[i], done[i])
-                with lock:
-                    progress.update({})
+            self.not_started.pop().start()
+        except (RuntimeError, MemoryError):
+            with self.lock:
+                self.crew.working = max(1, self.crew.working - 1 - len(self.not_started))
+            self.not_started.clear()
+            return False
+        return True
+
+    def wait(self) -> None:
+        """Until no thread is running. One that begins after a signal ended the wait for it finds
+        that the crew was cancelled."""
+        # Thread.join would not do: interrupted by a signal, it takes the thread for dead
+        # (Python 3.11).
+        while not self.finished.wait(SECONDS_PER_LOOK):
+            if self.crew.cancelled and not self.running:
+                return
+
+    def work(self) -> None:
+        """What each thread does."""
+        with self.lock:
+            if self.crew.cancelled:
+                return
+            self.running += 1
+        try:
+            threads.join(self.crew)
+            self.start_next()
+            self.do_tasks()
+        except BaseException as error:
+            self.crew.cancelled = True
+            self.errors.append(error)
         finally:
-            with lock:
-                crew.working -= 1
-                if not crew.working:
-                    all_done.set()
+            threads.join(self.crew.parent)
+            with self.lock:
+                self.running -= 1
+                self.crew.working = max(1, self.crew.working - 1)
+                if not self.running:
+                    self.finished.set()
 
-    if not waiting:
-        return
-    members = [
-        threading.Thread(target=contextvars.copy_context().run, args=(work,), daemon=True)
-        for _ in range(crew.working)
-    ]
-    for member in members:
-        member.start()
-    # Thread.join would not do: interrupted by a signal, it takes the thread for dead (Python 3.11).
-    while not all_done.is_set():
-        try:
-            all_done.wait(SECONDS_PER_LOOK)
-        except KeyboardInterrupt:
-            crew.cancelled = True
+    def do_tasks(self) -> None:
+        """One after another, as long as there are any and time is left."""
+        while not self.crew.cancelled and time.monotonic() < self.crew.deadline:
+            with self.lock:
+                i = self.waiting.popleft() if self.waiting else None
+            if i is None:
+                return
+            _do(self.tasks[i], self.done[i])
+            if self.done[i].interrupted and threading.current_thread() is threading.main_thread():
+                self.crew.cancelled = True  # by Ctrl-C, as the work is done by who waits for it
+            with self.lock:
+                self.progress.update({})
 
 
 def _do(task: Task, done: Done) -> None:
@@ -135,6 +211,6 @@ def _do(task: Task, done: Done) -> None:
         done.value, done.stop_reason = task.work(), None
     except KeyboardInterrupt:  # see threads.check_cancelled
         done.stop_reason = INTERRUPTED
-    except Exception as error:
+    except BaseException as error:  # SystemExit of a callback ends this task alone, as any other
         done.error, done.stop_reason = error, None
     done.seconds = time.perf_counter() - began

@@ -59,7 +59,7 @@ class Result:
     notes: list[Note] = field(default_factory=list)
     error: str | None = None
     """The traceback of the fit, where it failed."""
-    exception: Exception | None = None
+    exception: BaseException | None = None
 
 
 class Net:
