@@ -6,6 +6,7 @@ pickled. The thread that calls only waits, and so can handle a signal at any tim
 
 from __future__ import annotations
 
+import _thread
 import contextvars
 import math
 import threading
@@ -95,8 +96,10 @@ def run(
 class _Pool:
     """Threads that do the waiting tasks. None of them outlives the call of `run`.
 
-    Signals are handled in the thread that calls, and may raise anything there at any line. So it
-    starts only the first thread, which starts the second, and so on.
+    Signals are handled in the thread that calls, where they may raise an exception at any moment,
+    also within `threading.Thread.start` and `threading.Event.wait`, whose locks are then not as
+    they should be. So that thread only starts another one, in a single call to C, which starts the
+    workers; and waits for a plain lock.
     """
 
     def __init__(
@@ -108,16 +111,13 @@ class _Pool:
         self.tasks = tasks
         self.done = done
         self.progress = progress
+        self.caller = threading.get_ident()
+        self.errors: list[BaseException] = []  # of signals, and of threads outside of tasks
         self.lock = threading.Lock()
-        self.running = 0
-        self.finished = threading.Event()
-        self.errors: list[BaseException] = []  # of the threads themselves, and signals
-        self.not_started = [
-            threading.Thread(
-                target=contextvars.copy_context().run, args=(self.work,), daemon=True,
-                name="fastnn worker",
-            ) for _ in range(crew.working)
-        ]  # fmt: skip
+        self.active: set[object] = set()  # threads, or what stands for them
+        self.ended = False
+        self.wake = threading.Lock()  # released at the end
+        self.wake.acquire()
 
     def run(self) -> None:
         """Do all tasks, or on Ctrl-C those that are finished by then.
@@ -144,65 +144,89 @@ class _Pool:
                 raise error
 
     def start(self) -> None:
-        """Start the first thread, or do the work in this one if there are none to be had."""
-        if not self.start_next():
-            self.work()
-
-    def start_next(self) -> bool:
-        """Start another thread; if the system has no more, those that there are do all tasks."""
-        if not self.not_started:
-            return True
+        """Start all threads, or do the work in this one if there are none to be had."""
         try:
-            self.not_started.pop().start()
+            _thread.start_new_thread(contextvars.copy_context().run, (self.start_workers,))
         except (RuntimeError, MemoryError):
-            with self.lock:
-                self.crew.working = max(1, self.crew.working - 1 - len(self.not_started))
-            self.not_started.clear()
-            return False
-        return True
+            own = object()
+            self.active.add(own)
+            self.work(own)
 
     def wait(self) -> None:
-        """Until no thread is running. One that begins after a signal ended the wait for it finds
-        that the crew was cancelled."""
-        # Thread.join would not do: interrupted by a signal, it takes the thread for dead
-        # (Python 3.11).
-        while not self.finished.wait(SECONDS_PER_LOOK):
-            if self.crew.cancelled and not self.running:
+        """Wait for the end. A thread that was started just before a signal, and does not begin at
+        once, finds then that the crew was cancelled."""
+        while not self.ended:
+            self.wake.acquire(timeout=SECONDS_PER_LOOK)
+            if self.crew.cancelled and not self.active:
                 return
 
-    def work(self) -> None:
-        """What each thread does."""
+    def start_workers(self) -> None:
+        """Start as many threads as there are to be had; without any, do the work in this one."""
+        own = object()
         with self.lock:
             if self.crew.cancelled:
                 return
-            self.running += 1
+            self.active.add(own)
+        wanted = self.crew.working
+        started = next((n for n in range(wanted) if not self.start_worker()), wanted)
+        if started:
+            self.leave(own, n_working=wanted - started)
+        else:
+            self.work(own)
+
+    def start_worker(self) -> bool:
+        """Whether another thread could be had."""
+        own = object()
+        worker = threading.Thread(
+            target=contextvars.copy_context().run, args=(self.work, own), daemon=True,
+            name="fastnn worker",
+        )  # fmt: skip
+        with self.lock:
+            self.active.add(own)
         try:
-            threads.join(self.crew)
-            self.start_next()
+            worker.start()
+        except (RuntimeError, MemoryError):
+            self.leave(own)
+            return False
+        return True
+
+    def work(self, own: object) -> None:
+        """Do tasks, one after another, as long as there are any and time is left."""
+        with self.lock:
+            if own not in self.active:
+                return
+        threads.join(self.crew)
+        try:
             self.do_tasks()
         except BaseException as error:
             self.crew.cancelled = True
             self.errors.append(error)
         finally:
             threads.join(self.crew.parent)
-            with self.lock:
-                self.running -= 1
-                self.crew.working = max(1, self.crew.working - 1)
-                if not self.running:
-                    self.finished.set()
+            self.leave(own, n_working=1)
 
     def do_tasks(self) -> None:
-        """One after another, as long as there are any and time is left."""
+        by_caller = threading.get_ident() == self.caller
         while not self.crew.cancelled and time.monotonic() < self.crew.deadline:
             with self.lock:
                 i = self.waiting.popleft() if self.waiting else None
             if i is None:
                 return
             _do(self.tasks[i], self.done[i])
-            if self.done[i].interrupted and threading.current_thread() is threading.main_thread():
-                self.crew.cancelled = True  # by Ctrl-C, as the work is done by who waits for it
+            if by_caller and self.done[i].interrupted:  # by Ctrl-C
+                self.crew.cancelled = True
             with self.lock:
                 self.progress.update({})
+
+    def leave(self, own: object, n_working: int = 0) -> None:
+        """A thread has nothing more to do, and the crew this many workers fewer; the last thread
+        ends the wait."""
+        with self.lock:
+            self.crew.working = max(1, self.crew.working - n_working)
+            self.active.discard(own)
+            if not self.active and not self.ended:
+                self.ended = True
+                self.wake.release()
 
 
 def _do(task: Task, done: Done) -> None:
