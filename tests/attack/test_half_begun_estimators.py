@@ -2,6 +2,7 @@
 classes, another scale, other names of columns."""
 
 import importlib.util
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -41,8 +42,6 @@ MAKERS = {
 
 @pytest.fixture(autouse=True)
 def no_warnings(recwarn):
-    import warnings
-
     warnings.simplefilter("ignore")
 
 
