@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import checks, losses
+from fastnn.checks.arrays import check_unmasked
 from fastnn.losses import Loss
 
 Array = NDArray[Any]
@@ -30,6 +31,7 @@ def feature_names(X: Any) -> tuple[str, ...] | None:
 
 def numeric(name: str, values: Any) -> Array:
     """An array of real numbers or booleans of any dtype, not yet converted."""
+    check_unmasked(name, values)
     if hasattr(values, "toarray") or hasattr(values, "tocsr"):
         raise TypeError(f"{name}: expected a dense array; got a sparse one: use {name}.toarray()")
     try:
@@ -112,7 +114,9 @@ def features(
     return array
 
 
-def check_output(out: Any, shape: tuple[int, int], dtype: np.dtype[Any], features: Array) -> None:
+def check_output(
+    out: Any, shape: tuple[int, int], dtype: np.dtype[Any], features: Array, parameters: Array
+) -> None:
     """An error unless `out` is None or predictions of this shape and dtype can be written to it."""
     if out is None:
         return
@@ -124,8 +128,9 @@ def check_output(out: Any, shape: tuple[int, int], dtype: np.dtype[Any], feature
     if not out.flags.carray:
         kind = "" if out.flags.writeable else ", read-only"
         raise ValueError(f"{expected}, writeable and aligned; got strides {out.strides}{kind}")
-    if np.may_share_memory(out, features):
-        raise ValueError(f"{expected}, apart from X; got one that shares memory with it")
+    for name, array in (("X", features), ("the network's parameters", parameters)):
+        if np.may_share_memory(out, array):
+            raise ValueError(f"{expected}, apart from {name}; got one that shares memory with it")
 
 
 def targets(
@@ -240,6 +245,7 @@ def weights(
 
 def rows(name: str, values: Any, n_rows: int) -> NDArray[np.intp]:
     """Positions of rows of X, from their numbers or from a mask of all rows."""
+    check_unmasked(name, values)
     array = np.asarray(values)
     expected = f"{name}: expected numbers of rows of X, from 0 to {n_rows - 1}, or a mask"
     if array.ndim != 1 or array.dtype.kind not in "biu":

@@ -220,6 +220,8 @@ class Sequential:
         ----------
         X : array-like, shape (n, n_features)
             Of the network's dtype and C-contiguous it is used in place, otherwise converted once.
+            So it may be a mapped file, which must keep its length until the call ends: the system
+            ends a process that reads behind the end of a file (SIGBUS).
         y : array-like, shape (n,) or (n, n_targets)
             What the loss expects; see `fastnn.losses`.
         loss : str or Loss, default "auto"
@@ -254,6 +256,8 @@ class Sequential:
         ------
         ValueError, TypeError
             If a parameter or an array is not as described; the network is then unchanged.
+        RuntimeError
+            If another thread is training the network.
         KeyboardInterrupt
             On Ctrl-C, within about 0.1 s; the network is as after its last whole step.
 
@@ -407,8 +411,8 @@ class Sequential:
         Parameters
         ----------
         out : array (n, n_outputs), optional
-            Where to write the outputs: C-contiguous, of the network's dtype, apart from X. It is
-            returned, and nothing is allocated.
+            Where to write the outputs: C-contiguous, of the network's dtype, apart from X and
+            from `parameters`. It is returned, and nothing is allocated.
 
         Raises
         ------
@@ -421,7 +425,8 @@ class Sequential:
                 return answer
         plan = self._plan()
         features = self._features(X, check_finite)
-        data.check_output(out, (len(features), plan.n_outputs), self.dtype, features)
+        shape = (len(features), plan.n_outputs)
+        data.check_output(out, shape, self.dtype, features, self._built())
         if self._predictor is None:
             self._predictor = native.predictor(plan, self._built())
         answer = self._predictor(features, out, False, n_threads)

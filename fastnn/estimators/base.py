@@ -15,6 +15,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight
 
+from fastnn.checks.arrays import check_unmasked
 from fastnn.estimators import architecture
 from fastnn.estimators.architecture import Hidden
 from fastnn.estimators.commit import whole_fit
@@ -298,6 +299,8 @@ class MultilayerPerceptron(CallbackSupportMixin, Fitted):  # type: ignore[misc]
         self, X: Any, y: Any, sample_weight: Any, *, dtype: Any, reset: bool
     ) -> Sample:
         """Checked data; of this dtype, where a network has one already."""
+        for name, value in (("X", X), ("y", y), ("sample_weight", sample_weight)):
+            check_unmasked(name, value)
         X, y = self._check_data(X, y, reset)
         self._check_range(y)
         X = X if dtype is None else X.astype(dtype, copy=False)

@@ -26,6 +26,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastnn import workers
+from fastnn.checks.arrays import check_unmasked
 from fastnn.estimators import architecture
 from fastnn.estimators.base import Given
 from fastnn.estimators.commit import whole_fit
@@ -236,6 +237,7 @@ class MLPEnsemble(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
 
     def _checked(self, X: Any) -> Any:
         check_is_fitted(self)
+        check_unmasked("X", X)
         return validate_data(
             self, X, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), reset=False
         )

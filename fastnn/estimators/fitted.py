@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from fastnn.checks.arrays import check_unmasked
 from fastnn.estimators import storage
 from fastnn.estimators.parameters import Parameters
 from fastnn.estimators.progress import Progress
@@ -60,6 +61,7 @@ class Fitted(Parameters):
     def _outputs(self, X: Any, network: Sequential | None = None) -> Array:
         """The network's outputs, (n, n_outputs), for data in the user's terms."""
         check_is_fitted(self)
+        check_unmasked("X", X)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         network = self._network("coefs_") if network is None else network
         if not hasattr(X, "toarray"):

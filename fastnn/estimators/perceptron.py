@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from fastnn.checks.arrays import check_unmasked
 from fastnn.estimators.commit import whole_fit
 
 Array = NDArray[Any]
@@ -93,6 +94,8 @@ class Perceptron(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _train(self, X: Any, y: Any) -> None:
         """Pass over the rows until none needs a correction."""
+        check_unmasked("X", X)
+        check_unmasked("y", y)
         X, y = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
@@ -126,6 +129,7 @@ class Perceptron(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def decision_function(self, X: Any) -> Array:
         """Sums before the step: (n,) for two classes, otherwise (n, n_classes)."""
         check_is_fitted(self)
+        check_unmasked("X", X)
         X = validate_data(self, X, dtype=np.float64, reset=False)
         sums = X @ self.coef_.T + self.intercept_
         return np.asarray(sums[:, 0] if len(self.classes_) <= 2 else sums)

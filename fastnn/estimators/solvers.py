@@ -22,6 +22,11 @@ from fastnn.training import OptimizerState, run_epochs
 
 Array = NDArray[Any]
 
+# What OpenBLAS, which scipy calls, takes at its first call to work in: 32 MiB and a page. Refused, it
+# asks again for ever (seen with 0.3.30) or ends the process (later versions), so a MemoryError has to
+# come first; nothing of it is touched.
+BYTES_OF_BLAS = 2**25 + 2**16
+
 
 @dataclass
 class Trained:
@@ -159,6 +164,7 @@ def minimize(
         if after(intermediate_result.fun / scale):
             raise StopIteration
 
+    np.empty(BYTES_OF_BLAS, np.uint8)
     start, n_steps = network.parameters.astype(np.float64), network.n_steps
     try:
         result = scipy_minimize(
