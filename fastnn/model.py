@@ -16,7 +16,7 @@ from fastnn.callbacks import Callback
 from fastnn.files import Snapshot
 from fastnn.fit import Arrays
 from fastnn.history import History
-from fastnn.layers import Layer, check_layers, dense_layers, output_activation
+from fastnn.layers import Dense, Layer, check_layers, dense_layers, output_activation
 from fastnn.losses import Loss
 from fastnn.optimizers import Optimizer
 from fastnn.plan import Plan, compile_plan, table, views
@@ -93,7 +93,8 @@ class Sequential:
         Raises
         ------
         ValueError
-            If the layers do not fit together, or the network was built for another width.
+            If the layers do not fit together, initial values exceed the dtype's range, or the
+            network was built for another width.
         """
         n_features = checks.whole("n_features", n_features, at_least=1)
         if self.n_features_in is not None and self.n_features_in != n_features:
@@ -107,36 +108,27 @@ class Sequential:
         return self
 
     def _take(self, plan: Plan, n_features: int, parameters: Array) -> None:
-        """Become a built network, in one call: an interrupt comes before or after it."""
-        vars(self).update(
-            n_features_in=n_features, _parameters=parameters, _plans=self._plans | {None: plan}
-        )
+        """Become a built network, in one statement: an interrupt comes before or after it."""
+        plans = self._plans | {None: plan}
+        self.n_features_in, self._parameters, self._plans = n_features, parameters, plans
 
     def _initial_parameters(self, plan: Plan) -> Array:
         flat = native.aligned(plan.n_params, self.dtype)
-        for index, (layer, w, b) in enumerate(
-            zip(dense_layers(self.layers), *views(plan, flat), strict=True)
-        ):
-            init = layer.weight_init
-            if init == "auto":
-                init = initializers.automatic(resolve_activation(layer.activation))
-            elif isinstance(init, str):
-                init = initializers.BY_NAME[init]
-            key = random.key(self.seed, random.Purpose.WEIGHTS, index)
-            with np.errstate(over="ignore"):
+        layers = list(zip(dense_layers(self.layers), *views(plan, flat), strict=True))
+        with np.errstate(over="ignore", invalid="ignore"):
+            for index, (layer, w, b) in enumerate(layers):
+                init = layer.weight_init
+                if init == "auto":
+                    init = initializers.automatic(resolve_activation(layer.activation))
+                elif isinstance(init, str):
+                    init = initializers.BY_NAME[init]
+                key = random.key(self.seed, random.Purpose.WEIGHTS, index)
                 w[:] = initializers.draw(init, w.shape, key)
                 if b is not None and not isinstance(layer.bias_init, str):
                     b[:] = layer.bias_init
-            self._check_range("weight_init", layer.weight_init, index, w)
-            self._check_range("bias_init", layer.bias_init, index, b)
+        if not data.all_finite(flat):
+            _raise_infinite(layers, self.dtype)
         return flat
-
-    def _check_range(self, name: str, init: object, index: int, values: Array | None) -> None:
-        if values is not None and not data.all_finite(values):
-            raise ValueError(
-                f"{name}: expected initial values in the range of {self.dtype}; got {init!r} in "
-                f"dense layer {index}, which gives infinite ones"
-            )
 
     def reset(self, random_state: int | None = None) -> Sequential:
         """Forget all training, the number of features included; with `random_state`, draw other
@@ -499,6 +491,17 @@ class Sequential:
         )  # fmt: skip
 
 
+def _raise_infinite(layers: list[tuple[Dense, Array, Array | None]], dtype: np.dtype[Any]) -> None:
+    """The error that names the initializer of infinite weights or biases."""
+    for index, (layer, w, b) in enumerate(layers):
+        for name, values in (("weight_init", w), ("bias_init", b)):
+            if values is not None and not data.all_finite(values):
+                raise ValueError(
+                    f"{name}: expected initial values in the range of {dtype}; got "
+                    f"{getattr(layer, name)!r} in dense layer {index}, which gives infinite ones"
+                )
+
+
 def _dtype(value: Any) -> np.dtype[Any]:
     dtype: np.dtype[Any]
     try:
@@ -537,7 +540,7 @@ def load(path: str | os.PathLike[str]) -> Sequential:
 def replace_layers(network: Sequential, layers: tuple[Layer, ...]) -> None:
     """Give a built network layers of the same sizes and other activations or penalties; what was
     compiled for the old ones is forgotten."""
-    vars(network).update(layers=layers, _plans={}, _predictor=None)
+    network.layers, network._plans, network._predictor = layers, {}, None
 
 
 def restored(snapshot: Snapshot) -> Sequential:

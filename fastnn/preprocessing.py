@@ -132,8 +132,9 @@ class Standardizer:
         shifted = values - values[0]
         scale = shifted.std(axis=0)
         mean = np.asarray(values[0] + shifted.mean(axis=0))
-        # In one call: an interrupt must not leave the mean of one X with the scale of another.
-        vars(self).update(mean_=mean, scale_=np.where(scale > 0, scale, 1.0))
+        scale = np.where(scale > 0, scale, 1.0)
+        # In one statement: an interrupt must not leave the mean of one X with the scale of another.
+        self.mean_, self.scale_ = mean, scale
         return self
 
     def transform(self, X: ArrayLike) -> NDArray[Any]:

@@ -139,9 +139,9 @@ class _Pool:
                     self.errors.append(error)
             except BaseException as error:  # another signal at the same moment
                 self.errors.append(error)
-        for error in self.errors:
-            if not isinstance(error, KeyboardInterrupt):
-                raise error
+        for found in self.errors:
+            if not isinstance(found, KeyboardInterrupt):
+                raise found
 
     def start(self) -> None:
         """Start all threads, or do the work in this one if there are none to be had."""

@@ -31,7 +31,7 @@ def test_out_apart_from_the_parameters(warm, dtype):
     if warm:  # the way of a bound predictor
         net.predict(rows)
     for out in (net.parameters[:5].reshape(5, 1), net.parameters[-5:].reshape(5, 1)):
-        with pytest.raises(ValueError, match="out: expected .* apart from the network's param"):
+        with pytest.raises(ValueError, match=r"out: expected .* apart from the network's param"):
             net.predict(rows, out=out)
     assert np.array_equal(net.parameters, before)
 

@@ -30,8 +30,11 @@ def check_array(name: str, value: Any) -> NDArray[Any]:
 
 def check_unmasked(name: str, value: Any) -> None:
     """An error if entries are masked: NumPy's conversions keep what is under the mask."""
+    if type(value) is np.ndarray:
+        return
     parts = value if isinstance(value, list | tuple) else (value,)
-    n_masked = sum(np.ma.count_masked(part) for part in parts if isinstance(part, np.ma.MaskedArray))
+    masked = [part for part in parts if isinstance(part, np.ma.MaskedArray)]
+    n_masked = sum(map(np.ma.count_masked, masked))
     if n_masked:
         raise ValueError(
             f"{name}: expected values without a mask; got {n_masked} masked: replace them with "

@@ -124,6 +124,9 @@ class MultilayerPerceptron(CallbackSupportMixin, Fitted):  # type: ignore[misc]
     ) -> Any:
         """Train; with `warm_start`, go on where the last call ended.
 
+        If it raises an error, the estimator is as it was before. Ctrl-C ends the training with a
+        warning and keeps what was trained; before the first step it is raised.
+
         Parameters
         ----------
         X : array-like or sparse matrix, shape (n, n_features)
@@ -144,6 +147,8 @@ class MultilayerPerceptron(CallbackSupportMixin, Fitted):  # type: ignore[misc]
         ValueError, TypeError
             If a parameter or an array is not as described; or if training diverged with no
             earlier weights to keep.
+        RuntimeError
+            If another thread is fitting the same estimator.
 
         Warns
         -----

@@ -23,5 +23,6 @@ def whole_fit(estimator: Any) -> Iterator[Any]:
         changes = {name: value for name, value in after.items()
                    if name not in before or before[name] is not value}  # fmt: skip
         vars(estimator).update(changes)  # in one call: an interrupt comes before or after it
-        for name in before.keys() - after.keys():
-            vars(estimator).pop(name, None)
+        if not before.keys() <= after.keys():  # such as names of columns, where there are none now
+            for name in before.keys() - after.keys():
+                vars(estimator).pop(name, None)

@@ -307,7 +307,7 @@ refit_time_, classes_, n_features_in_, feature_names_in_
         found = {"best_estimator_": best, "refit_time_": time.time() - began}
         if hasattr(best, "feature_names_in_"):
             found["feature_names_in_"] = best.feature_names_in_
-        vars(self).update(found)
+        self.__dict__.update(found)  # in one call, as an interrupt may come between two
 
 
 def _mean_score(refit: Any, nets: list[Net]) -> float:

@@ -22,9 +22,9 @@ from fastnn.training import OptimizerState, run_epochs
 
 Array = NDArray[Any]
 
-# What OpenBLAS, which scipy calls, takes at its first call to work in: 32 MiB and a page. Refused, it
-# asks again for ever (seen with 0.3.30) or ends the process (later versions), so a MemoryError has to
-# come first; nothing of it is touched.
+# The workspace that OpenBLAS, which scipy calls, allocates at its first call: 32 MiB and a page. If
+# that fails, it tries again for ever (0.3.30) or ends the process (later versions); so the same
+# amount is asked for first, which raises MemoryError. It is not touched.
 BYTES_OF_BLAS = 2**25 + 2**16
 
 

@@ -53,6 +53,14 @@ def answer(model):
         return None
 
 
+def check_answer(model, whole):
+    """An answer of these; or, where the best of several restarts is kept, that of those which came
+    to some step before Ctrl-C."""
+    restarted = getattr(model, "n_init", 1) > 1 and len(getattr(model, "restarts_", [])) > 0
+    found = answer(model)
+    assert found in whole or (restarted and np.isin(model.predict(X), model.classes_).all())
+
+
 @pytest.mark.parametrize("error", ERRORS)
 @pytest.mark.parametrize("name", MAKERS)
 def test_first_fit(name, error, rounds):
@@ -60,7 +68,7 @@ def test_first_fit(name, error, rounds):
     whole = [None, *(answer(make(n).fit(X, Y)) for n in (1, 2, 3))]
 
     def check(model, _):
-        assert answer(model) in whole
+        check_answer(model, whole)
         assert answer(model.fit(X, Y)) == whole[-1]
 
     attack(lambda: make(3), lambda model: model.fit(X, Y), check, rounds, error)
@@ -75,7 +83,7 @@ def test_fit_to_other_data(name, error, rounds):
 
     def check(model, _):
         found = answer(model)
-        assert found in whole
+        check_answer(model, whole)
         if found == whole[0] and hasattr(old, "classes_"):
             assert np.array_equal(model.classes_, old.classes_)
         assert answer(model.fit(OTHER_X, OTHER_Y)) == whole[-1]

@@ -1,8 +1,9 @@
 """Memory that cannot be had: each allocation of a call fails in turn, in a process of its own. The
 call raises MemoryError, the model is as before or as after a whole step, and the next call works.
 
-NumPy turns the failure of some of its smallest allocations into other errors, which are let through: a
-SystemError of a reduction, and "invalid field name" where it describes an array of structures.
+NumPy turns the failure of some of its smallest allocations into other errors, which are let
+through: a SystemError of a reduction, and "invalid field name" where it describes an array of
+structures.
 """
 
 import os
@@ -171,7 +172,7 @@ def test_each_allocation_of_python_fails(name, rounds):
     if name.startswith("MLP"):
         pytest.importorskip("sklearn")
     script = "".join(map(textwrap.dedent, (START, PYTHON, CALLS[name])))
-    run(script, rounds(97 if name.startswith("MLP") else 23, 1))
+    run(script, rounds(211 if name.startswith("MLP") else 23, 1))
 
 
 @pytest.fixture(scope="module")
@@ -191,7 +192,7 @@ def test_each_allocation_of_data_fails(name, shim, rounds):
     if name.startswith("MLP"):
         pytest.importorskip("sklearn")
     script = "".join(map(textwrap.dedent, (START, C, CALLS[name])))
-    run(script, rounds(7 if name.startswith("MLP") else 3, 1), LD_PRELOAD=str(shim))
+    run(script, rounds(15 if name.startswith("MLP") else 3, 1), LD_PRELOAD=str(shim))
 
 
 LBFGS = """
