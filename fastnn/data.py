@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import checks, losses
-from fastnn.checks.arrays import describe_non_numeric, frame_of_numbers
+from fastnn.checks.arrays import check_unmasked, describe_non_numeric, frame_of_numbers
 from fastnn.losses import Loss
 
 Array = NDArray[Any]
@@ -39,6 +39,7 @@ def feature_names(X: Any) -> tuple[str, ...] | None:
 def numeric(name: str, values: Any, advice: str = "") -> Array:
     """An array of real numbers or booleans of any dtype, not yet converted; the error about one
     that holds text ends in the advice."""
+    check_unmasked(name, values)
     if hasattr(values, "toarray") or hasattr(values, "tocsr"):
         raise TypeError(f"{name}: expected a dense array; got a sparse one: use {name}.toarray()")
     try:
@@ -128,7 +129,9 @@ def features(
     return array
 
 
-def check_output(out: Any, shape: tuple[int, int], dtype: np.dtype[Any], features: Array) -> None:
+def check_output(
+    out: Any, shape: tuple[int, int], dtype: np.dtype[Any], features: Array, parameters: Array
+) -> None:
     """An error unless `out` is None or predictions of this shape and dtype can be written to it."""
     if out is None:
         return
@@ -140,8 +143,9 @@ def check_output(out: Any, shape: tuple[int, int], dtype: np.dtype[Any], feature
     if not out.flags.carray:
         kind = "" if out.flags.writeable else ", read-only"
         raise ValueError(f"{expected}, writeable and aligned; got strides {out.strides}{kind}")
-    if np.may_share_memory(out, features):
-        raise ValueError(f"{expected}, apart from X; got one that shares memory with it")
+    for name, array in (("X", features), ("the network's parameters", parameters)):
+        if np.may_share_memory(out, array):
+            raise ValueError(f"{expected}, apart from {name}; got one that shares memory with it")
 
 
 def targets(
@@ -267,6 +271,7 @@ def weights(
 
 def rows(name: str, values: Any, n_rows: int) -> NDArray[np.intp]:
     """Positions of rows of X, from their numbers or from a mask of all rows."""
+    check_unmasked(name, values)
     array = np.asarray(values)
     expected = f"{name}: expected numbers of rows of X, from 0 to {n_rows - 1}, or a mask"
     if array.ndim != 1 or array.dtype.kind not in "biu":

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from fastnn import callbacks as callbacks_module
 from fastnn import checks, classes, data, native, optimizers, scoring
 from fastnn.callbacks import Callback, Running
+from fastnn.exclusive import exclusive
 from fastnn.history import History
 from fastnn.job import Job, Trainer
 from fastnn.losses import Loss
@@ -201,6 +203,10 @@ class Fit:
 
     def run(self) -> History:
         """Build the network where that is still to be done, and train it."""
+        with training(self.network):
+            return self._run()
+
+    def _run(self) -> History:
         network, given, arrays = self.network, self.options, self.arrays
         adopt(network, self.plan, self.names)
         size = batch_size_of(given.batch_size, len(arrays))
@@ -268,10 +274,37 @@ def fit_of(
     return Fit(network, plan, names, arrays, validation, given, running, measured)
 
 
+@contextmanager
+def training(network: Sequential) -> Iterator[None]:
+    """A block that trains the network, while other threads are refused. If it ends with an error
+    before its first step, the network is as it was before the block."""
+    with exclusive(network):
+        # Attribute by attribute: an object whose `__dict__` was asked for is slower from then on.
+        n_steps, before = network.n_steps, _state_of(network)
+        try:
+            yield
+        except BaseException:
+            if network.n_steps == n_steps:
+                (
+                    network.layers, network.n_features_in, network.feature_names_in,
+                    network.history, network._parameters, network._state, network._plans,
+                    network._predictor,
+                ) = before  # fmt: skip
+            raise
+
+
+def _state_of(network: Sequential) -> tuple[Any, ...]:
+    return (
+        network.layers, network.n_features_in, network.feature_names_in, network.history,
+        network._parameters, network._state, network._plans, network._predictor,
+    )  # fmt: skip
+
+
 def adopt(network: Sequential, plan: Plan, names: tuple[str, ...] | None) -> None:
-    """Build for the width of a plan if that has not been done; keep the columns' names."""
-    if network._parameters is None:
-        network.build(int(plan.settings["n_features"][0]))
+    """Build for the width of a plan, or check that the network is; keep the columns' names."""
+    n_features = int(plan.settings["n_features"][0])
+    if network.n_features_in != n_features:
+        network.build(n_features)
     if network.feature_names_in is None:
         network.feature_names_in = names
 

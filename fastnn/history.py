@@ -46,8 +46,9 @@ class History(Columns[Floats]):
 
     def extend(self, records: dict[str, Floats]) -> None:
         """Add several epochs, one value each in every array."""
-        for name, values in records.items():
-            dict.__setitem__(self, name, _extended(self.get(name, np.empty(0)), values))
+        columns = {name: _extended(self.get(name, np.empty(0)), values)
+                   for name, values in records.items()}  # fmt: skip
+        dict.update(self, columns)  # in one call: an interrupt comes before or after it
 
     @property
     def n_epochs(self) -> int:

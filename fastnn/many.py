@@ -89,6 +89,9 @@ def fit_many(
     ValueError, TypeError
         If an argument is not as described, in an error that names the network's position; then
         nothing was trained.
+    Exception
+        If a signal handler raises one, such as a time limit: it arrives once all threads have
+        ended, and the networks are as after their last whole steps.
 
     Warns
     -----

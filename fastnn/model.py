@@ -15,7 +15,7 @@ from fastnn.activations import resolve as resolve_activation
 from fastnn.callbacks import Callback
 from fastnn.fit import Arrays
 from fastnn.history import History
-from fastnn.layers import Layer, check_layers, dense_layers, output_activation
+from fastnn.layers import Dense, Layer, check_layers, dense_layers, output_activation
 from fastnn.losses import Loss
 from fastnn.optimizers import Optimizer
 from fastnn.plan import Plan, compile_plan, table, views
@@ -97,7 +97,8 @@ class Sequential:
         Raises
         ------
         ValueError
-            If the layers do not fit together, or the network was built for another width.
+            If the layers do not fit together, initial values exceed the dtype's range, or the
+            network was built for another width.
         """
         n_features = checks.whole("n_features", n_features, at_least=1)
         if self.n_features_in is not None and self.n_features_in != n_features:
@@ -106,35 +107,39 @@ class Sequential:
                 f"{n_features} (reset() makes it forget)"
             )
         if self.n_features_in is None:
-            self._allocate(n_features)
-            self._draw()
+            plan = compile_plan(self.layers, n_features, self.dtype)
+            self._take(plan, n_features, self._initial_parameters(plan))
         return self
 
-    def _allocate(self, n_features: int) -> None:
-        plan = compile_plan(self.layers, n_features, self.dtype)
-        self._parameters = native.aligned(plan.n_params, self.dtype)
-        self.n_features_in = n_features
-        self._plans[None] = plan
+    def _take(self, plan: Plan, n_features: int, parameters: Array) -> None:
+        """Become a built network, in one statement: an interrupt comes before or after it."""
+        plans = self._plans | {None: plan}
+        self.n_features_in, self._parameters, self._plans = n_features, parameters, plans
 
-    def _draw(self) -> None:
-        for index, (layer, w, b) in enumerate(
-            zip(dense_layers(self.layers), self.weights, self.biases, strict=True)
-        ):
-            init = layer.weight_init
-            if init == "auto":
-                init = initializers.automatic(resolve_activation(layer.activation))
-            elif isinstance(init, str):
-                init = initializers.BY_NAME[init]
-            key = random.key(self.seed, random.Purpose.WEIGHTS, index)
-            w[:] = initializers.draw(init, w.shape, key)
-            if b is not None and not isinstance(layer.bias_init, str):
-                b[:] = layer.bias_init
+    def _initial_parameters(self, plan: Plan) -> Array:
+        flat = native.aligned(plan.n_params, self.dtype)
+        layers = list(zip(dense_layers(self.layers), *views(plan, flat), strict=True))
+        with np.errstate(over="ignore", invalid="ignore"):
+            for index, (layer, w, b) in enumerate(layers):
+                init = layer.weight_init
+                if init == "auto":
+                    init = initializers.automatic(resolve_activation(layer.activation))
+                elif isinstance(init, str):
+                    init = initializers.BY_NAME[init]
+                key = random.key(self.seed, random.Purpose.WEIGHTS, index)
+                w[:] = initializers.draw(init, w.shape, key)
+                if b is not None and not isinstance(layer.bias_init, str):
+                    b[:] = layer.bias_init
+        if not data.all_finite(flat):
+            _raise_infinite(layers, self.dtype)
+        return flat
 
     def reset(self, random_state: int | None = None) -> Sequential:
         """Forget all training, the number of features included; with `random_state`, draw other
         weights next time. Returns the network."""
         seed = self.seed if random_state is None else random_state
-        self.__init__(*self.layers, random_state=seed, dtype=self.dtype)  # type: ignore[misc]
+        # In one call, so that an interrupt comes before or after it.
+        vars(self).update(vars(Sequential(*self.layers, random_state=seed, dtype=self.dtype)))
         return self
 
     @property
@@ -216,6 +221,8 @@ class Sequential:
         ----------
         X : array-like, shape (n, n_features)
             Of the network's dtype and C-contiguous it is used in place, otherwise converted once.
+            So it may be a mapped file, which must keep its length until the call ends: the system
+            ends a process that reads behind the end of a file (SIGBUS).
         y : array-like, shape (n,) or (n, n_targets)
             What the loss expects; see `fastnn.losses`.
         loss : str or Loss, default "auto"
@@ -270,6 +277,8 @@ class Sequential:
         ------
         ValueError, TypeError
             If a parameter or an array is not as described; the network is then unchanged.
+        RuntimeError
+            If another thread is training the network.
         KeyboardInterrupt
             On Ctrl-C, within about 0.1 s; the network is as after its last whole step.
 
@@ -342,29 +351,33 @@ class Sequential:
         >>> net.predict([[2.0]]).round(1)
         array([[5.]], dtype=float32)
         """
-        old = self._state
-        new_loss = self._last_loss() if loss is None else self._loss(loss)
-        if optimizer is None:
-            optimizer = old.optimizer if old else "adam"
-        new_optimizer = optimizers_module.resolve(optimizer)
-        of_training = fit.source(X, y, sample_weight, check_finite)
-        plan, arrays = fit.prepare(self, of_training, new_loss)
-        fit.check_batch_size(batch_size)
-        size, order = fit.batch_size_of(batch_size, len(arrays)), fit.check_shuffle(shuffle)
-        fit.check_engine(engine, n_threads)
-        continues = old is not None and (old.loss, old.optimizer) == (new_loss, new_optimizer)
-        horizon = old.horizon if continues and old else None
-        optimizers_module.check_horizon(new_optimizer, horizon)
-        fit.adopt(self, plan, of_training.names)
-        state = (
-            old
-            if continues and old
-            else OptimizerState.fresh(new_loss, new_optimizer, self.n_parameters, self.dtype, None)
-        )
-        job = fit.job_of(self, state.loss, state.optimizer, arrays, size, order)
-        trainer = fit.trainer_of(self, job, state, engine, n_threads)
-        self._state = state
-        warn_if_diverged(run_epochs(self, job, trainer, state, 1, None, [], verbose=0))
+        with fit.training(self):
+            old = self._state
+            new_loss = self._last_loss() if loss is None else self._loss(loss)
+            if optimizer is None:
+                optimizer = old.optimizer if old else "adam"
+            new_optimizer = optimizers_module.resolve(optimizer)
+            of_training = fit.source(X, y, sample_weight, check_finite)
+            plan, arrays = fit.prepare(self, of_training, new_loss)
+            fit.check_batch_size(batch_size)
+            size, order = fit.batch_size_of(batch_size, len(arrays)), fit.check_shuffle(shuffle)
+            fit.check_engine(engine, n_threads)
+            continues = old is not None and (old.loss, old.optimizer) == (new_loss, new_optimizer)
+            horizon = old.horizon if continues and old else None
+            optimizers_module.check_horizon(new_optimizer, horizon)
+            fit.adopt(self, plan, of_training.names)
+            state = (
+                old
+                if continues and old
+                else OptimizerState.fresh(
+                    new_loss, new_optimizer, self.n_parameters, self.dtype, None
+                )
+            )
+            job = fit.job_of(self, state.loss, state.optimizer, arrays, size, order)
+            trainer = fit.trainer_of(self, job, state, engine, n_threads)
+            self._state = state
+            history = run_epochs(self, job, trainer, state, 1, None, [], verbose=0)
+        warn_if_diverged(history)
         return self
 
     def loss_and_gradients(
@@ -428,8 +441,8 @@ class Sequential:
         Parameters
         ----------
         out : array (n, n_outputs), optional
-            Where to write the outputs: C-contiguous, of the network's dtype, apart from X. It is
-            returned, and nothing is allocated.
+            Where to write the outputs: C-contiguous, of the network's dtype, apart from X and
+            from `parameters`. It is returned, and nothing is allocated.
 
         Raises
         ------
@@ -442,7 +455,8 @@ class Sequential:
                 return answer
         plan = self._plan()
         features = self._features(X, check_finite)
-        data.check_output(out, (len(features), plan.n_outputs), self.dtype, features)
+        shape = (len(features), plan.n_outputs)
+        data.check_output(out, shape, self.dtype, features, self._built())
         if self._predictor is None:
             self._predictor = native.predictor(plan, self._built())
         answer = self._predictor(features, out, False, n_threads)
@@ -526,6 +540,17 @@ class Sequential:
         )  # fmt: skip
 
 
+def _raise_infinite(layers: list[tuple[Dense, Array, Array | None]], dtype: np.dtype[Any]) -> None:
+    """The error that names the initializer of infinite weights or biases."""
+    for index, (layer, w, b) in enumerate(layers):
+        for name, values in (("weight_init", w), ("bias_init", b)):
+            if values is not None and not data.all_finite(values):
+                raise ValueError(
+                    f"{name}: expected initial values in the range of {dtype}; got "
+                    f"{getattr(layer, name)!r} in dense layer {index}, which gives infinite ones"
+                )
+
+
 def _dtype(value: Any) -> np.dtype[Any]:
     dtype: np.dtype[Any]
     try:
@@ -581,9 +606,7 @@ def load(path: str | os.PathLike[str]) -> Sequential:
 def replace_layers(network: Sequential, layers: tuple[Layer, ...]) -> None:
     """Give a built network layers of the same sizes and other activations or penalties; what was
     compiled for the old ones is forgotten."""
-    network.layers = layers
-    network._plans.clear()
-    network._predictor = None
+    network.layers, network._plans, network._predictor = layers, {}, None
 
 
 def with_layers(network: Sequential, layers: tuple[Layer, ...]) -> Sequential:
@@ -606,8 +629,10 @@ def restored(snapshot: Snapshot) -> Sequential:
     network = Sequential(
         *snapshot.layers, random_state=snapshot.seed, dtype=snapshot.parameters.dtype
     )
-    network._allocate(snapshot.n_features_in)
-    network.parameters[:] = snapshot.parameters
+    plan = compile_plan(network.layers, snapshot.n_features_in, network.dtype)
+    parameters = native.aligned(plan.n_params, network.dtype)
+    parameters[:] = snapshot.parameters
+    network._take(plan, snapshot.n_features_in, parameters)
     network.feature_names_in = snapshot.feature_names_in
     network.n_epochs, network.n_steps = snapshot.n_epochs, snapshot.n_steps
     if snapshot.training is not None:

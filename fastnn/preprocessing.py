@@ -154,14 +154,16 @@ class Standardizer:
         # Relative to the first row, so that rounding cannot give a constant column a spread.
         shifted = values - values[0]
         scale = shifted.std(axis=0)
-        for name in ("n_features_in_", "feature_names_in_"):
-            vars(self).pop(name, None)
-        self.mean_ = np.asarray(values[0] + shifted.mean(axis=0))
-        self.scale_ = np.where(scale > 0, scale, 1.0)
+        mean = np.asarray(values[0] + shifted.mean(axis=0))
+        fitted = {"mean_": mean, "scale_": np.where(scale > 0, scale, 1.0)}
         if values.ndim == 2:
-            self.n_features_in_ = values.shape[1]
+            fitted["n_features_in_"] = values.shape[1]
         if (names := data.feature_names(X)) is not None:
-            self.feature_names_in_ = np.array(names, object)
+            fitted["feature_names_in_"] = np.array(names, object)
+        # In one call: an interrupt must not leave the mean of one X with the scale of another.
+        vars(self).update(fitted)
+        for name in {"n_features_in_", "feature_names_in_"} - fitted.keys():
+            vars(self).pop(name, None)
         return self
 
     def transform(self, X: Any) -> Any:

@@ -36,7 +36,7 @@ class Run:
     seconds: float
     stop_reason: str | None
     """Why it ended before the last epoch, None if it did not."""
-    error: Exception | None = None
+    error: BaseException | None = None
     """What made it fail."""
 
 

@@ -39,8 +39,8 @@ class Crew:
 _local = threading.local()
 
 
-def join(crew: Crew) -> None:
-    """Make the calling thread one of a crew."""
+def join(crew: Crew | None) -> None:
+    """Make the calling thread one of a crew, or of none."""
     _local.crew = crew
 
 

@@ -105,9 +105,12 @@ def run_epochs(
                 history.diverged = True
                 history.stop_reason = _explain(diverged, index, epochs)
                 break
-            except KeyboardInterrupt:
+            except BaseException:
                 whole = steps.done // job.steps_per_epoch
-                if whole and not one_by_one:  # nothing else belongs to these epochs' records
+                values = network.parameters, steps.losses[: steps.done]
+                if not all(map(data.all_finite, values)):  # it came before that was seen
+                    network.parameters[:], state.slots[:], state.n_steps = before, 0, 0
+                elif whole and not one_by_one:  # nothing else belongs to these epochs' records
                     records = _records(job, steps, whole, began, {})
                     _keep(history, callbacks, network, index, records, state)
                 raise

@@ -6,6 +6,7 @@ pickled. The thread that calls only waits, and so can handle a signal at any tim
 
 from __future__ import annotations
 
+import _thread
 import contextvars
 import math
 import threading
@@ -43,7 +44,7 @@ class Done:
     """What came of a task."""
 
     value: Any = None
-    error: Exception | None = None
+    error: BaseException | None = None
     seconds: float = 0.0
     stop_reason: str | None = None
     """Why it was not done to its end."""
@@ -73,7 +74,8 @@ def run(
     came of each, in their order.
 
     An exception of a task is its own matter and is returned. On Ctrl-C, or when `max_time` seconds
-    have passed, no other task begins, and fits in progress stop, each with a usable network.
+    have passed, no other task begins, and fits in progress stop, each with a usable network. What
+    any other signal handler raises, such as a time limit, is raised once they have stopped.
     """
     most = threads.share(threads.limit()) if n_threads is None else n_threads
     deadline = math.inf if max_time is None else time.monotonic() + max_time
@@ -84,49 +86,147 @@ def run(
         for wide in (True, False):
             waiting = deque(i for i in order if tasks[i].wide is wide)
             crew.working = min(1 if wide else most, len(waiting))
-            _work_off(crew, waiting, tasks, done, progress)
+            if waiting and not crew.cancelled:
+                _Pool(crew, waiting, tasks, done, progress).run()
             for i in waiting if crew.cancelled else ():
                 done[i].stop_reason = INTERRUPTED
     return done
 
 
-def _work_off(
-    crew: Crew, waiting: deque[int], tasks: Sequence[Task], done: list[Done], progress: Progress
-) -> None:
-    """Do the waiting tasks on `crew.working` threads."""
-    lock, all_done = threading.Lock(), threading.Event()
+class _Pool:
+    """Threads that do the waiting tasks. None of them outlives the call of `run`.
 
-    def work() -> None:
-        threads.join(crew)
+    Signals are handled in the thread that calls, where they may raise an exception at any moment,
+    also within `threading.Thread.start` and `threading.Event.wait`, whose locks are then not as
+    they should be. So that thread only starts another one, in a single call to C, which starts the
+    workers; and waits for a plain lock.
+    """
+
+    def __init__(
+        self, crew: Crew, waiting: deque[int], tasks: Sequence[Task], done: list[Done],
+        progress: Progress,
+    ) -> None:  # fmt: skip
+        self.crew = crew
+        self.waiting = waiting
+        self.tasks = tasks
+        self.done = done
+        self.progress = progress
+        self.caller = threading.get_ident()
+        self.errors: list[BaseException] = []  # of signals, and of threads outside of tasks
+        self.lock = threading.Lock()
+        self.active: set[object] = set()  # threads, or what stands for them
+        self.ended = False
+        self.wake = threading.Lock()  # released at the end
+        self.wake.acquire()
+
+    def run(self) -> None:
+        """Do all tasks, or on Ctrl-C those that are finished by then.
+
+        Raises
+        ------
+        BaseException
+            What a signal handler raised, unless it was KeyboardInterrupt, or what went wrong in
+            the threads outside of tasks.
+        """
+        phase: Callable[[], None] | None = self.start
+        while phase is not None:
+            try:
+                try:
+                    phase()
+                    phase = self.wait if phase == self.start else None
+                except BaseException as error:
+                    self.crew.cancelled, phase = True, self.wait
+                    self.errors.append(error)
+            except BaseException as error:  # another signal at the same moment
+                self.errors.append(error)
+        for found in self.errors:
+            if not isinstance(found, KeyboardInterrupt):
+                raise found
+
+    def start(self) -> None:
+        """Start all threads, or do the work in this one if there are none to be had."""
         try:
-            while not crew.cancelled and time.monotonic() < crew.deadline:
-                with lock:
-                    i = waiting.popleft() if waiting else None
-                if i is None:
-                    break
-                _do(tasks[i], done[i])
-                with lock:
-                    progress.update({})
+            _thread.start_new_thread(contextvars.copy_context().run, (self.start_workers,))
+        except (RuntimeError, MemoryError):
+            own = object()
+            self.active.add(own)
+            self.work(own)
+
+    def wait(self) -> None:
+        """Wait for the end. A thread that was started just before a signal, and does not begin at
+        once, finds then that the crew was cancelled."""
+        while not self.ended:
+            self.wake.acquire(timeout=SECONDS_PER_LOOK)
+            if self.crew.cancelled and not self.active:
+                return
+
+    def start_workers(self) -> None:
+        """Start as many threads as there are to be had; without any, do the work in this one."""
+        own = object()
+        with self.lock:
+            if self.crew.cancelled:
+                return
+            self.active.add(own)
+        wanted = self.crew.working
+        started = next((n for n in range(wanted) if not self.start_worker()), wanted)
+        if started:
+            self.leave(own, n_working=wanted - started)
+        else:
+            self.work(own)
+
+    def start_worker(self) -> bool:
+        """Whether another thread could be had."""
+        own = object()
+        worker = threading.Thread(
+            target=contextvars.copy_context().run, args=(self.work, own), daemon=True,
+            name="fastnn worker",
+        )  # fmt: skip
+        with self.lock:
+            self.active.add(own)
+        try:
+            worker.start()
+        except (RuntimeError, MemoryError):
+            self.leave(own)
+            return False
+        return True
+
+    def work(self, own: object) -> None:
+        """Do tasks, one after another, as long as there are any and time is left."""
+        with self.lock:
+            if own not in self.active:
+                return
+        threads.join(self.crew)
+        try:
+            self.do_tasks()
+        except BaseException as error:
+            self.crew.cancelled = True
+            self.errors.append(error)
         finally:
-            with lock:
-                crew.working -= 1
-                if not crew.working:
-                    all_done.set()
+            threads.join(self.crew.parent)
+            self.leave(own, n_working=1)
 
-    if not waiting:
-        return
-    members = [
-        threading.Thread(target=contextvars.copy_context().run, args=(work,), daemon=True)
-        for _ in range(crew.working)
-    ]
-    for member in members:
-        member.start()
-    # Thread.join would not do: interrupted by a signal, it takes the thread for dead (Python 3.11).
-    while not all_done.is_set():
-        try:
-            all_done.wait(SECONDS_PER_LOOK)
-        except KeyboardInterrupt:
-            crew.cancelled = True
+    def do_tasks(self) -> None:
+        by_caller = threading.get_ident() == self.caller
+        while not self.crew.cancelled and time.monotonic() < self.crew.deadline:
+            with self.lock:
+                i = self.waiting.popleft() if self.waiting else None
+            if i is None:
+                return
+            _do(self.tasks[i], self.done[i])
+            if by_caller and self.done[i].interrupted:  # by Ctrl-C
+                self.crew.cancelled = True
+            with self.lock:
+                self.progress.update({})
+
+    def leave(self, own: object, n_working: int = 0) -> None:
+        """A thread has nothing more to do, and the crew this many workers fewer; the last thread
+        ends the wait."""
+        with self.lock:
+            self.crew.working = max(1, self.crew.working - n_working)
+            self.active.discard(own)
+            if not self.active and not self.ended:
+                self.ended = True
+                self.wake.release()
 
 
 def _do(task: Task, done: Done) -> None:
@@ -135,6 +235,6 @@ def _do(task: Task, done: Done) -> None:
         done.value, done.stop_reason = task.work(), None
     except KeyboardInterrupt:  # see threads.check_cancelled
         done.stop_reason = INTERRUPTED
-    except Exception as error:
+    except BaseException as error:  # SystemExit of a callback ends this task alone, as any other
         done.error, done.stop_reason = error, None
     done.seconds = time.perf_counter() - began

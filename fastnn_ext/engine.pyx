@@ -265,7 +265,7 @@ cdef class Predictor:
             return None
         else:
             answer = <cnp.ndarray> out
-            if not suits(answer, <cnp.ndarray> X):
+            if not suits(answer, <cnp.ndarray> X, <char*> self.params, self.plan.s.n_params):
                 return None
         request = Request(cnp.PyArray_DATA(<cnp.ndarray> X), NULL, shape[0], check_finite,
                           cnp.PyArray_DATA(answer), NULL, False)
@@ -336,13 +336,17 @@ cdef inline bint is_plain(x, int type_number, Py_ssize_t width) noexcept:
         and cnp.PyArray_ISCARRAY_RO(array))
 
 
-cdef inline bint suits(cnp.ndarray out, cnp.ndarray X) noexcept:
+cdef inline bint suits(
+    cnp.ndarray out, cnp.ndarray X, char* params, Py_ssize_t n_params
+) noexcept:
     """Whether the answer for X can be written into a plain array."""
     cdef char* begin = <char*> cnp.PyArray_DATA(out)
     cdef char* x = <char*> cnp.PyArray_DATA(X)
+    cdef char* params_end = params + n_params * cnp.PyArray_ITEMSIZE(out)
     return (
         cnp.PyArray_ISWRITEABLE(out) and cnp.PyArray_DIM(out, 0) == cnp.PyArray_DIM(X, 0)
-        and (begin + cnp.PyArray_NBYTES(out) <= x or x + cnp.PyArray_NBYTES(X) <= begin))
+        and (begin + cnp.PyArray_NBYTES(out) <= x or x + cnp.PyArray_NBYTES(X) <= begin)
+        and (begin + cnp.PyArray_NBYTES(out) <= params or params_end <= begin))
 
 
 # ---- for Python, which tests and draws with the same formulas ----------------------------------

@@ -465,7 +465,7 @@ def test_restarts_after_ctrl_c_keep_what_there_is(rng, monkeypatch):
     model = MLPClassifier((8,), n_init=5, max_iter=10, random_state=0)
     with pytest.warns(UserWarning, match="interrupted by user"):
         model.fit(X, y)
-    assert model.restarts_[-1] == -np.inf
+    assert len(model.restarts_) == 4  # without the one that was not trained at all
     assert model.loss_curve_
     assert np.isfinite(model.predict_proba(X)).all()
 

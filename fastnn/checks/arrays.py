@@ -60,11 +60,26 @@ def _non_numeric_columns(values: Any, array: NDArray[Any]) -> list[Any]:
 
 def check_array(name: str, value: Any) -> NDArray[Any]:
     """What numpy makes of a value, with the parameter's name in the error about ragged rows."""
+    check_unmasked(name, value)
     try:
         return np.asarray(frame_of_numbers(value))
     except ValueError:
         got = checks.describe(value)
         raise ValueError(f"{name}: expected rows of equal length; got {got}") from None
+
+
+def check_unmasked(name: str, value: Any) -> None:
+    """An error if entries are masked: NumPy's conversions keep what is under the mask."""
+    if type(value) is np.ndarray:
+        return
+    parts = value if isinstance(value, list | tuple) else (value,)
+    masked = [part for part in parts if isinstance(part, np.ma.MaskedArray)]
+    n_masked = sum(map(np.ma.count_masked, masked))
+    if n_masked:
+        raise ValueError(
+            f"{name}: expected values without a mask; got {n_masked} masked: replace them with "
+            f"{name}.filled(value), or drop their rows"
+        )
 
 
 def check_numbers(name: str, value: Any, *, ndims: tuple[int, ...] = (1, 2)) -> NDArray[Any]:

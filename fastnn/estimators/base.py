@@ -15,8 +15,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight
 
+from fastnn.checks.arrays import check_unmasked
 from fastnn.estimators import architecture
 from fastnn.estimators.architecture import Hidden
+from fastnn.estimators.commit import whole_fit
 from fastnn.estimators.fitted import Fitted
 from fastnn.estimators.objective import Objective
 from fastnn.estimators.samples import (
@@ -74,6 +76,9 @@ class MultilayerPerceptron(CallbackSupportMixin, Fitted):  # type: ignore[misc]
     def _check_range(self, y: Array) -> None:
         """An error unless y are numbers, or labels, that the loss can learn."""
 
+    def _declare_classes(self, y: Any, classes: Any) -> None:
+        """Take note of the classes that a first `partial_fit` names."""
+
     def _learn_targets(self, y: Array, incremental: bool) -> int:
         """Take note of the classes; returns the number of targets."""
         raise NotImplementedError
@@ -119,6 +124,9 @@ class MultilayerPerceptron(CallbackSupportMixin, Fitted):  # type: ignore[misc]
     ) -> Any:
         """Train; with `warm_start`, go on where the last call ended.
 
+        If it raises an error, the estimator is as it was before. Ctrl-C ends the training with a
+        warning and keeps what was trained; before the first step it is raised.
+
         Parameters
         ----------
         X : array-like or sparse matrix, shape (n, n_features)
@@ -139,6 +147,8 @@ class MultilayerPerceptron(CallbackSupportMixin, Fitted):  # type: ignore[misc]
         ValueError, TypeError
             If a parameter or an array is not as described; or if training diverged with no
             earlier weights to keep.
+        RuntimeError
+            If another thread is fitting the same estimator.
 
         Warns
         -----
@@ -174,11 +184,18 @@ class MultilayerPerceptron(CallbackSupportMixin, Fitted):  # type: ignore[misc]
 
     # ---- fitting ----
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, validation: Any, incremental: bool) -> Any:
-        given = self._check(X, y, sample_weight, validation, incremental)
-        trace = Trace(self, self.max_iter * self.n_init, {"X": X, "y": y}, listens=not incremental)
-        session = self._open(given, trace)
-        self._finish(session, session.outcomes(self._trained_before(incremental)))
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any, validation: Any, incremental: bool,
+        classes: Any = None,
+    ) -> Any:  # fmt: skip
+        with whole_fit(self) as fitted:
+            if incremental:
+                fitted._declare_classes(y, classes)
+            given = fitted._check(X, y, sample_weight, validation, incremental)
+            trace = Trace(self, fitted, self.max_iter * self.n_init, {"X": X, "y": y},
+                          listens=not incremental)  # fmt: skip
+            session = fitted._open(given, trace)
+            fitted._finish(session, session.outcomes(fitted._trained_before(incremental)))
         for note in session.notes:
             warnings.warn(note.text, note.category, stacklevel=5)
         return self
@@ -230,7 +247,7 @@ class MultilayerPerceptron(CallbackSupportMixin, Fitted):  # type: ignore[misc]
             seeds,
         )  # fmt: skip
         if before is not None:
-            session.take_up(before.network)
+            session.check_shape(before.network)
         self.n_outputs_ = given.n_targets
         self.n_layers_ = len(given.hidden.widths) + 2
         self.out_activation_ = _OUT_ACTIVATIONS.get(objective.head, objective.head)
@@ -287,6 +304,8 @@ class MultilayerPerceptron(CallbackSupportMixin, Fitted):  # type: ignore[misc]
         self, X: Any, y: Any, sample_weight: Any, *, dtype: Any, reset: bool
     ) -> Sample:
         """Checked data; of this dtype, where a network has one already."""
+        for name, value in (("X", X), ("y", y), ("sample_weight", sample_weight)):
+            check_unmasked(name, value)
         X, y = self._check_data(X, y, reset)
         self._check_range(y)
         X = X if dtype is None else X.astype(dtype, copy=False)

@@ -104,6 +104,12 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
     def _check_data(self, X: Any, y: Any, reset: bool) -> tuple[Any, Array]:
         return checked(self, X, y, reset, y_numeric=False)
 
+    def _declare_classes(self, y: Any, classes: Any) -> None:
+        if _check_partial_fit_first_call(self, classes):
+            several = type_of_target(y).startswith("multilabel")
+            labels = dense(y) if several else self.classes_
+            self._set_classes(labels, labels)
+
     def _learn_targets(self, y: Array, incremental: bool) -> int:
         if hasattr(self, "_label_kind") and (self.warm_start or incremental):
             self._check_known(y)
@@ -190,11 +196,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
                 "class_weight: expected a dict or None in partial_fit, which does not see all "
                 f"rows; got {self.class_weight!r}"
             )
-        if _check_partial_fit_first_call(self, classes):
-            several = type_of_target(y).startswith("multilabel")
-            labels = dense(y) if several else self.classes_
-            self._set_classes(labels, labels)
-        return self._fit(X, y, sample_weight, None, incremental=True)
+        return self._fit(X, y, sample_weight, None, incremental=True, classes=classes)
 
     def predict(self, X: Any) -> Array:
         """Classes (n,), or rows of 0 and 1 (n, n_labels)."""

@@ -27,12 +27,15 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastnn import workers
+from fastnn.checks.arrays import check_unmasked
 from fastnn.estimators import architecture, ensemble_files
 from fastnn.estimators.base import Given
+from fastnn.estimators.commit import whole_fit
 from fastnn.estimators.parameters import twin
 from fastnn.estimators.samples import dense
 from fastnn.estimators.search_candidates import check_estimator, seeds_of
-from fastnn.estimators.session import NonFiniteError, Note
+from fastnn.estimators.session import Note
+from fastnn.estimators.solvers import NonFiniteError
 from fastnn.estimators.tracing import Trace
 from fastnn.workers import Task
 
@@ -131,6 +134,13 @@ class MLPEnsemble(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         UserWarning
             If members are missing: their training diverged, or Ctrl-C ended it.
         """
+        with whole_fit(self) as own:
+            done = own._train(X, y, sample_weight)
+        _warn(done)
+        return self
+
+    def _train(self, X: Any, y: Any, sample_weight: Any) -> list[workers.Done]:
+        """Train the members and keep those that were finished."""
         check_estimator(
             self.estimator,
             "trained networks are averaged by fastnn.Ensemble, other estimators by "
@@ -158,10 +168,9 @@ class MLPEnsemble(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
             elif hasattr(self, name):
                 delattr(self, name)
         self.n_outputs_ = given.n_targets
-        return self
+        return done
 
     def _keep(self, members: list[Any], done: list[workers.Done]) -> None:
-        """The members that were finished, with one warning for all that is to be said."""
         errors = [one.error for one in done if one.error is not None]
         finished = [one.value is not None for one in done]
         for error in errors:
@@ -173,14 +182,6 @@ class MLPEnsemble(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         self.estimators_ = [
             _nameless(member) for member, whole in zip(members, finished, strict=True) if whole
         ]
-        n_left = len(done) - len(errors) - sum(finished)
-        for n, why in ((len(errors), "diverged"), (n_left, "was interrupted by the user")):
-            if n:
-                text = f"the training of {n} of {len(done)} members {why}; they are left out"
-                warnings.warn(text, stacklevel=4)
-        notes = dict.fromkeys(note for one in done for note in one.value or ())
-        for note in notes:
-            warnings.warn(note.text, note.category, stacklevel=4)
 
     # ---- predicting ----
 
@@ -287,6 +288,7 @@ class MLPEnsemble(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
 
     def _checked(self, X: Any) -> Any:
         check_is_fitted(self)
+        check_unmasked("X", X)
         return validate_data(
             self, X, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), reset=False
         )
@@ -297,6 +299,19 @@ class MLPEnsemble(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         tags.classifier_tags, tags.regressor_tags = own.classifier_tags, own.regressor_tags
         tags.target_tags, tags.input_tags = own.target_tags, own.input_tags
         return tags
+
+
+def _warn(done: list[workers.Done]) -> None:
+    """One warning for all that is to be said of the members."""
+    diverged = sum(one.error is not None for one in done)
+    left = sum(one.error is None and one.value is None for one in done)
+    for n, why in ((diverged, "diverged"), (left, "was interrupted by the user")):
+        if n:
+            text = f"the training of {n} of {len(done)} members {why}; they are left out"
+            warnings.warn(text, stacklevel=4)
+    notes = dict.fromkeys(note for one in done for note in one.value or ())
+    for note in notes:
+        warnings.warn(note.text, note.category, stacklevel=4)
 
 
 def _spread(found: Array) -> Array:
@@ -322,7 +337,7 @@ def _fit(member: Any, given: Given, bootstrap: bool, config: dict[str, Any]) -> 
     """Train a member; returns what is to be said of it, None where Ctrl-C came first."""
     with config_context(**config):  # scikit-learn has one for each thread
         own = _drawn(given, member) if bootstrap else given
-        session = member._open(own, Trace(member, 0, {}, listens=False))
+        session = member._open(own, Trace(member, member, 0, {}, listens=False))
         outcomes = session.outcomes(None)
         if any(outcome.interrupted for outcome in outcomes):
             return None

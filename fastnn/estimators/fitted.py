@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastnn import files, folding
+from fastnn.checks.arrays import check_unmasked
 from fastnn.estimators import storage
 from fastnn.estimators.parameters import Parameters
 from fastnn.estimators.progress import Progress
@@ -97,6 +98,7 @@ class Fitted(Parameters):
         if outputs is not None:
             return outputs
         check_is_fitted(self)
+        check_unmasked("X", X)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         network = self._trained.network_for(linear)
         if not hasattr(X, "toarray"):

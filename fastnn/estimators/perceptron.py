@@ -15,6 +15,9 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from fastnn.checks.arrays import check_unmasked
+from fastnn.estimators.commit import whole_fit
+
 Array = NDArray[Any]
 
 
@@ -80,6 +83,19 @@ class Perceptron(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ConvergenceWarning
             If the last pass still made corrections.
         """
+        with whole_fit(self) as own:
+            own._train(X, y)
+        if own.corrections_[-1]:
+            warnings.warn(
+                f"Perceptron: the last of {self.max_iter} passes made {own.corrections_[-1]} "
+                "corrections: no plane may separate the classes", ConvergenceWarning, stacklevel=3,
+            )  # fmt: skip
+        return self
+
+    def _train(self, X: Any, y: Any) -> None:
+        """Pass over the rows until none needs a correction."""
+        check_unmasked("X", X)
+        check_unmasked("y", y)
         X, y = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
@@ -95,14 +111,8 @@ class Perceptron(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self.corrections_.append(self._pass(X[order], sides[order]))
             if not self.corrections_[-1]:
                 break
-        else:
-            warnings.warn(
-                f"Perceptron: the last of {self.max_iter} passes made {self.corrections_[-1]} "
-                "corrections: no plane may separate the classes", ConvergenceWarning, stacklevel=2,
-            )  # fmt: skip
         self.n_iter_ = len(self.corrections_)
         self.n_corrections_ = sum(self.corrections_)
-        return self
 
     def _pass(self, X: Array, sides: Array) -> int:
         """Correct the weights row by row; returns how often."""
@@ -119,6 +129,7 @@ class Perceptron(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def decision_function(self, X: Any) -> Array:
         """Sums before the step: (n,) for two classes, otherwise (n, n_classes)."""
         check_is_fitted(self)
+        check_unmasked("X", X)
         X = validate_data(self, X, dtype=np.float64, reset=False)
         sums = X @ self.coef_.T + self.intercept_
         return np.asarray(sums[:, 0] if len(self.classes_) <= 2 else sums)

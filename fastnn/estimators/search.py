@@ -18,6 +18,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_method_params, check_is_fitted
 
 from fastnn.estimators import search_candidates, search_halving, search_results
+from fastnn.estimators.commit import whole_fit
 from fastnn.estimators.search_halving import train_halving
 from fastnn.estimators.search_nets import Common, Limits, Net, nets_of, train, train_by_joblib
 from fastnn.estimators.search_results import std_over_seeds
@@ -178,43 +179,47 @@ refit_time_, classes_, n_features_in_, feature_names_in_
         FitFailedWarning
             If some fits failed; their scores are `error_score`.
         """
-        search_candidates.check_estimator(
-            self.estimator,
-            "pipelines and other estimators are searched by sklearn.model_selection.GridSearchCV",
-        )
-        settings = search_candidates.candidate_params(
-            self.estimator, self.param_grid, self.param_distributions, self.n_iter,
-            self.random_state,
-        )  # fmt: skip
-        scorers, metric = self._get_scorers()
-        X, y = indexable(X, y)
-        given = {"sample_weight": sample_weight, "groups": groups}
-        given = {name: value for name, value in given.items() if value is not None}
-        routed = self._get_routed_params_for_fit(_check_method_params(X, params=given))
-        candidates = search_candidates.candidates_of(
-            self.estimator, settings, X, y, routed.estimator.fit.get("sample_weight")
-        )
-        if self.halving is not None:
-            search_halving.check(self, settings)
-        split_params = routed.splitter.split
-        folds = search_candidates.folds_of(candidates[0], self.cv, X, y, split_params)
-        self.n_splits_ = len(folds)
-        score_params = routed.scorer.score
-        judge = Judge(
-            scorers, X, y, score_params, self.error_score,
-            counts_right(self.estimator, self.scoring, score_params, candidates[0].given.sample),
-        )  # fmt: skip
-        common = Common(folds, judge, self.return_train_score, sklearn.get_config())
-        self.seeds_ = search_candidates.seeds_of(self.estimator.random_state, self.n_seeds)
-        nets = nets_of(common, candidates, self.seeds_)
-        seconds = math.inf if self.max_time is None else self.max_time
-        limits = Limits(self.n_threads, time.time() + seconds, int(self.verbose))
-        reached = self._train(nets, limits)
-        results = [net.result for net in nets]
-        search_results.tell(results, len(candidates), limits.seconds, self.error_score)
-        self._keep(nets, settings, reached, metric)
-        self.scorer_ = getattr(scorers, "_scorers", scorers)  # one that is several holds a dict
-        if self.refit:
+        with whole_fit(self) as own:
+            search_candidates.check_estimator(
+                own.estimator,
+                "pipelines and other estimators are searched by "
+                "sklearn.model_selection.GridSearchCV",
+            )
+            settings = search_candidates.candidate_params(
+                own.estimator, own.param_grid, own.param_distributions, own.n_iter,
+                own.random_state,
+            )  # fmt: skip
+            scorers, metric = own._get_scorers()
+            X, y = indexable(X, y)
+            given = {"sample_weight": sample_weight, "groups": groups}
+            given = {name: value for name, value in given.items() if value is not None}
+            routed = own._get_routed_params_for_fit(_check_method_params(X, params=given))
+            candidates = search_candidates.candidates_of(
+                own.estimator, settings, X, y, routed.estimator.fit.get("sample_weight")
+            )
+            if own.halving is not None:
+                search_halving.check(own, settings)
+            split_params = routed.splitter.split
+            folds = search_candidates.folds_of(candidates[0], own.cv, X, y, split_params)
+            own.n_splits_ = len(folds)
+            score_params = routed.scorer.score
+            judge = Judge(
+                scorers, X, y, score_params, own.error_score,
+                counts_right(own.estimator, own.scoring, score_params, candidates[0].given.sample),
+            )  # fmt: skip
+            common = Common(folds, judge, own.return_train_score, sklearn.get_config())
+            own.seeds_ = search_candidates.seeds_of(own.estimator.random_state, own.n_seeds)
+            nets = nets_of(common, candidates, own.seeds_)
+            seconds = math.inf if own.max_time is None else own.max_time
+            limits = Limits(own.n_threads, time.time() + seconds, int(own.verbose))
+            reached = own._train(nets, limits)
+            results = [net.result for net in nets]
+            search_results.tell(results, len(candidates), limits.seconds, own.error_score)
+            own._keep(nets, settings, reached, metric)
+            for name in ("best_estimator_", "refit_time_", "feature_names_in_"):
+                vars(own).pop(name, None)  # of an earlier search
+            own.scorer_ = getattr(scorers, "_scorers", scorers)  # one that is several holds a dict
+        if self.refit:  # where that fails, the search's results stay
             self._fit_best(X, y, routed.estimator.fit)
         return self
 
@@ -302,10 +307,11 @@ refit_time_, classes_, n_features_in_, feature_names_in_
     def _fit_best(self, X: Any, y: Any, params: dict[str, Any]) -> None:
         best = clone(self.estimator).set_params(**clone(self.best_params_, safe=False))
         began = time.time()
-        self.best_estimator_ = best.fit(X, y, **params)
-        self.refit_time_ = time.time() - began
+        best.fit(X, y, **params)
+        found = {"best_estimator_": best, "refit_time_": time.time() - began}
         if hasattr(best, "feature_names_in_"):
-            self.feature_names_in_ = best.feature_names_in_
+            found["feature_names_in_"] = best.feature_names_in_
+        self.__dict__.update(found)  # in one call, as an interrupt may come between two
 
 
 def _mean_score(refit: Any, nets: list[Net]) -> float:

@@ -59,7 +59,7 @@ class Result:
     notes: list[Note] = field(default_factory=list)
     error: str | None = None
     """The traceback of the fit, where it failed."""
-    exception: Exception | None = None
+    exception: BaseException | None = None
 
 
 class Net:
@@ -111,7 +111,7 @@ class Net:
         given = self.candidate.given
         own = twin(self.candidate.estimator, random_state=self.seed, verbose=False)
         rows = given.sample.part(self.common.folds[self.place.fold].train)
-        trace = Trace(own, 0, {}, listens=False)
+        trace = Trace(own, own, 0, {}, listens=False)
         return _Fit(own, own._open(replace(given, sample=rows), trace))
 
     def _score(self, estimator: Any) -> None:

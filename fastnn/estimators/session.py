@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn import config_context, get_config
 from sklearn.exceptions import ConvergenceWarning
 
-from fastnn import data, threads, workers
+from fastnn import threads, workers
 from fastnn.callbacks import Epoch
 from fastnn.estimators import architecture, solvers
 from fastnn.estimators.architecture import Hidden
@@ -23,9 +23,10 @@ from fastnn.estimators.objective import Objective
 from fastnn.estimators.parameters import twin
 from fastnn.estimators.progress import Progress, Rule, Watch
 from fastnn.estimators.samples import Rows
-from fastnn.estimators.solvers import Run, Trained
+from fastnn.estimators.solvers import NonFiniteError, Run, Trained
 from fastnn.estimators.tracing import Trace
 from fastnn.estimators.validation import HeldOut
+from fastnn.fit import training
 from fastnn.layers import Layer, dense_layers
 from fastnn.model import Sequential, replace_layers
 from fastnn.progress import Progress as Bar
@@ -35,6 +36,8 @@ from fastnn.training import DivergenceWarning
 from fastnn.workers import Task
 
 Array = NDArray[Any]
+
+INTERRUPTED = "Training interrupted by user."  # scikit-learn's words
 
 
 @dataclass
@@ -113,8 +116,8 @@ class Session:
             l1=estimator.l1 / share, l2=estimator.alpha / share, init=estimator._weight_init,
         )  # fmt: skip
 
-    def take_up(self, network: Sequential) -> None:
-        """Continue a network, whose activations and penalties may have changed but not its shape.
+    def check_shape(self, network: Sequential) -> None:
+        """Check that a network can be continued: activations and penalties may have changed.
 
         Raises
         ------
@@ -133,8 +136,6 @@ class Session:
                 f"y: expected targets for {was[-1]} outputs, as the weights to continue from; got "
                 f"such as need {now[-1]}"
             )
-        if network.layers != self.layers:
-            replace_layers(network, self.layers)
 
     def outcomes(self, before: Trained | None) -> list[Outcome]:
         """What came of training on; or of a run from the initial weights of each seed, without
@@ -154,6 +155,11 @@ class Session:
                 if seed == self.seeds[-1] and not outcomes:
                     raise
                 continue
+            except KeyboardInterrupt:
+                if not outcomes:
+                    raise
+                self.note(INTERRUPTED)
+                break
             if outcomes[-1].interrupted or self._time_is_up():
                 break
         return outcomes
@@ -173,7 +179,6 @@ class Session:
         size = architecture.n_weights(self.hidden, X.shape[1], self.objective.n_outputs)
         wide = architecture.is_wide(size, X.dtype)
         done = workers.run([Task(partial(restart, i), wide=wide) for i in range(len(apart))])
-        self.notes += dict.fromkeys(note for session in apart for note in session.notes)
         outcomes = [one.value for one in done if one.value is not None]
         errors = [one.error for one in done if one.error is not None]
         for error in errors:
@@ -181,6 +186,9 @@ class Session:
                 raise error
         if not outcomes:
             raise KeyboardInterrupt
+        if any(one.stop_reason == workers.INTERRUPTED for one in done):
+            self.note(INTERRUPTED)
+        self.notes[:] = dict.fromkeys([*self.notes, *(n for one in apart for n in one.notes)])
         return sorted(outcomes, key=lambda outcome: outcome.interrupted)
 
     def _apart(self) -> Session:
@@ -200,25 +208,31 @@ class Session:
 
     def run(self, trained: Trained, watch: Watch, epochs: int | None = None) -> Outcome:
         """Train from where `trained` and `watch` stand, for so many of the fit's epochs (None:
-        all)."""
-        progress = watch.progress
+        all). Ctrl-C ends the training, once something was trained."""
+        progress, network = watch.progress, trained.network
         self.estimator._trained, self.estimator._progress = trained, progress
         if self.held_out is None:
             progress.best = None
-        interrupted = False
+        interrupted, n_steps = False, network.n_steps
         if epochs is None:
             epochs = 1 if self.incremental else self.estimator.max_iter
-        try:
-            with Bar(epochs, int(self.estimator.verbose and shows_bar())) as bar:
-                watch.show = bar.update if bar.visible else None
+        bar = Bar(epochs, int(self.estimator.verbose and shows_bar()))
+        with training(network), bar:
+            watch.show = bar.update if bar.visible else None
+            if network.layers != self.layers:
+                replace_layers(network, self.layers)
+            try:
                 if self.estimator.solver == "lbfgs":
                     reason = self._minimize(trained, watch)
                 else:
                     reason = self._train(trained, watch, epochs)
-        except KeyboardInterrupt:
-            interrupted, reason = True, "interrupted by the user"
-            self.note("Training interrupted by user.")
-        trained.settle(progress.best)
+            except KeyboardInterrupt:
+                if network.n_steps == n_steps:
+                    raise
+                interrupted, reason = True, "interrupted by the user"
+                self.note(INTERRUPTED)
+            finally:
+                trained.settle(progress.best)
         return Outcome(trained, progress, watch.n_iter, watch.loss, reason, interrupted)
 
     def _train(self, trained: Trained, watch: Watch, epochs: int) -> str | None:
@@ -236,7 +250,7 @@ class Session:
         history = solvers.train(trained, run, self.rows, self._validation(trained), watch)
         if history.diverged:
             if watch.progress.best is None:
-                raise _not_finite(str(history.stop_reason))
+                raise solvers.not_finite(str(history.stop_reason))
             self.note(str(history.stop_reason), DivergenceWarning)
         if self.incremental:
             return history.stop_reason or "partial_fit trains one epoch"
@@ -262,8 +276,6 @@ class Session:
         options = {"maxfun": estimator.max_fun, "maxiter": estimator.max_iter,
                    "gtol": estimator.tol, **estimator._lbfgs_options}  # fmt: skip
         result = solvers.minimize(trained, self.objective, self.rows, options, after)
-        if not data.all_finite(trained.network.parameters):
-            raise _not_finite("L-BFGS met a loss that is not finite")
         if not watch.n_iter:  # no step was left to make
             watch.loss = self.objective.reported(result.fun / self.objective.gradient_scale)
         if reason is None:
@@ -324,14 +336,3 @@ class Session:
                 f"Stochastic Optimizer: Maximum iterations ({self.estimator.max_iter}) reached "
                 "and the optimization hasn't converged yet.", ConvergenceWarning,
             )  # fmt: skip
-
-
-class NonFiniteError(ValueError):
-    """Training diverged, and there are no earlier weights to keep."""
-
-
-def _not_finite(reason: str) -> NonFiniteError:
-    return NonFiniteError(
-        "Solver produced non-finite parameter weights. The input data may contain large values "
-        f"and need to be preprocessed. ({reason})"
-    )

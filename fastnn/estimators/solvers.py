@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn import native, optimizers
+from fastnn import data, native, optimizers
 from fastnn.estimators.objective import Objective
 from fastnn.estimators.progress import Watch
 from fastnn.estimators.samples import Rows
@@ -22,6 +22,11 @@ from fastnn.schedules import InverseTimeDecay, Schedule
 from fastnn.training import OptimizerState, run_epochs
 
 Array = NDArray[Any]
+
+# The workspace that OpenBLAS, which scipy calls, allocates at its first call: 32 MiB and a page. If
+# that fails, it tries again for ever (0.3.30) or ends the process (later versions); so the same
+# amount is asked for first, which raises MemoryError. It is not touched.
+BYTES_OF_BLAS = 2**25 + 2**16
 
 
 @dataclass
@@ -149,7 +154,8 @@ def minimize(
     after: Callable[[float], bool],
 ) -> Any:  # fmt: skip
     """Train by scipy's L-BFGS-B on all rows at once; returns scipy's result. `after` hears the
-    engine's loss after each iteration; True stops."""
+    engine's loss after each iteration, which is a step on all rows; True stops. An error leaves the
+    weights of the last one."""
     from scipy.optimize import minimize as scipy_minimize
 
     network = trained.network
@@ -167,18 +173,35 @@ def minimize(
     accepted = network.parameters.copy()
 
     def after_iteration(intermediate_result: Any) -> None:
-        network.parameters[:] = accepted[:] = intermediate_result.x
+        accepted[:] = intermediate_result.x
+        network.parameters[:], network.n_steps = accepted, network.n_steps + 1
         if after(intermediate_result.fun / scale):
             raise StopIteration
 
-    start = network.parameters.astype(np.float64)
+    np.empty(BYTES_OF_BLAS, np.uint8)
+    start, n_steps = network.parameters.astype(np.float64), network.n_steps
     try:
         result = scipy_minimize(
             value_and_gradient, start, method="L-BFGS-B", jac=True, options=options,
             callback=after_iteration,
         )  # fmt: skip
-    except KeyboardInterrupt:
+    except BaseException:
         network.parameters[:] = accepted
         raise
     network.parameters[:] = result.x
+    if not data.all_finite(network.parameters):
+        network.parameters[:], network.n_steps = start, n_steps
+        raise not_finite("L-BFGS met a loss that is not finite")
     return result
+
+
+class NonFiniteError(ValueError):
+    """Training diverged, and there are no earlier weights to keep."""
+
+
+def not_finite(reason: str) -> NonFiniteError:
+    """The error in scikit-learn's words, with a reason."""
+    return NonFiniteError(
+        "Solver produced non-finite parameter weights. The input data may contain large values "
+        f"and need to be preprocessed. ({reason})"
+    )

@@ -29,15 +29,16 @@ class Trace:
     """Tells an estimator's callbacks of its epochs, if there are any."""
 
     def __init__(
-        self, estimator: Any, max_epochs: int, data: dict[str, Any], listens: bool
+        self, estimator: Any, fitted: Any, max_epochs: int, data: dict[str, Any], listens: bool
     ) -> None:
-        self.estimator = estimator
+        """`estimator` has the callbacks; they are shown `fitted`, the twin of it in training."""
+        self.estimator = fitted
         self.data = data
         self.context: Any = None
         set_here = hasattr(estimator, "_skl_callbacks")
         if listens and (set_here or hasattr(estimator, "_parent_callback_ctx")):
             self.context = estimator._init_callback_context(max_subtasks=max_epochs)
-            self.context.call_on_fit_task_begin(estimator=estimator, **data)
+            self.context.call_on_fit_task_begin(estimator=fitted, **data)
 
     def hook(self) -> Callable[[], bool] | None:
         """What to call after an epoch; it returns True where a callback wants to stop."""

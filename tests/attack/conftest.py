@@ -1,4 +1,4 @@
-"""How often an attack is repeated: briefly in the suite, long where FASTNN_ATTACK is set."""
+"""What the attacks share. `FASTNN_ATTACK=1` makes each of them long."""
 
 import os
 
@@ -7,5 +7,9 @@ import pytest
 
 @pytest.fixture
 def rounds():
-    """`rounds(short, long)`, the number of repetitions."""
-    return lambda short, long: long if os.environ.get("FASTNN_ATTACK") else short
+    """`rounds(short, long)`: how often to attack."""
+
+    def choose(short, long):
+        return long if os.environ.get("FASTNN_ATTACK") else short
+
+    return choose

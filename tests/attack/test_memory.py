@@ -1,0 +1,225 @@
+"""Memory that cannot be had: each allocation of a call fails in turn, in a process of its own. The
+call raises MemoryError, the model is as before or as after a whole step, and the next call works.
+
+NumPy turns the failure of some of its smallest allocations into other errors, which are let
+through: a SystemError of a reduction, and "invalid field name" where it describes an array of
+structures.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.process
+
+START = """
+    import ctypes, sys, warnings
+    import numpy as np
+    import fastnn as fn
+
+    warnings.simplefilter("ignore")
+    sys.unraisablehook = lambda _: None  # what fails while an iterator is closed
+    step, X = int(sys.argv[1]), np.random.default_rng(0).standard_normal((300, 40)).astype("f4")
+    OTHER, Y = X[::-1].copy(), (np.arange(300) % 2).astype("f4")
+
+    def is_of_memory(error):
+        of_numpy = isinstance(error, SystemError) or "invalid field name" in str(error)
+        causes = error.__cause__, error.__context__  # scikit-learn raises errors of its own
+        return isinstance(error, MemoryError) or of_numpy or any(
+            cause is not None and is_of_memory(cause) for cause in causes)
+
+    def attack(make, call, check):
+        # Fail each allocation, or every step-th, until the call needs no more.
+        call(make())
+        k, n_failed, calm = 1, 0, 0
+        while calm < 3:
+            model, error = make(), None
+            arm(k)
+            try:
+                call(model)
+            except BaseException as found:
+                error = found
+            failed = disarm() or error is not None
+            calm = 0 if failed else calm + 1
+            n_failed += error is not None
+            if error is not None and not is_of_memory(error):
+                raise RuntimeError(f"allocation {k}") from error
+            check(model)
+            k += step
+        assert n_failed > 0
+"""
+
+PYTHON = """
+    import _testcapi
+
+    def arm(k):
+        _testcapi.set_nomemory(k, k + 1)
+
+    def disarm():
+        _testcapi.remove_mem_hooks()
+        return False
+"""
+
+# From a size on, as NumPy keeps small blocks for itself.
+C = """
+    shim = ctypes.CDLL(None)
+    shim.arm.argtypes = [ctypes.c_long, ctypes.c_size_t]
+    shim.disarm.restype = ctypes.c_long
+
+    def arm(k):
+        shim.arm(k, 600)
+
+    def disarm():
+        return shim.disarm() == 0
+"""
+
+CALLS = {
+    "build": """
+    def make():
+        return fn.Sequential(fn.Dense(50, "tanh"), fn.Dense(1, "sigmoid"), random_state=0)
+
+    wanted = make().build(40).parameters
+
+    def check(net):
+        assert np.array_equal(net.build(40).parameters, wanted)
+
+    attack(make, lambda net: net.build(40), check)
+    """,
+    "fit": """
+    OPTIONS = dict(epochs=2, batch_size="full", n_threads=1, validation_data=(X, Y))
+
+    def make():
+        net = fn.Sequential(fn.Dense(50, "tanh"), fn.Dense(1, "sigmoid"), random_state=0)
+        net.fit(X, Y, epochs=1)
+        return net
+
+    whole = [make().parameters.tobytes()]
+    make().fit(OTHER, Y, **OPTIONS,
+               callbacks=[lambda epoch: whole.append(epoch.network.parameters.tobytes())])
+
+    def check(net):
+        assert net.parameters.tobytes() in whole
+        net.partial_fit(X, Y)
+
+    attack(make, lambda net: net.fit(OTHER, Y, **OPTIONS), check)
+    """,
+    "partial_fit": """
+    def make():
+        net = fn.Sequential(fn.Dense(50, "tanh"), fn.Dense(1, "sigmoid"), random_state=0)
+        net.fit(X, Y, epochs=1)
+        return net
+
+    def call(net):
+        net.partial_fit(OTHER, Y, batch_size="full", n_threads=1)
+        return net
+
+    whole = [make().parameters.tobytes(), call(make()).parameters.tobytes()]
+
+    def check(net):
+        assert net.parameters.tobytes() in whole
+        call(net)
+
+    attack(make, call, check)
+    """,
+    "predict": """
+    net = fn.Sequential(fn.Dense(50, "tanh"), fn.Dense(3, "softmax"), random_state=0).build(40)
+    wanted = net.predict(X)
+
+    def check(_):
+        assert np.array_equal(net.predict(X), wanted)
+
+    attack(lambda: None, lambda _: (net.predict(X), net.predict(X.astype("f8"))), check)
+    """,
+    "MLPClassifier": """
+    # Without `scale`: arrays of different shapes are subtracted there, and if NumPy gets no memory
+    # for its buffers in such an operation, it ends the process (NumPy 2.4.6, which raises the error
+    # without holding the GIL).
+    def make(n=2):
+        return fn.MLPClassifier((30,), max_iter=n, batch_size=300, random_state=0)
+
+    def answer(model):
+        return model.predict_proba(X).tobytes()
+
+    old = make().fit(X, Y)
+    whole = [answer(old), *(answer(make(n).fit(OTHER, 2 * Y)) for n in (1, 2))]
+
+    def check(model):
+        assert answer(model) in whole
+        assert answer(model.fit(OTHER, 2 * Y)) == whole[-1]
+
+    attack(lambda: make().fit(X, Y), lambda model: model.fit(OTHER, 2 * Y), check)
+    """,
+}
+
+
+def run(script, *arguments, **environment):
+    done = subprocess.run(
+        [sys.executable, "-c", script, *map(str, arguments)],
+        env=os.environ | environment, check=False, capture_output=True, text=True, timeout=1200,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_each_allocation_of_python_fails(name, rounds):
+    pytest.importorskip("_testcapi")
+    if name.startswith("MLP"):
+        pytest.importorskip("sklearn")
+    script = "".join(map(textwrap.dedent, (START, PYTHON, CALLS[name])))
+    run(script, rounds(211 if name.startswith("MLP") else 23, 1))
+
+
+@pytest.fixture(scope="module")
+def shim(tmp_path_factory):
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler")
+    library = tmp_path_factory.mktemp("shim") / "failing_malloc.so"
+    source = Path(__file__).with_name("failing_malloc.c")
+    command = [compiler, "-O1", "-fPIC", "-shared", "-fno-builtin", source, "-o", library]
+    subprocess.run([*command, "-lpthread"], check=True)
+    return library
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_each_allocation_of_data_fails(name, shim, rounds):
+    if name.startswith("MLP"):
+        pytest.importorskip("sklearn")
+    script = "".join(map(textwrap.dedent, (START, C, CALLS[name])))
+    run(script, rounds(15 if name.startswith("MLP") else 3, 1), LD_PRELOAD=str(shim))
+
+
+LBFGS = """
+    import re, resource, signal, sys, warnings
+    import numpy as np
+    import fastnn as fn
+
+    warnings.simplefilter("ignore")
+    X = np.random.default_rng(0).standard_normal((500, 100))
+    Y = (X[:, 0] > 0).astype(int)
+    model = fn.MLPClassifier((100,), solver="lbfgs", max_iter=5, random_state=0)
+    size = 1024 * int(re.search(r"VmSize:\\s+(\\d+)", open("/proc/self/status").read())[1])
+    resource.setrlimit(resource.RLIMIT_AS, (size + int(sys.argv[1]) * 2**20,) * 2)
+    signal.alarm(60)  # ends a process that hangs
+    try:
+        model.fit(X, Y)
+        print("fitted")
+    except MemoryError:
+        print("MemoryError")
+"""
+
+
+def test_lbfgs_never_hangs_for_want_of_memory(rounds):
+    pytest.importorskip("sklearn")
+    found = [
+        run(textwrap.dedent(LBFGS), megabytes, OMP_NUM_THREADS="1").strip()
+        for megabytes in rounds((16, 256), (*range(0, 100, 4), 256))
+    ]
+    assert set(found) == {"MemoryError", "fitted"}, found
+    assert found[-1] == "fitted"
