@@ -4,14 +4,17 @@ PYTHON ?= python
 # -P: the current folder, which holds the in-place build, does not come before PYTHONPATH.
 PYTEST = $(PYTHON) -P -m pytest -q
 
-.PHONY: build test lint types bench instructions debug sanitize wheel clean
+.PHONY: build test lint types bench instructions debug sanitize tsan attack wheel \
+	clean
 
 build:          ## compile the kernels in place
 	$(PYTHON) setup.py -q build_ext --inplace
 
 # Each run of the tests names the build that it is about, and tests/conftest.py refuses another.
+IN_PLACE = PYTHONPATH=$(CURDIR) FASTNN_EXPECT_FOLDER=$(CURDIR) FASTNN_EXPECT_BUILD=optimized
+
 test: build     ## all tests, on the tree
-	PYTHONPATH=$(CURDIR) FASTNN_EXPECT_FOLDER=$(CURDIR) FASTNN_EXPECT_BUILD=optimized $(PYTEST)
+	$(IN_PLACE) $(PYTEST)
 
 lint: types     ## style of Python and Cython, types, stubs
 	ruff check .
@@ -36,14 +39,14 @@ rm -rf $@ build/last
 $(PYTHON) -m pip install -q --no-deps --no-build-isolation --target $@ .
 touch $@
 endef
-BUILD = PYTHONPATH=$(CURDIR)/build/$@ FASTNN_EXPECT_FOLDER=$(CURDIR)/build/$@
+BUILT = PYTHONPATH=$(CURDIR)/build/$@ FASTNN_EXPECT_FOLDER=$(CURDIR)/build/$@
 
 build/debug: export FASTNN_DEBUG = 1
 build/debug: $(SOURCES)
 	$(BESIDE)
 
 debug: build/debug   ## all tests with Cython's bounds checks
-	$(BUILD) FASTNN_EXPECT_BUILD=debug $(PYTEST) -m "not optimized"
+	$(BUILT) FASTNN_EXPECT_BUILD=debug $(PYTEST) -m "not optimized"
 
 SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 build/sanitize: export FASTNN_DEBUG = 1
@@ -57,7 +60,7 @@ build/sanitize: $(SOURCES)
 # reach the kernels by the same calls. A sanitizer writes to file descriptor 2, which pytest would
 # capture, and ends the process.
 sanitize: build/sanitize   ## the kernels' tests under address and undefined-behaviour sanitizers
-	$(BUILD) FASTNN_EXPECT_BUILD=debug,address,undefined \
+	$(BUILT) FASTNN_EXPECT_BUILD=debug,address,undefined \
 	PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 \
 	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
 	$(PYTEST) --capture=sys -m "not process and not optimized and not long" \
@@ -76,10 +79,15 @@ build/tsan: $(SOURCES) build/gomp_on_pthreads.o
 
 # Only the engine is instrumented: Python, NumPy and what they do with memory are not looked at.
 tsan: build/tsan   ## tests of threads under the thread sanitizer
-	$(BUILD) FASTNN_EXPECT_BUILD=debug,thread FASTNN_ISA=v3 \
+	$(BUILT) FASTNN_EXPECT_BUILD=debug,thread FASTNN_ISA=v3 \
 	TSAN_OPTIONS="ignore_noninstrumented_modules=1 halt_on_error=1 exitcode=66" \
 	LD_PRELOAD="$$(gcc -print-file-name=libtsan.so)" \
 	$(PYTEST) --capture=sys -m "not process" tests/test_threads.py tests/attack/test_races.py
+
+attack: export FASTNN_ATTACK = 1
+attack: build   ## the long form of tests/attack, then the thread sanitizer
+	$(IN_PLACE) $(PYTEST) tests/attack
+	$(MAKE) tsan
 
 wheel:          ## sdist, and a wheel made from it, repaired to manylinux where patchelf is there
 	$(PYTHON) -m build
