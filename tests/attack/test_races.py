@@ -123,7 +123,8 @@ def test_divergence_ends_every_thread(rng):
 def test_predictions_of_rows_that_are_not_finite(rng):
     """Every thread finds such a number among its own rows."""
     net = fn.Sequential(*HIDDEN, fn.Dense(2), random_state=0).build(N_FEATURES)
-    X = rng.normal(size=(4000, N_FEATURES))
+    X = rng.normal(size=(4000, N_FEATURES)).astype("f4")
+    net.predict(X)  # from now on the engine itself checks what it reads in place
     X[::7] = np.nan
     for n_threads in (1, 2, 4):
         with pytest.raises(ValueError, match="X: "):
@@ -133,7 +134,7 @@ def test_predictions_of_rows_that_are_not_finite(rng):
 def test_one_network_predicts_in_many_threads(rng, rounds):
     """Python's threads predict and evaluate with one network, each on one thread or several."""
     net = fn.Sequential(*HIDDEN, fn.Dense(2), random_state=0).build(N_FEATURES)
-    X = rng.normal(size=(3000, N_FEATURES))
+    X = rng.normal(size=(3000, N_FEATURES)).astype("f4")
     y = rng.normal(size=(3000, 2))
     expected, failures = net.predict(X), []
 
