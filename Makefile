@@ -80,7 +80,7 @@ build/tsan: $(SOURCES) build/gomp_on_pthreads.o
 # Only the engine is instrumented: Python, NumPy and what they do with memory are not looked at.
 tsan: build/tsan   ## tests of threads under the thread sanitizer
 	$(BUILT) FASTNN_EXPECT_BUILD=debug,thread FASTNN_ISA=v3 \
-	TSAN_OPTIONS="ignore_noninstrumented_modules=1 halt_on_error=1 exitcode=66" \
+	TSAN_OPTIONS="ignore_noninstrumented_modules=1 halt_on_error=1 exitcode=66 history_size=7" \
 	LD_PRELOAD="$$(gcc -print-file-name=libtsan.so)" \
 	$(PYTEST) --capture=sys -m "not process" tests/test_threads.py tests/attack/test_races.py
 

@@ -108,6 +108,33 @@ def test_number_of_threads(monkeypatch):
         threads.limit()
 
 
+STARTED = """
+    import os
+    import sys
+    import numpy as np
+    import fastnn as fn
+    X = np.random.default_rng(0).normal(size=(4000, 50))
+    net = fn.Sequential(fn.Dense(300, "tanh"), fn.Dense(1), random_state=0)
+    before = len(os.listdir("/proc/self/task"))
+    n_threads = eval(sys.argv[1])
+    net.fit(X, X[:, 0], epochs=3, batch_size=1000, n_threads=n_threads)
+    net.predict(X, n_threads=n_threads)
+    net.evaluate(X, X[:, 0], n_threads=n_threads)
+    print(len(os.listdir("/proc/self/task")) - before)
+"""
+
+
+@pytest.mark.process
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="needs /proc")
+@pytest.mark.skipif(not engine.has_openmp(), reason="a build without OpenMP")
+@pytest.mark.parametrize(("n_threads", "started"), [(None, "0"), (2, "1")])
+def test_one_thread_starts_no_other(monkeypatch, n_threads, started):
+    monkeypatch.setenv("FASTNN_NUM_THREADS", "1")
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
+    out, err = run_script(STARTED, str(n_threads)).communicate(timeout=60)
+    assert out.strip() == started, err
+
+
 def fit_something(n_threads=2):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(256, 20)), rng.normal(size=256)
