@@ -1,15 +1,20 @@
 # One command each. `make build` compiles in place; everything else works on an installed fastnn
 # or on the tree's own in-place build.
 PYTHON ?= python
-PYTEST = $(PYTHON) -m pytest -q
+# -P: the current folder, which holds the in-place build, does not come before PYTHONPATH.
+PYTEST = $(PYTHON) -P -m pytest -q
 
-.PHONY: build test lint types bench instructions debug sanitize wheel clean
+.PHONY: build test lint types bench instructions debug sanitize tsan attack wheel \
+	clean
 
 build:          ## compile the kernels in place
 	$(PYTHON) setup.py -q build_ext --inplace
 
+# Each run of the tests names the build that it is about, and tests/conftest.py refuses another.
+IN_PLACE = PYTHONPATH=$(CURDIR) FASTNN_EXPECT_FOLDER=$(CURDIR) FASTNN_EXPECT_BUILD=optimized
+
 test: build     ## all tests, on the tree
-	$(PYTEST)
+	$(IN_PLACE) $(PYTEST)
 
 lint: types     ## style of Python and Cython, types, stubs
 	ruff check .
@@ -26,26 +31,63 @@ bench: build    ## speed comparisons
 instructions: build   ## instructions of the engine's steps against what is recorded (needs valgrind)
 	PYTHONPATH=. $(PYTHON) tools/instructions.py --check
 
-# A second fastnn beside the installed one; PYTHONPATH puts it first.
-build/debug:
-	FASTNN_DEBUG=1 $(PYTHON) -m pip install -q --no-deps --no-build-isolation --target $@ .
+# Builds beside the one in the tree, made anew when a source changes.
+SOURCES = setup.py pyproject.toml $(shell find fastnn fastnn_ext -type f \
+	! -name '*.so' ! -name '*.py[co]')
+define BESIDE =
+rm -rf $@ build/last
+$(PYTHON) -m pip install -q --no-deps --no-build-isolation --target $@ .
+touch $@
+endef
+BUILT = PYTHONPATH=$(CURDIR)/build/$@ FASTNN_EXPECT_FOLDER=$(CURDIR)/build/$@
+
+build/debug: export FASTNN_DEBUG = 1
+build/debug: $(SOURCES)
+	$(BESIDE)
 
 debug: build/debug   ## all tests with Cython's bounds checks
-	PYTHONPATH=build/debug $(PYTEST) -m "not optimized"
+	$(BUILT) FASTNN_EXPECT_BUILD=debug $(PYTEST) -m "not optimized"
 
 SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-build/sanitize:
-	FASTNN_DEBUG=1 CFLAGS="$(SANITIZERS)" LDFLAGS="$(SANITIZERS)" \
-	$(PYTHON) -m pip install -q --no-deps --no-build-isolation --target $@ .
+build/sanitize: export FASTNN_DEBUG = 1
+build/sanitize: export CFLAGS = $(SANITIZERS)
+build/sanitize: export LDFLAGS = $(SANITIZERS)
+build/sanitize: $(SOURCES)
+	$(BESIDE)
 
 # Python leaks by design at exit; its allocator hides overruns from the sanitizer. Tests that start
 # processes of their own or train much are left to the other runs, and so are the estimators', which
-# reach the kernels by the same calls.
+# reach the kernels by the same calls. A sanitizer writes to file descriptor 2, which pytest would
+# capture, and ends the process.
 sanitize: build/sanitize   ## the kernels' tests under address and undefined-behaviour sanitizers
-	PYTHONPATH=build/sanitize PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 \
+	$(BUILT) FASTNN_EXPECT_BUILD=debug,address,undefined \
+	PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 \
 	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
-	$(PYTEST) -m "not process and not optimized and not long" \
+	$(PYTEST) --capture=sys -m "not process and not optimized and not long" \
 	--ignore-glob='*/test_estimators_*' --ignore-glob='*/test_search.py' --ignore-glob='*/test_curves.py'
+
+build/gomp_on_pthreads.o: tools/gomp_on_pthreads.c
+	mkdir -p build
+	$(CC) -O1 -g1 -fPIC -fvisibility=hidden -fsanitize=thread -c $< -o $@
+
+build/tsan: export FASTNN_DEBUG = 1
+build/tsan: export FASTNN_LEVELS = v3
+build/tsan: export CFLAGS = -fsanitize=thread
+build/tsan: export LDFLAGS = -fsanitize=thread $(CURDIR)/build/gomp_on_pthreads.o
+build/tsan: $(SOURCES) build/gomp_on_pthreads.o
+	$(BESIDE)
+
+# Only the engine is instrumented: Python, NumPy and what they do with memory are not looked at.
+tsan: build/tsan   ## tests of threads under the thread sanitizer
+	$(BUILT) FASTNN_EXPECT_BUILD=debug,thread FASTNN_ISA=v3 \
+	TSAN_OPTIONS="ignore_noninstrumented_modules=1 halt_on_error=1 exitcode=66 history_size=7" \
+	LD_PRELOAD="$$(gcc -print-file-name=libtsan.so)" \
+	$(PYTEST) --capture=sys -m "not process" tests/test_threads.py tests/attack/test_races.py
+
+attack: export FASTNN_ATTACK = 1
+attack: build   ## the long form of tests/attack, then the thread sanitizer
+	$(IN_PLACE) $(PYTEST) tests/attack
+	$(MAKE) tsan
 
 wheel:          ## sdist, and a wheel made from it, repaired to manylinux where patchelf is there
 	$(PYTHON) -m build

@@ -3,12 +3,14 @@
 Switches (environment):
   FASTNN_DEBUG=1          bounds checks in Cython, -O1 -g
   FASTNN_OPENMP=on|off    off builds without OpenMP: every fit then runs on one thread
+  FASTNN_LEVELS=v2,v3     builds the engine for these instruction sets only
 Sanitizers come in through CFLAGS and LDFLAGS (see the Makefile).
 """
 
 import hashlib
 import os
 import platform
+import re
 from pathlib import Path
 
 import numpy
@@ -28,6 +30,8 @@ LEVELS = {
 }
 if platform.machine() not in ("x86_64", "AMD64"):
     LEVELS = {"generic": []}
+if chosen := os.environ.get("FASTNN_LEVELS"):
+    LEVELS = {level: LEVELS[level] for level in chosen.split(",")}
 
 # -fwrapv, which CPython's own flags carry, forbids the compiler to widen loop counters.
 COMMON = ["-std=gnu11", "-fno-wrapv", "-fvisibility=hidden", "-Wno-unused-function"]
@@ -42,6 +46,10 @@ KERNEL += ["-fno-tree-loop-distribute-patterns"]
 KERNEL += ["-DCYTHON_INLINE=inline __attribute__((always_inline))"]
 KERNEL += [] if DEBUG else ["-O3"]
 THREADS = ["-fopenmp"] if OPENMP else []
+
+# What `fastnn_ext.cpu.build()` says of the modules that are in use.
+SANITIZERS = re.findall(r"-fsanitize=(\S+)", os.environ.get("CFLAGS", ""))
+DESCRIPTION = ",".join(["debug" if DEBUG else "optimized", *SANITIZERS])
 
 DIRECTIVES = {
     "language_level": 3,
@@ -72,6 +80,7 @@ STAMP = repr(
     )
 )
 BUILD = Path("build") / hashlib.sha256(STAMP.encode()).hexdigest()[:12]
+LAST = Path("build/last")  # names the build of the compiled modules that lie in the tree
 HEADERS = sorted(
     str(path)
     for pattern in ("*.pxd", "*.h", "engine.pyx")
@@ -103,14 +112,13 @@ class BuildExt(build_ext):
         super().finalize_options()
         self.build_temp = str(BUILD / "objects")
         self.parallel = self.parallel or os.cpu_count()
-        self.force = self.force or not self._last_build_had_these_flags()
+        self.force = self.force or not (LAST.exists() and LAST.read_text() == BUILD.name)
 
-    def _last_build_had_these_flags(self) -> bool:
-        stamp = Path("build/last")
-        same = stamp.exists() and stamp.read_text() == BUILD.name
-        stamp.parent.mkdir(exist_ok=True)
-        stamp.write_text(BUILD.name)
-        return same
+    def run(self) -> None:
+        """No stamp stands while modules of several builds may lie side by side."""
+        LAST.unlink(missing_ok=True)
+        super().run()
+        LAST.write_text(BUILD.name)
 
 
 plain = [
@@ -118,6 +126,7 @@ plain = [
         f"fastnn_ext.{name}",
         [f"fastnn_ext/{name}.pyx"],
         include_dirs=["fastnn_ext"],
+        define_macros=[("FASTNN_BUILD", f'"{DESCRIPTION}"')],
         extra_compile_args=COMMON,
         depends=HEADERS,
     )

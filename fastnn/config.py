@@ -21,6 +21,7 @@ def config() -> dict[str, str]:
     return {
         "fastnn": __version__,
         "engine": f"{fastnn_ext.ISA} of {', '.join(fastnn_ext.available())} (FASTNN_ISA)",
+        "build": fastnn_ext.cpu.build(),
         "threads": f"up to {threads.limit()} (FASTNN_NUM_THREADS, OMP_NUM_THREADS)",
         "OpenMP": "yes" if fastnn_ext.engine.has_openmp() else "no",
         "numpy": np.__version__,

@@ -1,4 +1,5 @@
-"""What this processor can run: compiled for any of its kind, so that asking is always safe."""
+"""What this processor can run, and how the modules were built. Compiled for any x86-64, so that
+importing it is always safe."""
 
 cdef extern from *:
     """
@@ -19,8 +20,15 @@ cdef extern from *:
     #endif
     """
     int fn_cpu_level() nogil
+    const char* FASTNN_BUILD
 
 
 def level() -> int:
     """The x86-64 level (1 to 4) that processor and operating system support; 0 elsewhere."""
     return fn_cpu_level()
+
+
+def build() -> str:
+    """How setup.py built the compiled modules: "optimized" or "debug" (bounds checks), followed by
+    the names of sanitizers, separated by commas."""
+    return FASTNN_BUILD.decode()

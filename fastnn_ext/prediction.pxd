@@ -15,6 +15,7 @@ from fastnn_ext.network cimport forward
 from fastnn_ext.objective cimport Rows, losses_of_rows
 from fastnn_ext.plan cimport Buffer, Plan
 from fastnn_ext.real cimport all_finite, real
+from fastnn_ext.threads cimport fn_swap
 
 # What is asked for, and what all threads share. The dtype is the call's `real`.
 cdef struct Request:
@@ -24,7 +25,7 @@ cdef struct Request:
     bint checks                    # X for numbers that are not finite
     void* out                      # (n, n_outputs)
     double* row_losses             # (n,), where there is y
-    bint failed                    # the check
+    int failed                     # the check, in any thread
 
 
 cdef inline void apply_link(
@@ -57,7 +58,7 @@ cdef inline void predict_rows(
         size = last - row if last - row < plan.s.block_rows else plan.s.block_rows
         X = <const real*> request.X + row * plan.s.n_features
         if request.checks and not all_finite(X, size * plan.s.n_features):
-            request.failed = True
+            fn_swap(&request.failed, True)
             return
         forward(&own, params, X, work, 0, size, 0, 0, False, False)
         if request.y != NULL:

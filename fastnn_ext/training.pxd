@@ -215,7 +215,9 @@ cdef inline bint step(
     elif batch.total > 0 and not gradient_by_blocks(
             plan, data, &batch, n, params, work, run, run.life_step + s, whole, thread, team):
         return False
-    if plan.s.clip_norm > 0:  # the length of the gradient is that of all shares
+    # The length of the gradient is that of all shares. A batch without weight has met nowhere yet,
+    # and others may still read whether the step before was the last.
+    if plan.s.clip_norm > 0 or batch.total <= 0:
         fn_wait(&run.barrier, team)
     if batch.total > 0:
         loss = ordered_sum(run.row_losses, n) / batch.total

@@ -15,6 +15,7 @@ import pytest
 import fastnn
 import fastnn_ext
 from fastnn import cli, config
+from fastnn_ext import cpu
 
 ROOT = Path(fastnn.__file__).parents[1]
 
@@ -65,6 +66,7 @@ def test_info_says_what_is_in_use(capsys):
     lines = dict(line.split(maxsplit=1) for line in out.splitlines())
     assert lines["fastnn"] == config.__version__
     assert lines["engine"].startswith(f"{fastnn_ext.ISA} of ")
+    assert lines["build"] == cpu.build()
     assert lines["numpy"] == np.__version__
     assert lines["OpenMP"] in ("yes", "no")
     assert int(found(r"up to (\d+)", lines["threads"])[1]) >= 1

@@ -9,7 +9,9 @@ import pytest
 
 import fastnn_ext
 
-BUILDS = sorted(Path(fastnn_ext.__file__).parent.glob("engine_v*.so"))
+FOLDER = Path(fastnn_ext.__file__).parent
+BUILDS = sorted(FOLDER.glob("engine_v*.so"))
+PLAIN = sorted({*FOLDER.glob("*.so")} - {*BUILDS})  # for every x86-64
 LINE = re.compile(r"^\s*([0-9a-f]+):\s+(\S+)\s*(.*)$")
 
 pytestmark = [
@@ -19,16 +21,51 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module", params=BUILDS, ids=lambda path: path.name.split(".")[0])
-def build(request):
-    """(level, [(address, operation, operands), ...])"""
+def module_name(path):
+    return path.name.split(".")[0]
+
+
+def disassembled(path):
+    """[(address, operation, operands), ...]"""
     text = subprocess.run(
-        ["objdump", "-d", "--no-show-raw-insn", str(request.param)],
+        ["objdump", "-d", "--no-show-raw-insn", str(path)],
         check=True, capture_output=True, text=True,
     ).stdout  # fmt: skip
-    code = [(int(m[1], 16), m[2], m[3]) for m in map(LINE.match, text.splitlines()) if m]
+    return [(int(m[1], 16), m[2], m[3]) for m in map(LINE.match, text.splitlines()) if m]
+
+
+@pytest.fixture(scope="module", params=BUILDS, ids=module_name)
+def build(request):
+    """(level, disassembled code)"""
+    code = disassembled(request.param)
     assert len(code) > 10_000
-    return re.search(r"engine_(v\d)", request.param.name)[1], code
+    return module_name(request.param).removeprefix("engine_"), code
+
+
+def instructions_of_v3(code):
+    """AVX and BMI, which no processor below x86-64-v3 has."""
+    bmi = "andn|bextr|blsi|blsmsk|blsr|bzhi|mulx|pdep|pext|rorx|sarx|shlx|shrx"
+    return [line for line in code if re.fullmatch(rf"v\w+|({bmi})[lq]?", line[1])]
+
+
+def instructions_of_v4(code):
+    """AVX-512: its registers are zmm, k, and the upper half of xmm and ymm."""
+    return [line for line in code if re.search(r"%(zmm|k\d|[xy]mm(1[6-9]|2\d|3[01]))", line[2])]
+
+
+def test_no_engine_exceeds_its_instruction_set(build):
+    """This machine runs them all, so that a wrong flag of the compiler would not be noticed."""
+    level, code = build
+    assert bool(instructions_of_v3(code)) == (level != "v2")
+    assert bool(instructions_of_v4(code)) == (level == "v4")
+
+
+@pytest.mark.parametrize("path", PLAIN, ids=module_name)
+def test_other_modules_run_everywhere(path):
+    """They are imported before the processor is looked at."""
+    code = disassembled(path)
+    assert len(code) > 1000
+    assert not instructions_of_v3(code)
 
 
 def loops(code):
