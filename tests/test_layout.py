@@ -30,9 +30,8 @@ PAGES = [f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))]
 
 # Lower lines may import upper ones. What stands on one line is independent of its neighbours.
 LAYERS = [
-    {"atomic", "checks", "container", "figures", "random"},
-    {"activations", "schedules", "datasets", "history", "progress", "scaling", "statistics",
-     "table"},
+    {"atomic", "checks", "container", "figures", "random", "scaling"},
+    {"activations", "schedules", "datasets", "history", "progress", "statistics", "table"},
     {"initializers", "optimizers", "losses", "preprocessing"},
     {"layers", "metrics", "data"},
     {"fold"},
