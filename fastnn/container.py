@@ -6,9 +6,8 @@ Written and read here, and not by the package `safetensors`, which reads a whole
 checks anything, accepts a name that comes twice, and ends the process where memory runs out
 (`handle_alloc_error` in its `serialize`). The tests compare the two.
 
-A digest in the metadata covers all texts, names, shapes and values. Reading is in two steps, so
-that nothing is believed, and no memory is asked for, before names and sizes are found to be those
-that the texts call for: `read_header`, then `read_arrays`.
+A digest in the metadata covers all texts, names, shapes and values. Files are read in two steps,
+`read_header` and `read_arrays`, so that names and sizes can be checked before memory is allocated.
 """
 
 from __future__ import annotations
@@ -80,7 +79,7 @@ def packed(metadata: Mapping[str, str], arrays: Mapping[str, Array]) -> list[byt
         }  # fmt: skip
         position = end
     text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)  # arrays begin where a processor likes to read them
+    text += b" " * (-len(text) % 8)  # so that arrays are aligned
     if len(text) > LARGEST_HEADER:
         raise ValueError(
             f"expected parameters and names of at most {LARGEST_HEADER} bytes in a file; got "
@@ -117,7 +116,7 @@ def read_header(file: BufferedIOBase, size: int) -> Header:
     if size < 8 or length > min(LARGEST_HEADER, size - 8):
         raise ValueError(f"got {size} bytes, with a header of {length}")
     text = file.read(length).decode()
-    if not text.startswith("{"):  # which keeps a file from being one of another format, too
+    if not text.startswith("{"):  # the format demands it, so that no file is of two formats
         raise ValueError("got a header that is no object")
     header = strict_json(text)
     metadata = header.pop("__metadata__", {})

@@ -210,8 +210,13 @@ def test_a_file_of_an_estimator_is_a_network(rng, tmp_path):
 
 def test_files_that_hold_something_else(rng, tmp_path):
     path = tmp_path / "model.safetensors"
+    unfitted = fn.MLPClassifier()
     with pytest.raises(NotFittedError):
-        fn.MLPClassifier().save(path)
+        unfitted.save(path)
+    with pytest.raises(ValueError, match="Unknown label type"):
+        unfitted.fit(rng.normal(size=(3, 2)), [0.5, 0.1, 0.2])
+    with pytest.raises(NotFittedError):  # a fit that failed is none
+        unfitted.save(path)
     fn.Sequential(fn.Dense(2), random_state=0).build(3).save(path)
     with pytest.raises(ValueError, match="expected an estimator of class MLPClassifier; got a ba"):
         fn.MLPClassifier.load(path)

@@ -145,10 +145,13 @@ class Fitted(Parameters):
         Raises
         ------
         ValueError
-            If there was no fit yet, or a parameter is an object that only pickle can hold: a
-            scorer, or a generator as `random_state`.
+            If there was no fit yet, or a parameter or attribute is an object that only pickle can
+            hold, such as a scorer, or a generator as `random_state`; or if `path` is a folder, a
+            pipe or a device.
+        OSError
+            If the file cannot be written; it is then as before.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "_trained")
         files.write(path, *storage.record_of(self))
 
     @classmethod

@@ -17,7 +17,7 @@ State = dict[str, Any]
 Rule = tuple[str, Callable[[Any], bool]]
 """What is expected, and whether a value is that."""
 
-# The widest integers that NumPy has, and the counts of no fit.
+# Counts and whole numbers in a file have to be below this.
 _LARGEST = 2**63
 
 

@@ -110,7 +110,7 @@ def record_of(estimator: Any) -> Record:
     for name in _SHOWN_CURVES:
         del attributes[name]
     state = _plain(attributes)
-    arrays = {name: np.array(state["_progress"].pop(name)) for name in CURVES}
+    arrays = {name: np.array(state["_progress"].pop(name), np.float64) for name in CURVES}
     if trained.last is not None:
         arrays["last"] = trained.last
     data = {name: plain.to_json(name, value) for name, value in state.items()}
