@@ -45,8 +45,8 @@ build/debug: export FASTNN_DEBUG = 1
 build/debug: $(SOURCES)
 	$(BESIDE)
 
-debug: build/debug   ## all tests with Cython's bounds checks
-	$(BUILT) FASTNN_EXPECT_BUILD=debug $(PYTEST) -m "not optimized"
+debug: build/debug   ## all tests but the long ones, with Cython's bounds checks
+	$(BUILT) FASTNN_EXPECT_BUILD=debug $(PYTEST) -m "not optimized and not long"
 
 SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 build/sanitize: export FASTNN_DEBUG = 1
