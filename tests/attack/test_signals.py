@@ -197,7 +197,7 @@ def test_a_signal_at_a_random_moment(name, rounds):
         pytest.importorskip("sklearn")
     script = textwrap.dedent(START) + textwrap.dedent(CALLS[name])
     done = subprocess.run(
-        [sys.executable, "-c", script, str(rounds(15, 1200))],
+        [sys.executable, "-c", script, str(rounds(9, 1200))],
         check=False, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
