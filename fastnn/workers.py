@@ -112,7 +112,7 @@ class _Pool:
         self.done = done
         self.progress = progress
         self.caller = threading.get_ident()
-        self.errors: list[BaseException] = []  # of signals, and of threads outside of tasks
+        self.errors: list[BaseException] = []  # of threads, outside of tasks
         self.lock = threading.Lock()
         self.active: set[object] = set()  # threads, or what stands for them
         self.ended = False
@@ -128,18 +128,26 @@ class _Pool:
             What a signal handler raised, unless it was KeyboardInterrupt, or what went wrong in
             the threads outside of tasks.
         """
-        phase: Callable[[], None] | None = self.start
-        while phase is not None:
+        caught: tuple[BaseException, ...] = ()
+        begun = over = False
+        # Python looks for signals after calls and where a loop goes back. So the handlers make no
+        # call, and the outer loop is for a second signal that comes just after the first.
+        while not over:
             try:
-                try:
-                    phase()
-                    phase = self.wait if phase == self.start else None
-                except BaseException as error:
-                    self.crew.cancelled, phase = True, self.wait
-                    self.errors.append(error)
-            except BaseException as error:  # another signal at the same moment
-                self.errors.append(error)
-        for found in self.errors:
+                while not over:
+                    try:
+                        if not begun:
+                            begun = True
+                            self.start()
+                        self.wait()
+                        over = True
+                    except BaseException as error:
+                        self.crew.cancelled = True
+                        caught += (error,)
+            except BaseException as error:
+                self.crew.cancelled = True
+                caught += (error,)
+        for found in (*self.errors, *caught):
             if not isinstance(found, KeyboardInterrupt):
                 raise found
 
@@ -177,14 +185,13 @@ class _Pool:
     def start_worker(self) -> bool:
         """Whether another thread could be had."""
         own = object()
-        worker = threading.Thread(
-            target=contextvars.copy_context().run, args=(self.work, own), daemon=True,
-            name="fastnn worker",
-        )  # fmt: skip
         with self.lock:
             self.active.add(own)
         try:
-            worker.start()
+            run = contextvars.copy_context().run
+            threading.Thread(
+                target=run, args=(self.work, own), daemon=True, name="fastnn worker"
+            ).start()
         except (RuntimeError, MemoryError):
             self.leave(own)
             return False

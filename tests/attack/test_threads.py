@@ -60,6 +60,16 @@ def test_every_thread_is_refused_in_turn(refusing, error, rounds):
     assert threading.active_count() == before
 
 
+def test_no_memory_for_a_thread(monkeypatch):
+    wanted = parameters_of_many()
+
+    def refuse(*_args, **_options):
+        raise MemoryError
+
+    monkeypatch.setattr(threading, "Thread", refuse)
+    assert np.array_equal(parameters_of_many(), wanted)
+
+
 @pytest.mark.usefixtures("recwarn")
 def test_estimators_without_threads(refusing):
     pytest.importorskip("sklearn")
