@@ -111,9 +111,9 @@ class Running(Protocol):
         """Called after each epoch, or several times after several `quiet_epochs`."""
 
     def quiet_epochs(self) -> float:
-        """Number of coming epochs after which it does nothing, whatever they record, and does not
-        look at the network. It is called for all of them once the epoch behind them has ended; 0
-        or less: the next epoch may matter."""
+        """Number of upcoming epochs on which `after` neither acts nor reads the network, whatever
+        they record. They are trained together with the one that follows, then `after` is called
+        for each. 0 or less: it may act on the next epoch."""
 
     def finish(self, network: Sequential) -> None:
         """Called when the fit ends, unless it was interrupted."""

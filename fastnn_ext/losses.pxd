@@ -63,12 +63,17 @@ cdef inline real poisson_softplus_slope(real z, real t) noexcept nogil:
     return (<real> 1 - t / softplus(within)) * sigmoid(within)
 
 
-cdef inline real binary_cross_entropy(real z, real t) noexcept nogil:
-    return softplus(z) - z * t
+# (1 - t) * softplus(z) + t * softplus(-z), and (1 - t) * sigmoid(z) - t * sigmoid(-z): sums of what
+# is far from cancelling, with one exponential e = exp(-|z|) for both.
+cdef inline real binary_cross_entropy(real z, real t, real e) noexcept nogil:
+    return (<real> 1 - t) * larger(z, 0) + t * larger(-z, 0) + log1p_(e)
 
 
-cdef inline real binary_cross_entropy_slope(real z, real t) noexcept nogil:
-    return sigmoid(z) - t
+cdef inline real binary_cross_entropy_slope(real z, real t, real e) noexcept nogil:
+    cdef real likely = <real> 1 / (<real> 1 + e)
+    cdef real unlikely = e * likely
+    return (
+        (<real> 1 - t) * (likely if z > 0 else unlikely) - t * (unlikely if z > 0 else likely))
 
 
 cdef inline real side(real t) noexcept nogil:
@@ -98,6 +103,7 @@ cdef inline void elementwise(
 ) noexcept nogil:
     """Value and slope of n outputs with n targets."""
     cdef Py_ssize_t i
+    cdef real e
     if code == Loss.SQUARED_ERROR:
         for i in range(n):
             value[i] = (z[i] - t[i]) * (z[i] - t[i])
@@ -128,8 +134,9 @@ cdef inline void elementwise(
             slope[i] = poisson_slope(z[i], t[i])
     elif code == Loss.BINARY_CROSS_ENTROPY:
         for i in range(n):
-            value[i] = binary_cross_entropy(z[i], t[i])
-            slope[i] = binary_cross_entropy_slope(z[i], t[i])
+            e = exp_(-abs_(z[i]))
+            value[i] = binary_cross_entropy(z[i], t[i], e)
+            slope[i] = binary_cross_entropy_slope(z[i], t[i], e)
     elif code == Loss.HINGE:
         for i in range(n):
             value[i] = hinge(z[i], t[i])
@@ -162,44 +169,57 @@ cdef inline double cross_entropy(
 ) noexcept nogil:
     """T * log(sum(exp z)) - sum(t * z) for targets t of sum T: one label, or a row of shares. With
     smoothing s, t becomes (1 - s) t + s / n. A label that is none of 0..n-1 gives NaN: labels are
-    checked before a fit, but the user's memory can change while it runs."""
+    checked before a fit, but the user's memory can change while it runs.
+
+    Both keep their digits where one class has nearly all of the probability p: `rest` is the sum of
+    the exponentials of all classes but that one, whose T p - t is then (T - t) - T rest / total."""
     cdef real top = z[0]
-    cdef real total = 0
+    cdef real rest = 0
     cdef real target_total = 1
     cdef real kept = <real> 1 - smoothing
     cdef real added = smoothing / n
-    cdef real share
+    cdef real own, share, target
+    cdef double total
     cdef double value = 0
-    cdef real target = t[0]
-    cdef Py_ssize_t i, label
+    cdef Py_ssize_t i
+    cdef Py_ssize_t held = 0       # the label, or the class with the largest z
+    target = t[0]
     if labels and not (0 <= target < n):
         return NAN
     for i in range(1, n):
         top = z[i] if z[i] > top else top
     for i in range(n):
         dz[i] = exp_(z[i] - top)
-    for i in range(n):
-        total += dz[i]
-    if not labels:
+    if labels:
+        held = <Py_ssize_t> target
+    else:
         target_total = 0
         for i in range(n):
             target_total += t[i]
+            held = i if z[i] == top else held
         target_total = kept * target_total + smoothing
-    share = target_total / total
+    own = dz[held]
+    dz[held] = 0
+    for i in range(n):
+        rest += dz[i]
+    total = <double> own + <double> rest
+    share = target_total / <real> total
     for i in range(n):
         dz[i] = (share * dz[i] - added) * scale
     if labels:
-        label = <Py_ssize_t> target
-        dz[label] -= kept * scale
-        value = -kept * (z[label] - top)
+        target = kept + added
+        value = -kept * (z[held] - top)
     else:
+        target = kept * t[held] + added
         for i in range(n):
             dz[i] -= kept * t[i] * scale
             value -= kept * t[i] * (z[i] - top)
+    dz[held] = (target_total - target - share * rest) * scale
     if added > 0:
         for i in range(n):
             value -= added * (z[i] - top)
-    return value + target_total * log(<double> total)
+    # The last term is what rounding took from the total: all there is where that rounds to 1.
+    return value + target_total * log(total) + share * (rest - (total - own))
 
 
 cdef inline bint takes_rows(Py_ssize_t code) noexcept nogil:

@@ -575,7 +575,7 @@ def test_log_probabilities_of_labels_that_are_all_certain():
 
 def test_a_rare_class_is_named():
     X, y = [[1, 2], [2, 3], [3, 4], [4, 5]], ["ham", "ham", "ham", "spam"]
-    with pytest.raises(ValueError, match=r"members \{'ham': 3, 'spam': 1\}"):
+    with pytest.raises(ValueError, match=r"rows of each class in y: \{'ham': 3, 'spam': 1\}"):
         MLPClassifier(early_stopping=True).fit(X, y)
 
 

@@ -108,7 +108,7 @@ def split(
             raise
         classes, counts = np.unique(picked(sample.y, sample.index), return_counts=True)
         members = dict(zip(classes.tolist(), counts.tolist(), strict=True))
-        raise ValueError(f"{error} (early_stopping splits y with members {members})") from None
+        raise ValueError(f"{error} (rows of each class in y: {members})") from None
     if len(held_out) < 2:
         raise ValueError(
             "The validation set is too small. Increase 'validation_fraction' or the size of "

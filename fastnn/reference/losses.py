@@ -107,10 +107,10 @@ def gaussian_nll(_: Loss, z: Array, y: Array) -> Result:
 
 
 def binary_cross_entropy(_: Loss, z: Array, y: Array) -> Result:
-    """-y log(p) - (1 - y) log(1 - p) with p = sigmoid(z) is max(z, 0) - z y + log(1 + exp(-|z|));
-    slope p - y."""
-    values = np.maximum(z, 0) - z * y + np.log1p(np.exp(-np.abs(z)))
-    return mean_over_outputs(values, sigmoid(z) - y)
+    """-y log(p) - (1 - y) log(1 - p) with p = sigmoid(z) and 1 - p = sigmoid(-z);
+    slope p - y = (1 - y) p - y (1 - p), which keeps its digits where p is nearly y."""
+    values = -y * log_expit(z) - (1 - y) * log_expit(-z)
+    return mean_over_outputs(values, (1 - y) * sigmoid(z) - y * sigmoid(-z))
 
 
 def class_shares(loss: CrossEntropy, y: Array, n_classes: int) -> Array:
@@ -127,11 +127,14 @@ def class_shares(loss: CrossEntropy, y: Array, n_classes: int) -> Array:
 
 
 def cross_entropy(loss: CrossEntropy, z: Array, y: Array) -> Result:
-    """-sum_k t_k log(p_k) with p = softmax(z), which is sum(t) * logsumexp(z) - sum(t z);
-    slope sum(t) * p - t."""
-    t = class_shares(loss, y, z.shape[1])
-    values = -np.sum(t * log_softmax(z, axis=1), axis=1)
-    return values, t.sum(axis=1, keepdims=True) * softmax(z) - t
+    """-sum_k t_k log(p_k) with p = softmax(z); slope sum(t) * p - t. Where p is nearly 1 these
+    would be differences of numbers that are nearly equal: log(p) is log(1 - q) with q, the sum of
+    all other p, and the slope is sum(t of others) * p - t * q."""
+    t, p = class_shares(loss, y, z.shape[1]), softmax(z)
+    others = 1 - np.eye(z.shape[1])
+    q = p @ others
+    log_p = np.where(p > 0.5, np.log1p(-np.minimum(q, 0.5)), log_softmax(z, axis=1))
+    return -np.sum(t * log_p, axis=1), (t @ others) * p - t * q
 
 
 def side(y: Array) -> Array:
