@@ -218,6 +218,21 @@ def test_a_callback_stops(rng):
 
 
 @since_callbacks
+def test_a_callback_keeps_the_model_of_each_epoch(rng):
+    X, y = data(rng)
+    kept = []
+
+    class Keeper(Recorder):
+        def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+            kept.append((fitted_estimator, fitted_estimator.predict_proba(X)))
+
+    small(fn.MLPClassifier).set_callbacks(Keeper()).fit(X, y)
+    assert not np.array_equal(kept[0][1], kept[1][1])
+    for model, answer in kept:
+        assert np.array_equal(model.predict_proba(X), answer)
+
+
+@since_callbacks
 def test_callbacks_of_scikit_learn(rng):
     from sklearn.callback import ScoringMonitor
 

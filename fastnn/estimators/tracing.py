@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -31,14 +32,16 @@ class Trace:
     def __init__(
         self, estimator: Any, fitted: Any, max_epochs: int, data: dict[str, Any], listens: bool
     ) -> None:
-        """`estimator` has the callbacks; they are shown `fitted`, the twin of it in training."""
-        self.estimator = fitted
+        """`estimator` has the callbacks; `fitted` is the twin of it in training, of which they can
+        ask for a copy."""
+        self.estimator = estimator
+        self.fitted = fitted
         self.data = data
         self.context: Any = None
         set_here = hasattr(estimator, "_skl_callbacks")
         if listens and (set_here or hasattr(estimator, "_parent_callback_ctx")):
             self.context = estimator._init_callback_context(max_subtasks=max_epochs)
-            self.context.call_on_fit_task_begin(estimator=fitted, **data)
+            self.context.call_on_fit_task_begin(estimator=estimator, **data)
 
     def hook(self) -> Callable[[], bool] | None:
         """What to call after an epoch; it returns True where a callback wants to stop."""
@@ -55,7 +58,7 @@ class Trace:
             self._end(self.context)
 
     def _end(self, context: Any) -> Any:
-        # A copy of the estimator as it stands can predict: nothing has to be added to it.
         return context.call_on_fit_task_end(
-            estimator=self.estimator, **self.data, reconstruction_attributes={}
-        )
+            estimator=self.estimator, **self.data,
+            reconstruction_attributes=lambda: vars(copy.copy(self.fitted)),
+        )  # fmt: skip
