@@ -4,8 +4,7 @@ PYTHON ?= python
 # -P: the current folder, which holds the in-place build, does not come before PYTHONPATH.
 PYTEST = $(PYTHON) -P -m pytest -q
 
-.PHONY: build test lint types bench instructions debug sanitize tsan attack wheel \
-	clean
+.PHONY: build test lint types bench instructions debug sanitize tsan attack wheel clean
 
 build:          ## compile the kernels in place
 	$(PYTHON) setup.py -q build_ext --inplace

@@ -45,7 +45,7 @@ def differences():
     expected = os.environ.get("FASTNN_EXPECT_BUILD", cpu.build())
     yield "build", expected, cpu.build()
     yield "build of the engine", set(expected.split(",")), engine_build()
-    isa = os.environ.get("FASTNN_ISA", fastnn_ext.ISA)
+    isa = os.environ.get("FASTNN_ISA") or fastnn_ext.ISA
     yield "engine", f"fastnn_ext.engine_{isa}", engine.__name__
     folder = os.environ.get("FASTNN_EXPECT_FOLDER")
     for module in (fastnn, fastnn_ext, cpu, engine):
