@@ -141,9 +141,9 @@ def test_more_training(method, error, rounds):
     def check(net, _):
         assert net.parameters.tobytes() in whole
         if net.parameters.tobytes() == whole[0] and net.n_steps == first.n_steps:
-            assert len(net.history) == len(first.history)
+            assert net.history.n_epochs == first.history.n_epochs
             assert np.array_equal(net._state.slots, first._state.slots)
-        lengths = {len(column) for column in net.history.as_dict().values()}
+        lengths = {len(column) for column in net.history.values()}
         assert len(lengths) <= 1
         net.partial_fit(X, Y)
 
