@@ -41,15 +41,36 @@ SECONDS_PER_CALL = 0.01
 
 # A team that takes this many times as long as one thread, and so many seconds more in a call, waits
 # for a processor: the threads of a BLAS go on spinning for a tenth of a second after a product.
-# Everything then uses one thread for a while.
+# Everything then uses one thread for a while: briefly at first, as Linux sometimes wakes a team on
+# a single processor and moves it apart after some milliseconds; twice as long each time that it is
+# found again.
 BLOCKED_RATIO = 2.0
 BLOCKED_SECONDS = 0.001
-SECONDS_ALONE = 0.5
+FIRST_SECONDS_ALONE = 0.02
+MOST_SECONDS_ALONE = 0.5
 
 # What one thread does at least in a second: where it has not been measured yet.
 FLOPS_ALONE = 2e10
 
-_alone_until = 0.0  # by time.perf_counter()
+
+@dataclass
+class Occupancy:
+    """What is known of the machine: that another program occupies a processor."""
+
+    alone_until: float = 0.0  # by time.perf_counter()
+    seconds: float = FIRST_SECONDS_ALONE  # that one thread is used the next time
+
+    def found_blocked(self) -> None:
+        """A team waited for a processor."""
+        self.alone_until = time.perf_counter() + self.seconds
+        self.seconds = min(2 * self.seconds, MOST_SECONDS_ALONE)
+
+    def found_free(self) -> None:
+        """A team did not."""
+        self.seconds = FIRST_SECONDS_ALONE
+
+
+occupancy = Occupancy()
 
 _BOTH = (True, False, True, False)
 
@@ -127,7 +148,7 @@ class ThreadTuner:
         self._measures = False
         if most == 1:
             return 1, math.inf
-        if time.perf_counter() < _alone_until:
+        if time.perf_counter() < occupancy.alone_until:
             return 1, SECONDS_PER_CALL
         known = measurements(self._shape, most, self._flops)
         self._measures = bool(known.trials)
@@ -147,7 +168,10 @@ class ThreadTuner:
         if first or not (warm or seconds >= LONG_SECONDS):
             return
         if way and _is_blocked(known, units, seconds):
+            occupancy.found_blocked()
             return
+        if way:
+            occupancy.found_free()
         if self._measures:
             known.add(way, seconds, units)
         elif not known.trials:
@@ -155,10 +179,6 @@ class ThreadTuner:
 
 
 def _is_blocked(known: Measurements, units: int, seconds: float) -> bool:
-    """Whether a team waits for a processor that another program has; noted for everyone."""
-    global _alone_until  # noqa: PLW0603
+    """Whether a team waited for a processor that another program has."""
     alone = known.seconds.get(False, known.flops / FLOPS_ALONE) * units
-    if seconds < BLOCKED_RATIO * alone or seconds < alone + BLOCKED_SECONDS:
-        return False
-    _alone_until = time.perf_counter() + SECONDS_ALONE
-    return True
+    return seconds >= max(BLOCKED_RATIO * alone, alone + BLOCKED_SECONDS)

@@ -164,7 +164,7 @@ def predictor(plan: Plan, params: Array) -> Predictor:
 
     def tuner_of(n: int) -> ThreadTuner:
         size = n.bit_length()  # how long a row takes depends on their number
-        return tuners.setdefault(size, ThreadTuner((plan, size), flops * n))
+        return tuners.setdefault(size, ThreadTuner((plan, size), flops))
 
     def choose(n_threads: int | None, n: int) -> int:
         most = most_threads(n_threads, n)

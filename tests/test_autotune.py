@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fastnn import autotune
-from fastnn.autotune import Measurements, ThreadTuner
+from fastnn.autotune import Measurements, Occupancy, ThreadTuner
 
 MOST = 4
 COLD = 0.005  # seconds that the first touch of memory takes
@@ -23,7 +23,7 @@ class Machine:
         self.flops = 1.5 * autotune.FLOPS_ALONE * one
         self.several = []
         monkeypatch.setattr(time, "perf_counter", lambda: self.now)
-        monkeypatch.setattr(autotune, "_alone_until", 0.0)
+        monkeypatch.setattr(autotune, "occupancy", Occupancy())
         autotune.measurements.cache_clear()
 
     def call(self, units, cold=0.0):
@@ -117,7 +117,7 @@ def test_a_cold_start_is_no_reason_to_leave_the_others(monkeypatch):
     """The first touch of memory and the waking of threads are not measured."""
     machine = Machine(monkeypatch, 2e-4, 1.2e-4)
     machine.fit(100, COLD)
-    assert autotune._alone_until == 0.0
+    assert autotune.occupancy.alone_until == 0.0
     assert autotune.measurements("shape", MOST, machine.flops).several
 
 
@@ -143,3 +143,19 @@ def test_long_steps_are_measured_once(monkeypatch):
     assert machine.several[1:] == [True, True, False, True, True]
     known = autotune.measurements("shape", MOST, machine.flops)
     assert known.next_trial - machine.now > 1000
+
+
+def test_a_hiccup_costs_less_than_a_busy_processor(monkeypatch):
+    machine = Machine(monkeypatch, 3e-5, 2e-5)
+    machine.fits(0.2, total=1.0)
+    waits = []
+    for _ in range(8):
+        autotune.occupancy.found_blocked()
+        waits.append(autotune.occupancy.alone_until - machine.now)
+    assert waits == sorted(waits)
+    assert waits[0] == pytest.approx(autotune.FIRST_SECONDS_ALONE)
+    assert waits[-1] == pytest.approx(autotune.MOST_SECONDS_ALONE)
+    machine.now += 1
+    machine.fit(10_000)
+    autotune.occupancy.found_blocked()
+    assert autotune.occupancy.alone_until - machine.now == pytest.approx(waits[0])
