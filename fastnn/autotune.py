@@ -95,7 +95,7 @@ class Measurements:
         found = seconds / units
         self.seconds[several] = min(found, self.seconds.get(several, math.inf))
         self.trials = self.trials[1:]
-        one, other = (self.seconds.get(way, math.inf) for way in (False, True))
+        one, other = self.both()
         if max(one, other) < math.inf:
             self.regret += max(0.0, seconds - units * min(one, other))
             if max(one, other) > CLEAR * min(one, other):
@@ -103,9 +103,19 @@ class Measurements:
         if not self.trials:
             self.decide()
 
+    def both(self) -> tuple[float, float]:
+        """The times of one thread and of several; infinite where not measured, as other threads of
+        Python may train networks of this shape and begin to measure anew at any time."""
+        return self.seconds.get(False, math.inf), self.seconds.get(True, math.inf)
+
     def decide(self) -> None:
         """Take what is notably faster, otherwise leave it at what was used before."""
-        if self.seconds[not self.several] < NOTABLE * self.seconds[self.several]:
+        one, other = self.both()
+        if max(one, other) == math.inf:
+            self.measure_again()
+            return
+        used, unused = (other, one) if self.several else (one, other)
+        if unused < NOTABLE * used:
             self.several = not self.several
         wait = max(SECONDS_BETWEEN_TRIALS, self.regret / SHARE_OF_TRIALS)
         self.next_trial = time.perf_counter() + wait
@@ -151,8 +161,9 @@ class ThreadTuner:
         if time.perf_counter() < occupancy.alone_until:
             return 1, SECONDS_PER_CALL
         known = measurements(self._shape, most, self._flops)
-        self._measures = bool(known.trials)
-        way = known.trials[0] if known.trials else known.several
+        trials = known.trials
+        self._measures = bool(trials)
+        way = trials[0] if trials else known.several
         limit = SECONDS_PER_CALL
         if self._measures:
             limit = TRIAL_SECONDS if way is self._warm else WARM_UP_SECONDS

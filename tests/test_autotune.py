@@ -1,10 +1,12 @@
 """The choice between one thread and several, on a simulated machine with a clock of its own."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
+import fastnn as fn
 from fastnn import autotune
 from fastnn.autotune import Measurements, Occupancy, ThreadTuner
 
@@ -159,3 +161,28 @@ def test_a_hiccup_costs_less_than_a_busy_processor(monkeypatch):
     machine.fit(10_000)
     autotune.occupancy.found_blocked()
     assert autotune.occupancy.alone_until - machine.now == pytest.approx(waits[0])
+
+
+def test_threads_may_share_what_is_measured():
+    """One thread of Python ends its measurement while another has begun to measure anew."""
+    known = Measurements(1.0, trials=(True,))
+    known.add(True, 0.1, 1)
+    assert known.trials == (True, False, True, False)
+    known.add(False, 0.1, 1)
+    known.measure_again()
+    known.decide()
+    assert known.trials == (True, False, True, False)
+
+
+@pytest.mark.parametrize("n_threads", [None, 2])
+def test_networks_of_one_shape_train_in_many_threads(n_threads, rng):
+    X = rng.normal(size=(512, 20)).astype("f4")
+
+    def train(_):
+        net = fn.Sequential(fn.Dense(64, "tanh"), fn.Dense(1), random_state=0)
+        net.fit(X, X[:, 0], epochs=40, n_threads=n_threads)
+        return net.parameters.tobytes()
+
+    alone = train(0)
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(train, range(12))) == {alone}
