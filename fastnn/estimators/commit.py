@@ -22,7 +22,6 @@ def whole_fit(estimator: Any) -> Iterator[Any]:
         after = vars(fitted)
         changes = {name: value for name, value in after.items()
                    if name not in before or before[name] is not value}  # fmt: skip
-        vars(estimator).update(changes)  # in one call: an interrupt comes before or after it
-        if not before.keys() <= after.keys():  # such as names of columns, where there are none now
-            for name in before.keys() - after.keys():
-                vars(estimator).pop(name, None)
+        lost = before.keys() - after.keys()  # such as names of columns, where there are none now
+        kept = {name: value for name, value in vars(estimator).items() if name not in lost}
+        estimator.__dict__ = kept | changes  # at once: an interrupt comes before or after it
