@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fastnn as fn
-from fastnn import autotune, optimizers, threads
+from fastnn import autotune, native, optimizers, threads
 from fastnn.activations import NAMES
 from fastnn.autotune import ThreadTuner
 from fastnn_ext import engine
@@ -210,10 +210,16 @@ def test_a_long_prediction_stops_between_slices(n_threads):
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
-def test_slices_do_not_change_predictions(n_threads, rng):
-    X, net = rng.normal(size=(20_000, 64)).astype("f4"), deep_network()
-    parts = [net.predict(part, n_threads=1) for part in np.array_split(X, 50)]
+def test_slices_do_not_change_predictions(n_threads, rng, monkeypatch):
+    looks = []
+    monkeypatch.setattr(native, "SLICE_FLOPS", 1.0)
+    monkeypatch.setattr(threads, "check_cancelled", lambda: looks.append(1))
+    X = rng.normal(size=(5000, 7)).astype("f4")
+    net = fn.Sequential(fn.Dense(9, "tanh"), fn.Dense(2), random_state=0).build(7)
+    parts = [net.predict(part, n_threads=1) for part in np.array_split(X, 60)]
+    assert not looks
     assert (net.predict(X, n_threads=n_threads) == np.concatenate(parts)).all()
+    assert len(looks) > 10
 
 
 def _in_child(queue):
