@@ -13,6 +13,7 @@ import fastnn as fn
 
 SOURCES = str(Path(fn.__file__).parent)
 ERRORS = [KeyboardInterrupt, MemoryError]
+pytestmark = pytest.mark.long
 
 
 def call_with_error(call, at_line, error):

@@ -15,6 +15,8 @@ pytest.importorskip("sklearn")
 import pandas as pd
 from sklearn.exceptions import NotFittedError
 
+pytestmark = pytest.mark.long
+
 spec = importlib.util.spec_from_file_location(
     "half_begun", Path(__file__).with_name("test_half_begun.py")
 )
