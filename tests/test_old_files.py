@@ -41,7 +41,7 @@ def test_networks(name, expected):
     close(net.predict(Z), expected[f"{name}_continued"])
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
 def test_classifier(expected):
     pytest.importorskip("sklearn")
     pandas = pytest.importorskip("pandas")
@@ -53,7 +53,7 @@ def test_classifier(expected):
     close(model.predict_proba(X), expected["classifier_continued"])
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
 def test_regressors(expected):
     pytest.importorskip("sklearn")
     X, y = expected["X"], number(expected["Z"])
