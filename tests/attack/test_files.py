@@ -58,7 +58,7 @@ def attacked(request, tmp_path):
 
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:Stochastic Optimizer"),
+    pytest.mark.filterwarnings("ignore:(Stochastic Optimizer|lbfgs failed)"),
     pytest.mark.filterwarnings("ignore:X does not have valid feature names"),
 ]
 
