@@ -48,6 +48,7 @@ BLOCKED_RATIO = 2.0
 BLOCKED_SECONDS = 0.001
 FIRST_SECONDS_ALONE = 0.02
 MOST_SECONDS_ALONE = 0.5
+SECONDS_UNTIL_FREE = 1.0
 
 # What one thread does at least in a second: where it has not been measured yet.
 FLOPS_ALONE = 2e10
@@ -66,8 +67,10 @@ class Occupancy:
         self.seconds = min(2 * self.seconds, MOST_SECONDS_ALONE)
 
     def found_free(self) -> None:
-        """A team did not."""
-        self.seconds = FIRST_SECONDS_ALONE
+        """A team did not. Beside a busy program that happens now and then, so it counts only when
+        none was blocked for a while."""
+        if time.perf_counter() > self.alone_until + SECONDS_UNTIL_FREE:
+            self.seconds = FIRST_SECONDS_ALONE
 
 
 occupancy = Occupancy()

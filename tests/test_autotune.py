@@ -157,7 +157,7 @@ def test_a_hiccup_costs_less_than_a_busy_processor(monkeypatch):
     assert waits == sorted(waits)
     assert waits[0] == pytest.approx(autotune.FIRST_SECONDS_ALONE)
     assert waits[-1] == pytest.approx(autotune.MOST_SECONDS_ALONE)
-    machine.now += 1
+    machine.now += 2
     machine.fit(10_000)
     autotune.occupancy.found_blocked()
     assert autotune.occupancy.alone_until - machine.now == pytest.approx(waits[0])
