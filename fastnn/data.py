@@ -7,7 +7,7 @@ and never copied; anything else is converted once. No array of the user's is eve
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -70,20 +70,19 @@ def all_finite(array: Array) -> bool:
     array's own dtype, as 32 MB of float32 take 1.7 ms so and 5.9 in float64; a sum that overflows
     has each number looked at."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return all(
-            math.isfinite(array[part].sum()) or bool(np.isfinite(array[part]).all())
-            for part in _parts(array)
-        )
+        for part in _parts(array):
+            values = array[part]
+            if not (math.isfinite(values.sum()) or np.isfinite(values).all()):
+                return False
+    return True
 
 
-def _parts(array: Array) -> Iterator[Any]:
-    """Runs of rows of at most PART_BYTES."""
-    if not array.ndim:
-        yield ...
-        return
-    n_rows = max(1, PART_BYTES * len(array) // max(1, array.nbytes))
-    for start in range(0, len(array), n_rows):
-        yield slice(start, start + n_rows)
+def _parts(array: Array) -> Iterable[Any]:
+    """Runs of rows of at most PART_BYTES; all of a small array at once."""
+    if array.nbytes <= PART_BYTES:
+        return (...,)
+    n_rows = max(1, PART_BYTES * len(array) // array.nbytes)
+    return (slice(start, start + n_rows) for start in range(0, len(array), n_rows))
 
 
 def check_finite(name: str, array: Array) -> None:
