@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Threads, by identifier, that are training an object, by id. Kept here and not in the object, so
-# that it is neither pickled nor copied.
-_owners: dict[int, int] = {}
+# Models and the threads that train them, by the models' ids. Kept here and not in the model, so
+# that it is neither pickled nor copied. Ids of models and threads that are gone are used again, so
+# an entry names both themselves.
+_owners: dict[int, tuple[weakref.ref[object], threading.Thread]] = {}
 
 
 @contextmanager
@@ -24,9 +25,9 @@ def exclusive(model: object) -> Iterator[None]:
     RuntimeError
         If another thread is training the model.
     """
-    key, own = id(model), threading.get_ident()
-    owner = _owners.setdefault(key, own)
-    if owner != own and owner in sys._current_frames():
+    key, own = id(model), (weakref.ref(model), threading.current_thread())
+    trained, owner = _owners.setdefault(key, own)
+    if trained() is model and owner is not own[1] and owner.is_alive():
         raise RuntimeError(
             f"{type(model).__name__}: expected a model that no other thread is training; got one "
             "that is being trained: use a copy (copy.deepcopy) for each thread, or fastnn.fit_many"
