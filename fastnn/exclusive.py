@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Models and the threads that train them, by the models' ids. Kept here and not in the model, so
-# that it is neither pickled nor copied. Ids of models and threads that are gone are used again, so
-# an entry names both themselves.
-_owners: dict[int, tuple[weakref.ref[object], threading.Thread]] = {}
+# By the id of a model: the model itself, as its id may be used again once it is gone, and the
+# identifier of the thread that trains it. Kept here and not in the model, so that it is neither
+# pickled nor copied.
+_owners: dict[int, tuple[weakref.ref[object], int]] = {}
 
 
 @contextmanager
@@ -25,9 +26,9 @@ def exclusive(model: object) -> Iterator[None]:
     RuntimeError
         If another thread is training the model.
     """
-    key, own = id(model), (weakref.ref(model), threading.current_thread())
+    key, own = id(model), (weakref.ref(model), threading.get_ident())
     trained, owner = _owners.setdefault(key, own)
-    if trained() is model and owner is not own[1] and owner.is_alive():
+    if trained() is model and owner != own[1] and owner in sys._current_frames():
         raise RuntimeError(
             f"{type(model).__name__}: expected a model that no other thread is training; got one "
             "that is being trained: use a copy (copy.deepcopy) for each thread, or fastnn.fit_many"
