@@ -164,7 +164,9 @@ def predictor(plan: Plan, params: Array) -> Predictor:
 
     def tuner_of(n: int) -> ThreadTuner:
         size = n.bit_length()  # how long a row takes depends on their number
-        return tuners.setdefault(size, ThreadTuner((plan, size), flops))
+        if size not in tuners:
+            tuners[size] = ThreadTuner((plan, size), flops)
+        return tuners[size]
 
     def choose(n_threads: int | None, n: int) -> int:
         most = most_threads(n_threads, n)

@@ -77,8 +77,10 @@ def run(
     have passed, no other task begins, and fits in progress stop, each with a usable network. What
     any other signal handler raises, such as a time limit, is raised once they have stopped.
     """
-    free = threads.share(threads.limit())
-    most = free if n_threads is None else min(n_threads, threads.processors())
+    if n_threads is None:
+        most = threads.share(threads.limit())
+    else:
+        most = min(n_threads, threads.processors())
     deadline = math.inf if max_time is None else time.monotonic() + max_time
     crew = Crew(most, min(deadline, threads.deadline()), threads.crew())
     done = [Done(stop_reason=TIME_IS_UP) for _ in tasks]
