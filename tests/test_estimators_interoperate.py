@@ -156,9 +156,10 @@ def test_other_metaestimators(rng):
     X, y = data(rng)
     model = small(fn.MLPClassifier)
     for meta in (
-        BaggingClassifier(model, 2), VotingClassifier([("a", model), ("b", clone(model))],
-        voting="soft"), StackingClassifier([("a", model)], cv=2),
-    ):  # fmt: skip
+        BaggingClassifier(model, 2, random_state=0),
+        VotingClassifier([("a", model), ("b", clone(model))], voting="soft"),
+        StackingClassifier([("a", model)], cv=2),
+    ):
         assert meta.fit(X, y).score(X, y) > 0.7
     both = np.column_stack([y, 1 - y])
     assert MultiOutputClassifier(model).fit(X, both).predict(X).shape == both.shape
