@@ -23,17 +23,17 @@ from fastnn import (
     optimizers,
     schedules,
 )
+from fastnn._training.loop import DivergenceWarning
 from fastnn.callbacks import Checkpoint, EarlyStopping, ReduceOnPlateau
 from fastnn.config import __version__, show_config
-from fastnn.ensemble import Ensemble
+from fastnn.experiments.ensemble import Ensemble
+from fastnn.experiments.fit_many import fit_many
+from fastnn.experiments.range_test import RangeTest, lr_range_test
+from fastnn.experiments.runs import Runs
 from fastnn.history import History
 from fastnn.layers import Dense, Dropout, Residual
-from fastnn.many import fit_many
 from fastnn.model import Sequential, load
 from fastnn.preprocessing import Standardizer, one_hot, train_test_split
-from fastnn.rangetest import RangeTest, lr_range_test
-from fastnn.runs import Runs
-from fastnn.training import DivergenceWarning
 
 if TYPE_CHECKING:
     from fastnn.estimators import LogisticRegression as LogisticRegression

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fastnn import checks
+from fastnn._util import checks
 from fastnn_ext import codes
 
 __all__ = ["NAMES", "PARAMETERS", "Activation", "elu", "leaky_relu"]

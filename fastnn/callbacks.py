@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from fastnn import checks
+from fastnn._util import checks
 
 if TYPE_CHECKING:
     from fastnn.model import Sequential

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.columns import Columns
-from fastnn.figures import axes_or_new
+from fastnn._util.columns import Columns
+from fastnn._util.plotting import axes_or_new
 
 Floats = NDArray[np.float64]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fastnn import activations, checks, initializers
+from fastnn import activations, initializers
+from fastnn._util import checks
 from fastnn.activations import Activation
 from fastnn.initializers import Initializer
 

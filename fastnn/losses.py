@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fastnn import checks
+from fastnn._util import checks
 from fastnn.activations import NAMES
 from fastnn_ext import codes
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastnn import checks
-from fastnn.checks.arrays import (
+from fastnn._util import checks
+from fastnn._util.checks.arrays import (
     check_classes,
     check_indicator,
     check_labels,

@@ -9,19 +9,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn import checks, data, files, fit, folding, initializers, losses, native, random, scoring
+from fastnn import initializers, losses
 from fastnn import optimizers as optimizers_module
+from fastnn._engine import native
+from fastnn._engine.plan import Plan, compile_plan, table, views
+from fastnn._io import merge_scaling, serialize
+from fastnn._io.snapshot import Snapshot, Training
+from fastnn._training import arrays, fit, scoring
+from fastnn._training.fit import Arrays
+from fastnn._training.loop import OptimizerState, run_epochs, warn_if_diverged
+from fastnn._util import checks, prng
+from fastnn._util.weight_list import WeightList
 from fastnn.activations import resolve as resolve_activation
 from fastnn.callbacks import Callback
-from fastnn.fit import Arrays
 from fastnn.history import History
 from fastnn.layers import Dense, Layer, check_layers, dense_layers, output_activation
 from fastnn.losses import Loss
 from fastnn.optimizers import Optimizer
-from fastnn.plan import Plan, compile_plan, table, views
-from fastnn.snapshot import Snapshot, Training
-from fastnn.training import OptimizerState, run_epochs, warn_if_diverged
-from fastnn.weights import WeightList
 from fastnn_ext.engine import Predictor
 
 Array = NDArray[Any]
@@ -59,7 +63,7 @@ class Sequential:
             raise ValueError("layers: expected at least one layer; got none")
         self.layers = check_layers("layers", layers)
         self.seed = (
-            random.new_seed() if random_state is None
+            prng.new_seed() if random_state is None
             else checks.whole("random_state", random_state)
         )  # fmt: skip
         self.dtype = _dtype(dtype)
@@ -126,11 +130,11 @@ class Sequential:
                     init = initializers.automatic(resolve_activation(layer.activation))
                 elif isinstance(init, str):
                     init = initializers.BY_NAME[init]
-                key = random.key(self.seed, random.Purpose.WEIGHTS, index)
+                key = prng.key(self.seed, prng.Purpose.WEIGHTS, index)
                 w[:] = initializers.draw(init, w.shape, key)
                 if b is not None and not isinstance(layer.bias_init, str):
                     b[:] = layer.bias_init
-        if not data.all_finite(flat):
+        if not arrays.all_finite(flat):
             _raise_infinite(layers, self.dtype)
         return flat
 
@@ -456,7 +460,7 @@ class Sequential:
         plan = self._plan()
         features = self._features(X, check_finite)
         shape = (len(features), plan.n_outputs)
-        data.check_output(out, shape, self.dtype, features, self._built())
+        arrays.check_output(out, shape, self.dtype, features, self._built())
         if self._predictor is None:
             self._predictor = native.predictor(plan, self._built())
         answer = self._predictor(features, out, False, n_threads)
@@ -513,7 +517,7 @@ class Sequential:
         """
         parameters, state = self._built(), self._state
         assert self.n_features_in is not None
-        files.write(path, Snapshot(
+        serialize.write(path, Snapshot(
             self.layers, self.n_features_in, self.feature_names_in, self.seed, self.n_epochs,
             self.n_steps, parameters, Training(**vars(state)) if state else None,
         ))  # fmt: skip
@@ -534,7 +538,7 @@ class Sequential:
 
     def _features(self, X: Any, finite: bool) -> Array:
         checks.flag("check_finite", finite)
-        return data.features(
+        return arrays.features(
             X, self.dtype, n_features=self.n_features_in, names=self.feature_names_in,
             finite=finite,
         )  # fmt: skip
@@ -544,7 +548,7 @@ def _raise_infinite(layers: list[tuple[Dense, Array, Array | None]], dtype: np.d
     """The error that names the initializer of infinite weights or biases."""
     for index, (layer, w, b) in enumerate(layers):
         for name, values in (("weight_init", w), ("bias_init", b)):
-            if values is not None and not data.all_finite(values):
+            if values is not None and not arrays.all_finite(values):
                 raise ValueError(
                     f"{name}: expected initial values in the range of {dtype}; got "
                     f"{getattr(layer, name)!r} in dense layer {index}, which gives infinite ones"
@@ -591,11 +595,11 @@ def load(path: str | os.PathLike[str]) -> Sequential:
     >>> bool((same.parameters == net.parameters).all())
     True
     """
-    snapshot, extra = files.read(path)
-    with files.readable(path):
-        features, targets = folding.scalings(extra, snapshot)
+    snapshot, extra = serialize.read(path)
+    with serialize.readable(path):
+        features, targets = merge_scaling.scalings(extra, snapshot)
     try:
-        return restored(folding.folded(snapshot, features, targets))
+        return restored(merge_scaling.folded(snapshot, features, targets))
     except ValueError as error:
         raise ValueError(
             f"{os.fspath(path)!r}: expected an estimator whose scaling its network can take up; "

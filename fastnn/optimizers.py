@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastnn import checks, schedules
+from fastnn import schedules
+from fastnn._util import checks
 from fastnn.schedules import Schedule
 from fastnn_ext import codes
 

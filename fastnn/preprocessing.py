@@ -9,8 +9,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from fastnn import checks, data
-from fastnn.checks.arrays import (
+from fastnn._training import arrays
+from fastnn._util import checks
+from fastnn._util.checks.arrays import (
     check_labels,
     check_n_rows,
     check_numbers,
@@ -158,7 +159,7 @@ class Standardizer:
         fitted = {"mean_": mean, "scale_": np.where(scale > 0, scale, 1.0)}
         if values.ndim == 2:
             fitted["n_features_in_"] = values.shape[1]
-        if (names := data.feature_names(X)) is not None:
+        if (names := arrays.feature_names(X)) is not None:
             fitted["feature_names_in_"] = np.array(names, object)
         # In one call: an interrupt must not leave the mean of one X with the scale of another.
         vars(self).update(fitted)
@@ -190,7 +191,7 @@ class Standardizer:
         if values.shape[1:] != self.mean_.shape:
             expected = ", ".join(map(str, ("n", *self.mean_.shape)))
             raise ValueError(f"X: expected shape ({expected}) as in fit; got {values.shape}")
-        names = data.feature_names(X)
+        names = arrays.feature_names(X)
         fitted = vars(self).get("feature_names_in_")
         if names is not None and fitted is not None and names != tuple(fitted):
             raise ValueError(f"X: expected the columns {list(fitted)}; got {list(names)}")

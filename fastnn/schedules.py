@@ -13,7 +13,7 @@ from functools import singledispatch
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn import checks
+from fastnn._util import checks
 
 __all__ = [
     "CLASSES", "Constant", "CosineDecay", "Cyclic", "ExponentialDecay", "InverseTimeDecay",

@@ -1,7 +1,7 @@
 """What the engine knows of a network: counts, codes and offsets, never an object or a pointer.
 
 Every field has eight bytes, so the structs have no padding and a NumPy structured array with the
-same fields is the same memory. `codes.pyx` hands these layouts to Python; `fastnn/plan.py` fills
+same fields is the same memory. `codes.pyx` hands these layouts to Python; `fastnn/_engine/plan.py` fills
 them. Offsets count numbers (not bytes) from the start of the buffer named beside them; -1 is none.
 """
 

@@ -11,7 +11,7 @@ from hypothesis import settings
 
 import fastnn
 import fastnn_ext
-from fastnn import threads
+from fastnn._parallel import limits
 from fastnn_ext import cpu, engine
 
 # Symbols that a sanitizer leaves in a module compiled with it.
@@ -86,7 +86,7 @@ def rng(request):
 def several_processors(monkeypatch):
     """Up to eight threads can be asked for, also on a machine of fewer processors: results must not
     depend on their number."""
-    monkeypatch.setattr(threads, "processors", lambda: max(8, os.cpu_count() or 1))
+    monkeypatch.setattr(limits, "processors", lambda: max(8, os.cpu_count() or 1))
 
 
 @pytest.fixture(autouse=True)

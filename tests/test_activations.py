@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import fastnn.reference.activations as reference
+from fastnn._engine.lowering import SLOPE_FROM_INPUT
 from fastnn.activations import NAMES, PARAMETERS, Activation
-from fastnn.fold import SLOPE_FROM_INPUT
 from fastnn_ext import codes, engine
 
 ELEMENTWISE = [name for name in NAMES if name != "softmax"]

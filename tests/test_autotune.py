@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import fastnn as fn
-from fastnn import autotune
-from fastnn.autotune import Measurements, Occupancy, ThreadTuner
+from fastnn._parallel import autotune
+from fastnn._parallel.autotune import Measurements, Occupancy, ThreadTuner
 
 MOST = 4
 COLD = 0.005  # seconds that the first touch of memory takes

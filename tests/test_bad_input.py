@@ -10,7 +10,8 @@ import pytest
 from scipy import sparse
 
 import fastnn as fn
-from fastnn import losses, native, optimizers, schedules
+from fastnn import losses, optimizers, schedules
+from fastnn._engine import native
 from fastnn.activations import NAMES as ACTIVATIONS
 from fastnn.schedules import LinearDecay, Warmup
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 import fastnn as fn
-from fastnn import callbacks, native, optimizers
+from fastnn import callbacks, optimizers
+from fastnn._engine import native
+from fastnn._engine.job import Steps
 from fastnn.callbacks import Checkpoint, EarlyStopping, ReduceOnPlateau
-from fastnn.job import Steps
 
 
 def network(dtype="float64", seed=0):

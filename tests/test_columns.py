@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import fastnn as fn
+from fastnn.experiments.table import Table
 from fastnn.history import History
-from fastnn.table import Table
 
 
 def history():

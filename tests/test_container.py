@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import fastnn as fn
-from fastnn import container, files
+from fastnn._io import safetensors_file, serialize
 
 ARRAYS = {
     "b": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -23,13 +23,13 @@ TEXTS = {"format": "fastnn", "note": 'größe "\\ud800" \n'}
 
 
 def content(arrays=ARRAYS, texts=TEXTS):
-    return b"".join(container.packed(texts, arrays))
+    return b"".join(safetensors_file.packed(texts, arrays))
 
 
 def through(data):
     file = io.BytesIO(data)
-    header = container.read_header(file, len(data))
-    return header, container.read_arrays(file, header)
+    header = safetensors_file.read_header(file, len(data))
+    return header, safetensors_file.read_arrays(file, header)
 
 
 def assert_equal(arrays, others):
@@ -236,7 +236,7 @@ def test_a_sparse_file_is_not_read(size, tmp_path):
         tracemalloc.start()
         try:
             with pytest.raises(ValueError, match=r"got .* bytes|no object|got version"):
-                files.read(path)
+                serialize.read(path)
             assert tracemalloc.get_traced_memory()[1] < 10**6
         finally:
             tracemalloc.stop()
@@ -257,7 +257,7 @@ def test_a_large_array_that_nothing_calls_for_is_not_read(tmp_path):
     tracemalloc.start()
     try:
         with pytest.raises(ValueError, match="got an unknown array 'junk'"):
-            files.read(path)
+            serialize.read(path)
         assert tracemalloc.get_traced_memory()[1] < 10**6
     finally:
         tracemalloc.stop()

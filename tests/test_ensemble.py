@@ -15,7 +15,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import fastnn as fn
 from fastnn import MLPClassifier, MLPEnsemble, MLPRegressor
 from fastnn.estimators import ensemble as module
-from fastnn.estimators.solvers import NonFiniteError
+from fastnn.estimators._fitting.solvers import NonFiniteError
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -20,8 +20,8 @@ from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFit
 from sklearn.utils.fixes import parse_version
 
 import fastnn
-from fastnn.estimators import architecture
-from fastnn.estimators.progress import Watch
+from fastnn.estimators._fitting import architecture
+from fastnn.estimators._fitting.early_stopping import Watch
 
 PAIRS = {
     "MLPClassifier": (neural_network.MLPClassifier, fastnn.MLPClassifier),

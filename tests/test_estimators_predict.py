@@ -12,7 +12,7 @@ import sklearn
 from sklearn.exceptions import NotFittedError
 
 import fastnn as fn
-from fastnn.estimators import fitted
+from fastnn.estimators._fitting import fitted
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

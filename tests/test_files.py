@@ -21,17 +21,9 @@ import numpy as np
 import pytest
 
 import fastnn as fn
-from fastnn import (
-    activations,
-    container,
-    files,
-    initializers,
-    layers,
-    losses,
-    optimizers,
-    schedules,
-)
-from fastnn.description import from_data, to_data
+from fastnn import activations, initializers, layers, losses, optimizers, schedules
+from fastnn._io import safetensors_file, serialize
+from fastnn._io.description import from_data, to_data
 from fastnn.schedules import LinearDecay, Schedule, Warmup
 
 DTYPES = ["float32", "float64"]
@@ -247,7 +239,7 @@ def test_a_pickle_holds_nothing_that_was_compiled(dtype):
     net.fit(X, LABELS, epochs=1, batch_size=5)
     net.predict(X)
     content = pickle.dumps(net)
-    assert b"fastnn.plan" not in content
+    assert b"fastnn._engine.plan" not in content
     assert b"fastnn_ext" not in content
     same = pickle.loads(content)
     assert_same(net, same)
@@ -637,7 +629,7 @@ def test_tensors_are_there(name, tmp_path):
         config["feature_names_in"] = None
     metadata["config"] = json.dumps(config)
     del metadata["sha256"]
-    content = b"".join(container.packed(metadata, tensors))
+    content = b"".join(safetensors_file.packed(metadata, tensors))
     assert f"'{name}'" in refused(content, tmp_path)
 
 
@@ -879,7 +871,7 @@ def test_a_damaged_file_is_refused_or_is_a_network(optimizer, dtype, tmp_path):
     for damage in itertools.islice(itertools.cycle(DAMAGES), 2500):
         path.write_bytes(damage(draw, content))
         try:
-            snapshot, _ = files.read(path)
+            snapshot, _ = serialize.read(path)
         except ValueError as error:
             refusals.append(error)
             continue

@@ -183,7 +183,7 @@ def test_weights_count_on_both_sides(rows, rng):
 
 
 def test_x_is_not_copied(rows, monkeypatch):
-    from fastnn import fit
+    from fastnn._training import fit
 
     X, y = np.ascontiguousarray(rows[0]), rows[1]
     jobs = []

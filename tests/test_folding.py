@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import fastnn as fn
-from fastnn import files, folding
-from fastnn.scaling import Scaling
+from fastnn._io import merge_scaling, serialize
+from fastnn._util.scaling import Scaling
 
 pytest.importorskip("sklearn")
 
@@ -178,7 +178,7 @@ def test_what_cannot_be_folded_is_refused(layers, scalings, message, tmp_path):
     net = fn.Sequential(*layers, random_state=0).build(2)
     net.save(tmp_path / "net")
     with pytest.raises(ValueError, match=message):
-        folding.folded(files.read(tmp_path / "net")[0], *scalings)
+        merge_scaling.folded(serialize.read(tmp_path / "net")[0], *scalings)
 
 
 @pytest.mark.process

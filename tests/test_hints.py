@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import fastnn as fn
-from fastnn import activations, checks, initializers, losses, optimizers
+from fastnn import activations, initializers, losses, optimizers
+from fastnn._util import checks
 
 HAS_SKLEARN = find_spec("sklearn") is not None
 X, Y = np.zeros((6, 2)), np.array([0, 1, 2, 0, 1, 2])

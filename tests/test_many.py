@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fastnn as fn
-from fastnn import callbacks, losses, optimizers, schedules, workers
+from fastnn import callbacks, losses, optimizers, schedules
+from fastnn._parallel import pool
 
 N, N_FEATURES = 90, 5
 
@@ -116,7 +117,7 @@ def test_the_bits_of_each_network_alone(mixture, n_threads):
 
 
 def test_a_wide_network_on_all_threads(monkeypatch):
-    monkeypatch.setattr("fastnn.fit.WIDE_BYTES", 500)
+    monkeypatch.setattr("fastnn._training.fit.WIDE_BYTES", 500)
     X, y, _ = table_of_numbers()
     nets = [*nets_of(2, units=3), *nets_of(2, units=60)]
     fn.fit_many(nets, X, y, epochs=3, n_threads=2)
@@ -347,10 +348,10 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path):
 def test_the_longest_begin_first_and_all_are_done_in_order():
     begun = []
     tasks = [
-        workers.Task(lambda i=i: begun.append(i) or i, flops=flops)
+        pool.Task(lambda i=i: begun.append(i) or i, flops=flops)
         for i, flops in enumerate([1, 5, 3])
     ]  # fmt: skip
-    done = workers.run(tasks, n_threads=1)
+    done = pool.run(tasks, n_threads=1)
     assert [one.value for one in done] == [0, 1, 2]
     assert begun == [1, 2, 0]
 
@@ -359,12 +360,12 @@ def test_work_within_work_uses_no_more_threads():
     seen = []
 
     def inner():
-        from fastnn import threads
+        from fastnn._parallel import limits
 
-        seen.append(threads.crew().n_threads)
+        seen.append(limits.crew().n_threads)
 
-    outer = workers.Task(lambda: workers.run([workers.Task(inner)] * 2))
-    workers.run([outer] * 2, n_threads=2)
+    outer = pool.Task(lambda: pool.run([pool.Task(inner)] * 2))
+    pool.run([outer] * 2, n_threads=2)
     assert max(seen) <= 2
 
 
@@ -373,21 +374,21 @@ def test_numpy_error_state_reaches_workers():
         return np.array([1.0]) / 0
 
     with np.errstate(divide="raise"):
-        (done,) = workers.run([workers.Task(divide)])
+        (done,) = pool.run([pool.Task(divide)])
     assert isinstance(done.error, FloatingPointError)
 
 
 def test_who_is_left_at_the_end_has_all_threads():
-    from fastnn import threads
+    from fastnn._parallel import limits
 
     seen = []
 
     def last():
-        while threads.crew().working > 1:
+        while limits.crew().working > 1:
             time.sleep(0.001)
-        seen.append(threads.share(4))
+        seen.append(limits.share(4))
 
-    workers.run([workers.Task(lambda: None, flops=1), workers.Task(last)], n_threads=2)
+    pool.run([pool.Task(lambda: None, flops=1), pool.Task(last)], n_threads=2)
     assert seen == [2]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 import fastnn as fn
 from fastnn import metrics
-from fastnn.exclusive import exclusive
+from fastnn._training.exclusive import exclusive
 
 X = np.random.default_rng(0).standard_normal((40, 3))
 Y = np.arange(40) % 2

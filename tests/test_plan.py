@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fastnn as fn
-from fastnn.fold import check_tiling
+from fastnn._engine.lowering import check_tiling
+from fastnn._engine.plan import ACTIVATION_FLOPS, CACHE_LINE, PAGE, ROW_FLOPS, compile_plan
 from fastnn.losses import HEADS, resolve
 from fastnn.optimizers import CLASSES, Adam
-from fastnn.plan import ACTIVATION_FLOPS, CACHE_LINE, PAGE, ROW_FLOPS, compile_plan
 from fastnn_ext.codes import SETTINGS, Kind
 
 FLOAT = np.dtype("f4")

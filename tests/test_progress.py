@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import fastnn as fn
-from fastnn import progress
+from fastnn._util import progress_bar
 
 N = 26
 
@@ -56,7 +56,7 @@ def hide_tqdm(monkeypatch):
 def clock(monkeypatch):
     """A clock that stands still until `clock.now` is changed."""
     fake = types.SimpleNamespace(now=100.0)
-    monkeypatch.setattr(progress.time, "monotonic", lambda: fake.now)
+    monkeypatch.setattr(progress_bar.time, "monotonic", lambda: fake.now)
     return fake
 
 
@@ -87,7 +87,7 @@ def test_a_short_fit_has_one_line(rows, capsys):
     [(1.5, [2, 4, 6, 8, 10, 12]), (0.25, [8, 12]), (0.5, [4, 8, 12]), (0.0, [12])],
 )
 def test_a_line_per_second_or_epoch_whichever_is_less(capsys, clock, seconds, expected):
-    with progress.Progress(12, 1) as bar:
+    with progress_bar.Progress(12, 1) as bar:
         for _ in range(6):
             clock.now += seconds
             bar.update({"loss": 0.5, "seconds": seconds}, 2)
@@ -102,13 +102,13 @@ def test_the_last_epoch_is_shown_where_a_fit_stops_early(rows, capsys):
 def test_lines_do_not_change_which_epochs_are_trained_together(rows, capsys, monkeypatch):
     """With a bar or lines, an epoch may take a microsecond as without."""
     calls = []
-    before = progress.Progress.update
+    before = progress_bar.Progress.update
 
     def count(self, logs, n=1):
         calls.append(n)
         before(self, logs, n)
 
-    monkeypatch.setattr(progress.Progress, "update", count)
+    monkeypatch.setattr(progress_bar.Progress, "update", count)
     quiet, told = network(), network()
     quiet.fit(*rows, epochs=300)
     silent, calls[:] = list(calls), []

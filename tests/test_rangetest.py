@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import fastnn as fn
-from fastnn import native, schedules
-from fastnn.rangetest import RangeTest
+from fastnn import schedules
+from fastnn._engine import native
+from fastnn.experiments.range_test import RangeTest
 
 X, Y = fn.datasets.load_digits()
 X = (X / 16).astype("float32")

@@ -28,7 +28,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import fastnn as fn
 from fastnn import MLPClassifier, MLPRegressor, MLPSearchCV
-from fastnn.estimators.search_halving import rungs
+from fastnn.estimators.search.halving import rungs
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -431,7 +431,7 @@ BAD = {
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input_is_an_error_before_any_work(rng, case, monkeypatch):
     params, message = BAD[case]
-    monkeypatch.setattr("fastnn.workers.run", None)
+    monkeypatch.setattr("fastnn._parallel.pool.run", None)
     with pytest.raises(ValueError, match=message):
         MLPSearchCV(small(), **params).fit(*data(rng))
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fastnn as fn
-from fastnn import training
+from fastnn._training import loop
 from fastnn.optimizers import CLASSES
 from fastnn.schedules import InverseTimeDecay
 
@@ -55,7 +55,7 @@ def test_a_network_in_1000_calls(name, rng, tmp_path):
 
 def test_a_clock_that_stands_still(monkeypatch):
     clock = SimpleNamespace(perf_counter=lambda: 0.0, monotonic=time.monotonic)
-    monkeypatch.setattr(training, "time", clock)
+    monkeypatch.setattr(loop, "time", clock)
     net = fn.Sequential(fn.Dense(1), random_state=0)
     history = net.fit([[0.0], [1.0]], [1.0, 3.0], epochs=7)
     assert list(history["seconds"]) == [0.0] * 7

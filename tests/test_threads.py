@@ -14,9 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fastnn as fn
-from fastnn import autotune, native, optimizers, threads
+from fastnn import optimizers
+from fastnn._engine import native
+from fastnn._parallel import autotune, limits
+from fastnn._parallel.autotune import ThreadTuner
 from fastnn.activations import NAMES
-from fastnn.autotune import ThreadTuner
 from fastnn_ext import engine
 
 HIDDEN = [name for name in NAMES if name not in ("softmax", "exp")]
@@ -98,18 +100,18 @@ def test_same_bits_in_a_busy_machine():
 
 def test_number_of_threads(monkeypatch):
     monkeypatch.delenv("FASTNN_NUM_THREADS", raising=False)
-    assert threads.choose(None, flops=1, rows=1000) == 1
-    assert threads.choose(None, flops=1e12, rows=1000) == threads.limit()
-    assert threads.choose(3, flops=1, rows=1000) == (3 if engine.has_openmp() else 1)
-    assert threads.choose(3, flops=1, rows=2) <= 2
+    assert limits.choose(None, flops=1, rows=1000) == 1
+    assert limits.choose(None, flops=1e12, rows=1000) == limits.limit()
+    assert limits.choose(3, flops=1, rows=1000) == (3 if engine.has_openmp() else 1)
+    assert limits.choose(3, flops=1, rows=2) <= 2
     monkeypatch.setenv("FASTNN_NUM_THREADS", "1")
-    assert threads.choose(None, flops=1e12, rows=1000) == 1
-    assert threads.choose(10**9, flops=1, rows=10**9) == threads.processors()
+    assert limits.choose(None, flops=1e12, rows=1000) == 1
+    assert limits.choose(10**9, flops=1, rows=10**9) == limits.processors()
     monkeypatch.setenv("FASTNN_NUM_THREADS", "1000000000")
-    assert threads.limit() == threads.processors()
+    assert limits.limit() == limits.processors()
     monkeypatch.setenv("FASTNN_NUM_THREADS", "many")
     with pytest.raises(ValueError, match="FASTNN_NUM_THREADS: expected a whole number"):
-        threads.limit()
+        limits.limit()
 
 
 STARTED = """
@@ -176,7 +178,7 @@ def stops_when_asked(monkeypatch):
     def stop():
         raise StopError
 
-    monkeypatch.setattr(threads, "check_cancelled", stop)
+    monkeypatch.setattr(limits, "check_cancelled", stop)
 
 
 def deep_network():
@@ -213,7 +215,7 @@ def test_a_long_prediction_stops_between_slices(n_threads):
 def test_slices_do_not_change_predictions(n_threads, rng, monkeypatch):
     looks = []
     monkeypatch.setattr(native, "SLICE_FLOPS", 1.0)
-    monkeypatch.setattr(threads, "check_cancelled", lambda: looks.append(1))
+    monkeypatch.setattr(limits, "check_cancelled", lambda: looks.append(1))
     X = rng.normal(size=(5000, 7)).astype("f4")
     net = fn.Sequential(fn.Dense(9, "tanh"), fn.Dense(2), random_state=0).build(7)
     parts = [net.predict(part, n_threads=1) for part in np.array_split(X, 60)]
@@ -283,7 +285,7 @@ NO_THREADS = """
     import resource, sys, warnings
     import numpy as np
     import fastnn as fn
-    from fastnn import threads
+    from fastnn._parallel import limits
 
     def trained(n_threads):
         X = np.random.default_rng(0).normal(size=(4096, 64)).astype("f4")
@@ -291,7 +293,7 @@ NO_THREADS = """
         net.fit(X, X[:, 0], epochs=2, n_threads=n_threads)
         return net.parameters.copy(), net.predict(X, n_threads=n_threads)
 
-    threads.processors = lambda: 8
+    limits.processors = lambda: 8
     wanted = trained(1)
     used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
     stack = resource.getrlimit(resource.RLIMIT_STACK)[0]
@@ -453,8 +455,8 @@ def test_changing_numbers_of_threads_do_not_change_bits(monkeypatch):
     monkeypatch.setattr(autotune.Measurements, "decide", lambda self: self.measure_again())
     monkeypatch.setattr(autotune, "CLEAR", np.inf)
     monkeypatch.setattr(autotune, "BLOCKED_RATIO", np.inf)
-    monkeypatch.setattr(threads, "FLOPS_PER_THREAD", 1.0)
-    monkeypatch.setattr(threads, "limit", lambda: 2)
+    monkeypatch.setattr(limits, "FLOPS_PER_THREAD", 1.0)
+    monkeypatch.setattr(limits, "limit", lambda: 2)
     for got, want in zip(trained(run, None), wanted, strict=True):
         assert (got == want).all()
     assert used == {1, 2}

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import fastnn as fn
-from fastnn import native, optimizers, reference, schedules
+from fastnn import optimizers, reference, schedules
+from fastnn._engine import native
 
 N = 50
 EPOCHS, BATCH = 29, 8  # 7 batches an epoch, the last one ragged: 203 steps

@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from fastnn import threads, workers
-from fastnn.workers import Task
+from fastnn._parallel import limits, pool
+from fastnn._parallel.pool import Task
 
 
 def test_nothing_runs_on_after_ctrl_c():
@@ -23,43 +23,43 @@ def test_nothing_runs_on_after_ctrl_c():
         try:
             while True:
                 time.sleep(0.01)
-                threads.check_cancelled()
+                limits.check_cancelled()
         finally:
             time.sleep(0.3)  # as a long step that is not cut short
             running.pop()
 
     threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
-    done = workers.run([Task(work)] * 3, n_threads=2)
+    done = pool.run([Task(work)] * 3, n_threads=2)
     assert not running
-    assert [one.stop_reason for one in done] == [workers.INTERRUPTED] * 3
+    assert [one.stop_reason for one in done] == [pool.INTERRUPTED] * 3
 
 
 def test_ctrl_c_may_reach_another_thread():
     def work():
         while True:
             time.sleep(0.01)
-            threads.check_cancelled()
+            limits.check_cancelled()
 
     threading.Timer(0.2, signal.raise_signal, [signal.SIGINT]).start()
-    (done,) = workers.run([Task(work)])
+    (done,) = pool.run([Task(work)])
     assert done.interrupted
 
 
 def test_no_tasks():
-    assert workers.run([]) == []
+    assert pool.run([]) == []
 
 
 BESIDE_POLARS = """
     import os, signal, threading
     import polars  # which handles the signal before Python does
-    from fastnn import threads, workers
+    from fastnn._parallel import limits, pool
 
     def work():
         while True:
-            threads.check_cancelled()
+            limits.check_cancelled()
 
     threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
-    (done,) = workers.run([workers.Task(work)])
+    (done,) = pool.run([pool.Task(work)])
     print(done.stop_reason)
 """
 
@@ -69,4 +69,4 @@ def test_ctrl_c_where_another_library_handles_the_signal_first():
     pytest.importorskip("polars")
     command = [sys.executable, "-c", textwrap.dedent(BESIDE_POLARS)]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
-    assert done.stdout == f"{workers.INTERRUPTED}\n", done.stderr
+    assert done.stdout == f"{pool.INTERRUPTED}\n", done.stderr

@@ -17,8 +17,8 @@ with atheris.instrument_imports(include=["fastnn"]):
     import numpy as np
 
     import fastnn as fn
-    from fastnn import container, files
-    from fastnn.estimators import storage
+    from fastnn._io import safetensors_file, serialize
+    from fastnn.estimators._fitting import storage
 
 X, Y = np.arange(24.0).reshape(8, 3), np.array(["a", "b", "c", "a"] * 2)
 
@@ -32,9 +32,9 @@ def example() -> tuple[bytes, dict[str, str], dict[str, np.ndarray]]:
         )
         model.fit(X, Y).save(path)
         with path.open("rb") as file:
-            header = container.read_header(file, path.stat().st_size)
-            arrays = container.read_arrays(file, header)
-        del header.metadata[container.DIGEST]
+            header = safetensors_file.read_header(file, path.stat().st_size)
+            arrays = safetensors_file.read_arrays(file, header)
+        del header.metadata[safetensors_file.DIGEST]
         return path.read_bytes(), header.metadata, arrays
 
 
@@ -47,10 +47,10 @@ def read(data: bytes) -> None:
     content = data[1:]
     if data[:1] in (b"0", b"1"):
         text = content.decode("utf-8", errors="replace")
-        content = b"".join(container.packed(TEXTS | {NAMES[data[0] - 48]: text}, ARRAYS))
+        content = b"".join(safetensors_file.packed(TEXTS | {NAMES[data[0] - 48]: text}, ARRAYS))
     try:
-        with files.readable("file"):
-            record = files.from_bytes(content)
+        with serialize.readable("file"):
+            record = serialize.from_bytes(content)
             if data[:1] == b"1":
                 storage.estimator_of(fn.MLPClassifier, *record).predict(X)
     except ValueError:

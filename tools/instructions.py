@@ -40,8 +40,8 @@ def run(name, steps):
 
     import fastnn as fn
     from fastnn import losses, optimizers
-    from fastnn.job import Job, Steps
-    from fastnn.native import Trainer
+    from fastnn._engine.job import Job, Steps
+    from fastnn._engine.native import Trainer
 
     widths, hidden, last, dtype, _ = TRAINING[PREDICTION[name][0] if name in PREDICTION else name]
     layers = [*(fn.Dense(n, hidden) for n in widths[1:-1]), fn.Dense(widths[-1], last)]

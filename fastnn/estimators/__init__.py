@@ -12,7 +12,7 @@ from fastnn.estimators.ensemble import MLPEnsemble
 from fastnn.estimators.logistic import LogisticRegression
 from fastnn.estimators.perceptron import Perceptron
 from fastnn.estimators.regressor import MLPRegressor
-from fastnn.estimators.search import MLPSearchCV
+from fastnn.estimators.search.search import MLPSearchCV
 
 __all__ = [
     "Curve",

@@ -19,12 +19,12 @@ from sklearn.utils.multiclass import (
     unique_labels,
 )
 
-from fastnn.estimators import objective
-from fastnn.estimators.base import MultilayerPerceptron
-from fastnn.estimators.objective import Objective
-from fastnn.estimators.parameters import Parameters
-from fastnn.estimators.samples import Sample, checked, dense
-from fastnn.estimators.targets import Labels, plain_unique
+from fastnn.estimators._fitting import objective
+from fastnn.estimators._fitting.base import MultilayerPerceptron
+from fastnn.estimators._fitting.objective import Objective
+from fastnn.estimators._fitting.parameters import Parameters
+from fastnn.estimators._fitting.samples import Sample, checked, dense
+from fastnn.estimators._fitting.targets import Labels, plain_unique
 
 Array = NDArray[Any]
 

@@ -15,15 +15,24 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection._validation import _translate_train_sizes
 from sklearn.utils import check_random_state, indexable
 
-from fastnn import checks, workers
-from fastnn.estimators import search_candidates, search_results
-from fastnn.estimators.samples import Index
-from fastnn.estimators.search_candidates import Candidate, Fold
-from fastnn.estimators.search_nets import Common, Limits, nets_of, train
-from fastnn.estimators.search_scores import Judge, counts_right
-from fastnn.figures import axes_or_new
-from fastnn.statistics import estimate
-from fastnn.table import Table
+from fastnn._parallel import pool
+from fastnn._util import checks
+from fastnn._util.plotting import axes_or_new
+from fastnn.estimators._fitting.samples import Index
+from fastnn.estimators.search.candidates import (
+    Candidate,
+    Fold,
+    candidates_of,
+    check_classes,
+    check_estimator,
+    folds_of,
+    seeds_of,
+)
+from fastnn.estimators.search.fits import Common, Limits, nets_of, train
+from fastnn.estimators.search.results import table, tell
+from fastnn.estimators.search.scores import Judge, counts_right
+from fastnn.experiments.statistics import estimate
+from fastnn.experiments.table import Table
 
 Floats = NDArray[np.float64]
 
@@ -219,7 +228,7 @@ def validation_curve(
     >>> right > too_strong
     True
     """
-    search_candidates.check_estimator(estimator, _of_others("validation_curve"))
+    check_estimator(estimator, _of_others("validation_curve"))
     checks.choice("param_name", param_name, estimator.get_params())
     if param_name == "random_state":
         raise ValueError("param_name: expected another than random_state; n_seeds varies it")
@@ -247,11 +256,11 @@ def _checked(
     estimator: Any, settings: list[dict[str, Any]], X: Any, y: Any, sample_weight: Any, cv: Any,
     scoring: Any, groups: Any, error_score: Any,
 ) -> tuple[list[Candidate], list[Fold], Judge]:  # fmt: skip
-    search_candidates.check_estimator(estimator, _of_others("learning_curve"))
+    check_estimator(estimator, _of_others("learning_curve"))
     X, y, groups = indexable(X, y, groups)
-    candidates = search_candidates.candidates_of(estimator, settings, X, y, sample_weight)
+    candidates = candidates_of(estimator, settings, X, y, sample_weight)
     sample = candidates[0].given.sample
-    folds = search_candidates.folds_of(candidates[0], cv, X, y, {"groups": groups})
+    folds = folds_of(candidates[0], cv, X, y, {"groups": groups})
     scorer = check_scoring(estimator, scoring)
     fast = counts_right(estimator, scoring, {}, sample)
     return candidates, folds, Judge(scorer, X, y, {}, error_score, fast)
@@ -261,7 +270,7 @@ def _first(fold: Fold, size: int, candidate: Candidate) -> Fold:
     """The fold with its first training rows only, among which each class has to be."""
     rows: Index = fold.train[:size]
     where = f"train_sizes: the first {size} rows"
-    search_candidates.check_classes(where, rows, candidate, "take more rows, or shuffle=True")
+    check_classes(where, rows, candidate, "take more rows, or shuffle=True")
     return Fold(rows, fold.test)
 
 
@@ -272,14 +281,14 @@ def _curve(
     """Fit every candidate to every fold with every seed. `shape` is (n_points, n_splits), and what
     each candidate and fold stands for in this order."""
     checks.whole("n_seeds", n_seeds, at_least=1)
-    workers.check(n_threads, None, verbose)
+    pool.check(n_threads, None, verbose)
     common = Common(folds, judge, True, sklearn.get_config())
-    seeds = search_candidates.seeds_of(candidates[0].estimator.random_state, n_seeds)
+    seeds = seeds_of(candidates[0].estimator.random_state, n_seeds)
     nets = nets_of(common, candidates, seeds)
     results = train(nets, Limits(n_threads, verbose=verbose))
-    search_results.tell(results, len(results), None, judge.error_score)
+    tell(results, len(results), None, judge.error_score)
     train_scores, test_scores = (
-        search_results.table(nets, (len(candidates), len(folds), n_seeds), part, judge.error_score)[
+        table(nets, (len(candidates), len(folds), n_seeds), part, judge.error_score)[
             "score"
         ].reshape(*shape, n_seeds)
         for part in ("train", "test")

@@ -26,18 +26,18 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fastnn import workers
-from fastnn.checks.arrays import check_unmasked
-from fastnn.estimators import architecture, ensemble_files
-from fastnn.estimators.base import Given
-from fastnn.estimators.commit import whole_fit
-from fastnn.estimators.parameters import twin
-from fastnn.estimators.samples import dense
-from fastnn.estimators.search_candidates import check_estimator, seeds_of
-from fastnn.estimators.session import Note
-from fastnn.estimators.solvers import NonFiniteError
-from fastnn.estimators.tracing import Trace
-from fastnn.workers import Task
+from fastnn._parallel import pool
+from fastnn._parallel.pool import Task
+from fastnn._util.checks.arrays import check_unmasked
+from fastnn.estimators._fitting import architecture, ensemble_files
+from fastnn.estimators._fitting.base import Given
+from fastnn.estimators._fitting.commit import whole_fit
+from fastnn.estimators._fitting.parameters import twin
+from fastnn.estimators._fitting.samples import dense
+from fastnn.estimators._fitting.session import Note
+from fastnn.estimators._fitting.sklearn_callbacks import Trace
+from fastnn.estimators._fitting.solvers import NonFiniteError
+from fastnn.estimators.search.candidates import check_estimator, seeds_of
 
 Array = NDArray[Any]
 
@@ -139,7 +139,7 @@ class MLPEnsemble(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         _warn(done)
         return self
 
-    def _train(self, X: Any, y: Any, sample_weight: Any) -> list[workers.Done]:
+    def _train(self, X: Any, y: Any, sample_weight: Any) -> list[pool.Done]:
         """Train the members and keep those that were finished."""
         check_estimator(
             self.estimator,
@@ -160,7 +160,7 @@ class MLPEnsemble(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         wide = architecture.is_wide(size, sample.X.dtype)
         tasks = [Task(partial(_fit, one, given, self.bootstrap, get_config()), wide=wide)
                  for one in members]  # fmt: skip
-        done = workers.run(tasks, self.n_threads, verbose=int(self.verbose))
+        done = pool.run(tasks, self.n_threads, verbose=int(self.verbose))
         self._keep(members, done)
         for name in ("n_features_in_", "feature_names_in_", "classes_"):
             if hasattr(model, name):
@@ -170,7 +170,7 @@ class MLPEnsemble(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         self.n_outputs_ = given.n_targets
         return done
 
-    def _keep(self, members: list[Any], done: list[workers.Done]) -> None:
+    def _keep(self, members: list[Any], done: list[pool.Done]) -> None:
         errors = [one.error for one in done if one.error is not None]
         finished = [one.value is not None for one in done]
         for error in errors:
@@ -301,7 +301,7 @@ class MLPEnsemble(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
 
-def _warn(done: list[workers.Done]) -> None:
+def _warn(done: list[pool.Done]) -> None:
     """One warning for all that is to be said of the members."""
     diverged = sum(one.error is not None for one in done)
     left = sum(one.error is None and one.value is None for one in done)

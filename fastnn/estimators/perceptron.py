@@ -15,8 +15,8 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fastnn.checks.arrays import check_unmasked
-from fastnn.estimators.commit import whole_fit
+from fastnn._util.checks.arrays import check_unmasked
+from fastnn.estimators._fitting.commit import whole_fit
 
 Array = NDArray[Any]
 

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fastnn.estimators import objective
-from fastnn.estimators.architecture import Hidden
-from fastnn.estimators.base import MultilayerPerceptron
-from fastnn.estimators.objective import REGRESSION, Objective
-from fastnn.estimators.parameters import Parameters
-from fastnn.estimators.samples import checked
-from fastnn.scaling import KINDS
+from fastnn._util.scaling import KINDS
+from fastnn.estimators._fitting import objective
+from fastnn.estimators._fitting.architecture import Hidden
+from fastnn.estimators._fitting.base import MultilayerPerceptron
+from fastnn.estimators._fitting.objective import REGRESSION, Objective
+from fastnn.estimators._fitting.parameters import Parameters
+from fastnn.estimators._fitting.samples import checked
 
 Array = NDArray[Any]
 

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn import random
+from fastnn._util import prng
 from fastnn.layers import Layer, dense_layers, output_activation
 from fastnn.losses import Loss, check_head
 from fastnn.reference import losses, network, optimizers
 from fastnn.reference.parameters import Arrays, join, penalty, penalty_gradient, places, split
 
 if TYPE_CHECKING:
-    from fastnn.job import Job, Steps
+    from fastnn._engine.job import Job, Steps
 
 Array = NDArray[np.float64]
 AnyArray = NDArray[Any]
@@ -108,9 +108,7 @@ def epoch_order(job: Job, epoch: int) -> NDArray[np.int64]:
     if job.shuffle == "never":
         return rows
     counted = job.first_epoch if job.shuffle == "once" else epoch
-    return rows[
-        random.permutation(random.key(job.seed, random.Purpose.SHUFFLE, counted), len(rows))
-    ]
+    return rows[prng.permutation(prng.key(job.seed, prng.Purpose.SHUFFLE, counted), len(rows))]
 
 
 def step_of_optimizer(

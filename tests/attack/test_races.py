@@ -29,7 +29,7 @@ OPTIMIZERS = {
     "adamw": optimizers.AdamW(0.001),
 }
 # Rows and batch size: a batch of one row, one that threads share, the last one of fewer rows than
-# threads, chunks (fastnn/plan.py), and several blocks.
+# threads, chunks (fastnn/_engine/plan.py), and several blocks.
 BATCHES = {"one": (9, 1), "few": (50, 16), "chunks": (900, "full"), "blocks": (17_000, "full")}
 
 

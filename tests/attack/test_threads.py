@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import fastnn as fn
-from fastnn import workers
-from fastnn.workers import Task
+from fastnn._parallel import pool
+from fastnn._parallel.pool import Task
 
 X = np.random.default_rng(0).standard_normal((60, 3))
 Y = np.arange(60) % 2
@@ -92,8 +92,8 @@ def test_ctrl_c_where_the_caller_does_the_work(refusing):
     def work():
         raise KeyboardInterrupt
 
-    done = workers.run([Task(work)] * 3, n_threads=2)
-    assert [one.stop_reason for one in done] == [workers.INTERRUPTED] * 3
+    done = pool.run([Task(work)] * 3, n_threads=2)
+    assert [one.stop_reason for one in done] == [pool.INTERRUPTED] * 3
 
 
 LIMITED = """

@@ -1,0 +1,1 @@
+"""Networks as the compiled engine reads them, and the calls of that engine."""

@@ -1,0 +1,1 @@
+"""Files: networks and estimators as safetensors, written whole and read without running code."""

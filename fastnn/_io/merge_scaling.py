@@ -1,0 +1,132 @@
+"""The scalings of an estimator folded into the weights of its network.
+
+An estimator scales features before its network and undoes the scaling of targets after it. The
+folded network does both by itself: with `s` and `c` the spread and the center of the features, and
+`S` and `C` those of the targets,
+
+    (x - c) / s @ W + b  =  x @ (W / s) + (b - c / s @ W)
+    (h @ W + b) * S + C  =  h @ (W * S) + (b * S + C)
+
+and a logarithm of a variance, which a loss of gaussian_nll adds for each target, has 2 * log(S)
+added. It is computed in float64 and stored in the network's dtype.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn._engine.plan import compile_plan, views
+from fastnn._io import json_values
+from fastnn._io.snapshot import Extra, Snapshot
+from fastnn._util.scaling import Scaling
+from fastnn.layers import Dense, Layer, Residual, output_activation
+
+Array = NDArray[Any]
+
+# A feature far from zero, measured by its spread, loses as many digits in x @ W as its center has
+# over its spread. What is left has to be right to this part of a standard deviation.
+LARGEST_ERROR = 1e-4
+
+
+def scalings(extra: Extra | None, snapshot: Snapshot) -> tuple[Scaling | None, Scaling | None]:
+    """The scalings of features and of targets that an estimator's file holds; (None, None) for
+    the file of a network."""
+    if extra is None:
+        return None, None
+    state = extra.data.get("state")
+    if not isinstance(state, dict) or not {"_scaling", "_target_scaling"} <= set(state):
+        raise ValueError("expected the state of an estimator; got another description")
+    features, targets = (_scaling(state[name]) for name in ("_scaling", "_target_scaling"))
+    if features is not None and len(features.center) != snapshot.n_features_in:
+        raise ValueError(
+            f"_scaling: expected {snapshot.n_features_in} columns; got {len(features.center)}"
+        )
+    return features, targets
+
+
+def _scaling(data: Any) -> Scaling | None:
+    value = json_values.from_json(data)
+    return None if value is None else Scaling.checked(value)
+
+
+def folded(snapshot: Snapshot, features: Scaling | None, targets: Scaling | None) -> Snapshot:
+    """The network for features, and in the units of targets, that are not scaled; without scalings
+    the same snapshot. A folded one has no penalties, which hold for the weights of scaled data,
+    and no state of an optimizer.
+
+    Raises
+    ------
+    ValueError
+        If the layers do not allow it, or the dtype has too few digits for it.
+    """
+    if features is None and targets is None:
+        return snapshot
+    dtype = snapshot.parameters.dtype
+    plan = compile_plan(snapshot.layers, snapshot.n_features_in, dtype)
+    exact = snapshot.parameters.astype(np.float64)
+    weights, biases = views(plan, exact)
+    with np.errstate(all="ignore"):  # what overflows, or loses digits, is refused below
+        if features is not None:
+            _check_digits(features, dtype)
+            _check_dense(snapshot.layers[0], "first")
+            _fold_features(weights[0], biases[0], features)
+        if targets is not None:
+            _check_dense(snapshot.layers[-1], "last")
+            _check_linear(snapshot.layers)
+            _fold_targets(weights[-1], biases[-1], targets)
+        parameters = exact.astype(dtype)
+    rounded = np.allclose(parameters, exact, rtol=np.finfo(dtype).eps, atol=0)
+    if not (rounded and np.isfinite(parameters).all()):
+        raise ValueError(f"expected weights for unscaled data in the range of {dtype}; got others")
+    layers = tuple(_without_penalty(layer) for layer in snapshot.layers)
+    return replace(snapshot, layers=layers, parameters=parameters, training=None)
+
+
+def _check_dense(layer: Layer, which: str) -> None:
+    if not isinstance(layer, Dense) or not layer.use_bias:
+        raise ValueError(
+            f"expected a Dense layer with a bias as the {which}, to take up the scaling; got "
+            f"{layer!r:.80}"
+        )
+
+
+def _check_linear(layers: tuple[Layer, ...]) -> None:
+    activation = output_activation(layers)
+    if activation.name != "linear":
+        raise ValueError(
+            f"expected linear outputs, to take up the scaling of targets; got {activation}"
+        )
+
+
+def _fold_features(weights: Array, bias: Any, scaling: Scaling) -> None:
+    weights /= scaling.spread[:, None]
+    bias -= scaling.center @ weights
+
+
+def _fold_targets(weights: Array, bias: Any, scaling: Scaling) -> None:
+    n, n_outputs = len(scaling.center), len(bias)
+    if n_outputs not in (n, 2 * n):
+        raise ValueError(f"_target_scaling: expected columns for {n_outputs} outputs; got {n}")
+    weights[:, :n] *= scaling.spread
+    bias[:n] = bias[:n] * scaling.spread + scaling.center
+    if n_outputs == 2 * n:  # logarithms of variances
+        bias[n:] += 2 * np.log(scaling.spread)
+
+
+def _check_digits(scaling: Scaling, dtype: np.dtype[Any]) -> None:
+    error = np.finfo(dtype).eps * float(np.max(np.abs(scaling.center) / scaling.spread))
+    if not error < LARGEST_ERROR:
+        raise ValueError(
+            f"expected features that {dtype} can hold without scaling; got one whose center is "
+            f"{error / np.finfo(dtype).eps:.2g} times its spread"
+        )
+
+
+def _without_penalty(layer: Layer) -> Layer:
+    if isinstance(layer, Residual):
+        return Residual(*map(_without_penalty, layer.layers))
+    return replace(layer, l1=0.0, l2=0.0) if isinstance(layer, Dense) else layer

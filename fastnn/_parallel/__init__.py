@@ -1,0 +1,1 @@
+"""How many threads work, and several networks side by side."""

@@ -1,0 +1,27 @@
+"""A fit is taken over whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from fastnn._training.exclusive import exclusive
+from fastnn.estimators._fitting.parameters import twin
+
+
+@contextmanager
+def whole_fit(estimator: Any) -> Iterator[Any]:
+    """A twin to fit in the block. The attributes that it gained or lost there become the
+    estimator's when the block ends, and none of them if it raises an error: a fit that failed or
+    was interrupted leaves no new scaling beside old weights. Other threads are refused meanwhile.
+    """
+    with exclusive(estimator):
+        before, fitted = vars(estimator).copy(), twin(estimator)
+        yield fitted
+        after = vars(fitted)
+        changes = {name: value for name, value in after.items()
+                   if name not in before or before[name] is not value}  # fmt: skip
+        lost = before.keys() - after.keys()  # such as names of columns, where there are none now
+        kept = {name: value for name, value in vars(estimator).items() if name not in lost}
+        estimator.__dict__ = kept | changes  # at once: an interrupt comes before or after it

@@ -1,0 +1,208 @@
+"""Training a network for an estimator: by minibatches, or by L-BFGS on all rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn import optimizers
+from fastnn._engine import native
+from fastnn._training.fit import job_of
+from fastnn._training.loop import OptimizerState, run_epochs
+from fastnn.estimators._fitting.early_stopping import Watch
+from fastnn.estimators._fitting.objective import Objective
+from fastnn.estimators._fitting.samples import Rows
+from fastnn.history import History
+from fastnn.layers import Dense, Layer
+from fastnn.model import Sequential, with_layers
+from fastnn.optimizers import SGD, Adam, AdamW, Optimizer
+from fastnn.schedules import InverseTimeDecay, Schedule
+
+Array = NDArray[Any]
+
+# The workspace that OpenBLAS, which scipy calls, allocates at its first call: 32 MiB and a page. If
+# that fails, it tries again for ever (0.3.30) or ends the process (later versions); so the same
+# amount is asked for first, which raises MemoryError. It is not touched.
+BYTES_OF_BLAS = 2**25 + 2**16
+
+
+@dataclass
+class Trained:
+    """A network in training. It holds its best weights between fits, and `last` those to go on
+    from, where they are others."""
+
+    network: Sequential
+    state: OptimizerState | None = None
+    last: Array | None = None
+    _linear: tuple[tuple[Layer, ...], Sequential] | None = None
+    """The network without its last activation, and the layers that it was made of."""
+
+    def network_for(self, linear: bool) -> Sequential:
+        """The network, or one on the same parameters without the activation of its last layer."""
+        if not linear:
+            return self.network
+        layers = self.network.layers
+        if self._linear is None or self._linear[0] is not layers:
+            *before, last = layers
+            assert isinstance(last, Dense)
+            outputs = replace(last, activation="linear")
+            self._linear = layers, with_layers(self.network, (*before, outputs))
+        return self._linear[1]
+
+    def resume(self) -> None:
+        """Take up the weights of the last step."""
+        if self.last is not None:
+            self.network.parameters[:] = self.last
+            self.last = None
+
+    def settle(self, best: Array | None) -> None:
+        """Show the best weights, and keep the last."""
+        if best is not None and not np.array_equal(best, self.network.parameters):
+            self.last = self.network.parameters.copy()
+            self.network.parameters[:] = best
+
+
+@dataclass(frozen=True)
+class Run:
+    """One call of a stochastic solver."""
+
+    objective: Objective
+    optimizer: Optimizer
+    rate_factor: float
+    batch_size: int
+    shuffle: bool
+    epochs: int
+    horizon: int | None
+    """Steps for a schedule that names none; None where unknown."""
+
+
+def make_optimizer(params: Any, objective: Objective, rate: float | Schedule) -> Optimizer:
+    """The optimizer of an estimator's parameters, for the engine's gradients; SGD's learning rate
+    is converted by `Run.rate_factor`."""
+    scale = objective.gradient_scale
+    clip = None if params.clip_norm is None else params.clip_norm / scale
+    if params.solver == "sgd":
+        return SGD(rate, params.momentum, params.nesterovs_momentum, clip_norm=clip)
+    moments = {
+        "beta_1": params.beta_1, "beta_2": params.beta_2, "epsilon": params.epsilon / scale,
+        "clip_norm": clip,
+    }  # fmt: skip
+    if params.weight_decay:
+        return AdamW(rate, params.weight_decay, **moments)
+    return Adam(rate, **moments)
+
+
+def rates(params: Any, n_rows: int, steps_per_epoch: int) -> float | Schedule:
+    """The learning rate, or the schedule, of a fit. scikit-learn's "invscaling" falls once per
+    epoch, by the number of rows seen; its Adam knows no schedule."""
+    if isinstance(params.learning_rate, Schedule):
+        return params.learning_rate
+    rate: float = params.learning_rate_init
+    if params.solver == "sgd" and params.learning_rate == "invscaling":
+        return InverseTimeDecay(rate, n_rows, params.power_t, every=steps_per_epoch)
+    return rate
+
+
+def rate_now(params: Any, rows_seen: int) -> float | Schedule:
+    """The same for a single epoch after so many rows."""
+    rate = rates(params, rows_seen, 1)
+    if isinstance(rate, InverseTimeDecay) and rate is not params.learning_rate:
+        return float(rate.initial_learning_rate / (1 + rows_seen) ** rate.power)
+    return rate
+
+
+def _continued(state: OptimizerState | None, run: Run, network: Sequential) -> OptimizerState:
+    """The optimizer's state for this run: that of the last one, where it minimized the same with
+    an optimizer of the same kind."""
+    loss, optimizer = run.objective.loss, run.optimizer
+    shape = (optimizer.n_slots, network.n_parameters)
+    if state is None or state.loss != loss or state.slots.shape != shape or (
+        type(state.optimizer) is not type(optimizer)
+    ):  # fmt: skip
+        state = OptimizerState.fresh(
+            loss, optimizer, network.n_parameters, network.dtype, run.horizon, run.rate_factor
+        )
+    horizon = run.horizon if state.horizon is None else state.horizon
+    optimizers.check_horizon(optimizer, horizon)
+    return replace(state, optimizer=optimizer, horizon=horizon)
+
+
+def train(
+    trained: Trained, run: Run, rows: Rows, validate: Callable[[], dict[str, float]] | None,
+    watch: Watch,
+) -> History:  # fmt: skip
+    """Train by minibatches; returns what was recorded."""
+    network = trained.network
+    state = _continued(trained.state, run, network)
+    job = job_of(
+        network, run.objective.loss, run.optimizer, rows.arrays,
+        run.batch_size, "epoch" if run.shuffle else "never",
+    )  # fmt: skip
+    trainer = native.Trainer(job, network.parameters, state.slots.reshape(-1), None)
+    trained.resume()
+    trained.state = state
+    return run_epochs(
+        network, job, trainer, state, run.epochs, validate, [watch], 0, watch.deadline,
+    )  # fmt: skip
+
+
+def minimize(
+    trained: Trained, objective: Objective, rows: Rows, options: dict[str, Any],
+    after: Callable[[float], bool],
+) -> Any:  # fmt: skip
+    """Train by scipy's L-BFGS-B on all rows at once; returns scipy's result. `after` hears the
+    engine's loss after each iteration, which is a step on all rows; True stops. An error leaves the
+    weights of the last one."""
+    from scipy.optimize import minimize as scipy_minimize
+
+    network = trained.network
+    trained.resume()
+    arrays = rows.arrays
+    job = job_of(network, objective.loss, SGD(), arrays, len(rows), "never")
+    scale = objective.gradient_scale
+    evaluate = native.objective(job, network.parameters, False, None)
+
+    def value_and_gradient(x: Array) -> tuple[float, Array]:
+        network.parameters[:] = x
+        value, gradient = evaluate()
+        return scale * value, scale * gradient.astype(np.float64)
+
+    accepted = network.parameters.copy()
+
+    def after_iteration(intermediate_result: Any) -> None:
+        accepted[:] = intermediate_result.x
+        network.parameters[:], network.n_steps = accepted, network.n_steps + 1
+        if after(intermediate_result.fun / scale):
+            raise StopIteration
+
+    np.empty(BYTES_OF_BLAS, np.uint8)
+    start, n_steps = network.parameters.astype(np.float64), network.n_steps
+    try:
+        result = scipy_minimize(
+            value_and_gradient, start, method="L-BFGS-B", jac=True, options=options,
+            callback=after_iteration,
+        )  # fmt: skip
+    except BaseException:
+        network.parameters[:] = accepted
+        raise
+    network.parameters[:] = result.x
+    if not arrays.all_finite(network.parameters):
+        network.parameters[:], network.n_steps = start, n_steps
+        raise not_finite("L-BFGS met a loss that is not finite")
+    return result
+
+
+class NonFiniteError(ValueError):
+    """Training diverged, and there are no earlier weights to keep."""
+
+
+def not_finite(reason: str) -> NonFiniteError:
+    """The error in scikit-learn's words, with a reason."""
+    return NonFiniteError(
+        "Solver produced non-finite parameter weights. The input data may contain large values "
+        f"and need to be preprocessed. ({reason})"
+    )

@@ -1,0 +1,56 @@
+"""Rows with names for their columns, as text and as arrays; no frame library is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fastnn._util.columns import Columns
+
+MOST_ROWS = 40  # that a printed table shows
+
+
+class Table(Columns[list[Any]]):
+    """A read-only mapping from names to columns, lists of equal lengths; `pandas.DataFrame(table)`
+    makes a frame of it.
+
+    Examples
+    --------
+    >>> table = Table.of_rows([{"width": 8, "score": 0.91}, {"width": 16, "score": 0.9375}])
+    >>> table["score"]
+    [0.91, 0.9375]
+    >>> print(table)
+    width   score
+        8    0.91
+       16  0.9375
+    """
+
+    @classmethod
+    def of_rows(cls, rows: Iterable[Mapping[str, Any]]) -> Table:
+        """From rows; what one of them does not have is None."""
+        rows = list(rows)
+        names = dict.fromkeys(name for row in rows for name in row)
+        return cls({name: [row.get(name) for row in rows] for name in names})
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return len(next(iter(self.values()), ()))
+
+    def __str__(self) -> str:
+        texts = [[name, *map(_text, column[:MOST_ROWS])] for name, column in self.items()]
+        widths = [max(map(len, column)) for column in texts]
+        lines = [
+            "  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True)).rstrip()
+            for line in zip(*texts, strict=True)
+        ]
+        left = self.n_rows - MOST_ROWS
+        return "\n".join([*lines, *([f"... and {left} more"] if left > 0 else [])])
+
+    __repr__ = __str__
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
