@@ -4,7 +4,7 @@ Needs nothing but fastnn.
 """
 
 import fastnn as fn
-from fastnn.experiments.statistics import estimate, paired_difference
+from fastnn.statistics import estimate, paired_difference
 
 X, y = fn.datasets.load_digits()
 X_train, X_test, y_train, y_test = fn.train_test_split(X / 16, y, random_state=0, stratify=y)

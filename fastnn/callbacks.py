@@ -8,25 +8,41 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
 
 from fastnn._util import checks
 
-if TYPE_CHECKING:
-    from fastnn.model import Sequential
-
-__all__ = ["Callback", "Checkpoint", "EarlyStopping", "Epoch", "ReduceOnPlateau"]
+__all__ = ["Callback", "Checkpoint", "EarlyStopping", "Epoch", "Network", "ReduceOnPlateau"]
 
 
 def __dir__() -> list[str]:
     return __all__
 
 
+class Network(Protocol):
+    """What callbacks may use of the `Sequential` that is trained."""
+
+    @property
+    def parameters(self) -> NDArray[Any]:
+        """All weights and biases, which callbacks may change."""
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Outputs for each row of X."""
+
+    def evaluate(self, X: Any, y: Any) -> dict[str, float]:
+        """Loss and metric."""
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a file."""
+
+
 @dataclass
 class Epoch:
     """The epoch that just ended, as callbacks see it."""
 
-    network: Sequential
+    network: Network
     index: int
     """Counted from 0 within this fit."""
     logs: dict[str, float]
@@ -115,7 +131,7 @@ class Running(Protocol):
         they record. They are trained together with the one that follows, then `after` is called
         for each. 0 or less: it may act on the next epoch."""
 
-    def finish(self, network: Sequential) -> None:
+    def finish(self, network: Network) -> None:
         """Called when the fit ends, unless it was interrupted."""
 
 
@@ -145,7 +161,7 @@ class _EveryEpoch:
     def quiet_epochs(self) -> float:
         return 0
 
-    def finish(self, network: Sequential) -> None:
+    def finish(self, network: Network) -> None:
         pass
 
 
@@ -165,7 +181,7 @@ class _RunningEarlyStopping(_EveryEpoch):
                 f"(best {self.best.value:.6g})"
             )
 
-    def finish(self, network: Sequential) -> None:
+    def finish(self, network: Network) -> None:
         if self.weights is not None:
             network.parameters[:] = self.weights
 

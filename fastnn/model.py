@@ -9,24 +9,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn import initializers, losses
 from fastnn import optimizers as optimizers_module
 from fastnn._engine import native
-from fastnn._engine.plan import Plan, compile_plan, table, views
+from fastnn._engine.plan import format_table
 from fastnn._io import merge_scaling, serialize
-from fastnn._io.snapshot import Snapshot, Training
-from fastnn._training import arrays, fit, scoring
-from fastnn._training.fit import Arrays
-from fastnn._training.loop import OptimizerState, run_epochs, warn_if_diverged
+from fastnn._training import arguments, fit, gradients, scoring, source
+from fastnn._training.arrays import check_output, convert_features
+from fastnn._training.loop import warn_if_diverged
+from fastnn._training.state import (
+    NetworkState,
+    build,
+    get_parameters,
+    get_plan,
+    get_views,
+    share_parameters,
+)
 from fastnn._util import checks, prng
+from fastnn._util.checks.arrays import check_float_dtype
 from fastnn._util.weight_list import WeightList
-from fastnn.activations import resolve as resolve_activation
 from fastnn.callbacks import Callback
 from fastnn.history import History
-from fastnn.layers import Dense, Layer, check_layers, dense_layers, output_activation
+from fastnn.layers import Layer, check_layers
 from fastnn.losses import Loss
 from fastnn.optimizers import Optimizer
-from fastnn_ext.engine import Predictor
 
 Array = NDArray[Any]
 
@@ -61,39 +66,57 @@ class Sequential:
     ) -> None:
         if not layers:
             raise ValueError("layers: expected at least one layer; got none")
-        self.layers = check_layers("layers", layers)
-        self.seed = (
-            prng.new_seed() if random_state is None
-            else checks.whole("random_state", random_state)
+        self.state = NetworkState(
+            layers=check_layers("layers", layers),
+            seed=(
+                prng.new_seed() if random_state is None
+                else checks.whole("random_state", random_state)
+            ),
+            dtype=check_float_dtype("dtype", dtype),
         )  # fmt: skip
-        self.dtype = _dtype(dtype)
-        self.history: History | None = None
-        self.n_features_in: int | None = None
-        self.feature_names_in: tuple[str, ...] | None = None
-        self.n_epochs = 0
-        """Passes begun since the weights were drawn."""
-        self.n_steps = 0
-        """Minibatches trained on since the weights were drawn."""
-        self._parameters: Array | None = None
-        self._state: OptimizerState | None = None
-        self._plans: dict[Loss | None, Plan] = {}
-        self._predictor: Predictor | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Without what is compiled from the layers, which is made of offsets that the next version
-        may read otherwise."""
-        compiled = ("_plans", "_predictor")
-        return {name: value for name, value in vars(self).items() if name not in compiled}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """The kernels want parameters where `native.aligned` puts them, which pickle forgets."""
-        self.__dict__.update(state, _plans={}, _predictor=None)
-        if self._parameters is not None:
-            stored = self._parameters
-            self._parameters = native.aligned(len(stored), self.dtype)
-            self._parameters[:] = stored
+        """What training, files and estimators share; see `fastnn._training.state`."""
 
     # ---- building and looking inside ----
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers."""
+        return self.state.layers
+
+    @property
+    def seed(self) -> int:
+        """`random_state`, or the number that was drawn for it."""
+        return self.state.seed
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float32 or float64."""
+        return self.state.dtype
+
+    @property
+    def n_features_in(self) -> int | None:
+        """Number of features; None until the network is built."""
+        return self.state.n_features_in
+
+    @property
+    def feature_names_in(self) -> tuple[str, ...] | None:
+        """Names of the features; None if they have none."""
+        return self.state.feature_names_in
+
+    @property
+    def n_epochs(self) -> int:
+        """Epochs begun since the weights were drawn."""
+        return self.state.n_epochs
+
+    @property
+    def n_steps(self) -> int:
+        """Minibatches trained on since the weights were drawn."""
+        return self.state.n_steps
+
+    @property
+    def history(self) -> History | None:
+        """What the last `fit` or `partial_fit` recorded; None before any."""
+        return self.state.history
 
     def build(self, n_features: int) -> Sequential:
         """Draw the initial weights for inputs of this many features; returns the network.
@@ -105,91 +128,46 @@ class Sequential:
             network was built for another width.
         """
         n_features = checks.whole("n_features", n_features, at_least=1)
-        if self.n_features_in is not None and self.n_features_in != n_features:
+        if self.n_features_in not in (None, n_features):
             raise ValueError(
                 f"n_features: expected {self.n_features_in}, as the network was built for; got "
                 f"{n_features} (reset() makes it forget)"
             )
-        if self.n_features_in is None:
-            plan = compile_plan(self.layers, n_features, self.dtype)
-            self._take(plan, n_features, self._initial_parameters(plan))
+        build(self.state, n_features)
         return self
-
-    def _take(self, plan: Plan, n_features: int, parameters: Array) -> None:
-        """Become a built network, in one statement: an interrupt comes before or after it."""
-        plans = self._plans | {None: plan}
-        self.n_features_in, self._parameters, self._plans = n_features, parameters, plans
-
-    def _initial_parameters(self, plan: Plan) -> Array:
-        flat = native.aligned(plan.n_params, self.dtype)
-        layers = list(zip(dense_layers(self.layers), *views(plan, flat), strict=True))
-        with np.errstate(over="ignore", invalid="ignore"):
-            for index, (layer, w, b) in enumerate(layers):
-                init = layer.weight_init
-                if init == "auto":
-                    init = initializers.automatic(resolve_activation(layer.activation))
-                elif isinstance(init, str):
-                    init = initializers.BY_NAME[init]
-                key = prng.key(self.seed, prng.Purpose.WEIGHTS, index)
-                w[:] = initializers.draw(init, w.shape, key)
-                if b is not None and not isinstance(layer.bias_init, str):
-                    b[:] = layer.bias_init
-        if not arrays.all_finite(flat):
-            _raise_infinite(layers, self.dtype)
-        return flat
 
     def reset(self, random_state: int | None = None) -> Sequential:
         """Forget all training, the number of features included; with `random_state`, draw other
         weights next time. Returns the network."""
         seed = self.seed if random_state is None else random_state
-        # In one call, so that an interrupt comes before or after it.
-        vars(self).update(vars(Sequential(*self.layers, random_state=seed, dtype=self.dtype)))
+        self.state = Sequential(*self.layers, random_state=seed, dtype=self.dtype).state
         return self
 
     @property
     def parameters(self) -> Array:
         """All weights and biases as one flat array, which the network computes with: changing it
         changes the network."""
-        return self._built()
+        return get_parameters(self.state)
 
     @property
     def weights(self) -> WeightList[Array]:
         """One (n_in, n_out) array for each Dense layer; views into `parameters`. Assigning an item,
         `net.weights[0] = W`, copies its values into the network."""
-        return WeightList("weights", self._views()[0])
+        return WeightList("weights", get_views(self.state)[0])
 
     @property
     def biases(self) -> WeightList[Array | None]:
         """One (n_out,) array for each Dense layer, None without bias; like `weights`."""
-        return WeightList("biases", self._views()[1])
+        return WeightList("biases", get_views(self.state)[1])
 
     @property
     def n_parameters(self) -> int:
         """Number of weights and biases."""
-        return len(self._built())
-
-    def _views(self, flat: Array | None = None) -> tuple[list[Array], list[Array | None]]:
-        return views(self._plan(), self._built() if flat is None else flat)
-
-    def _built(self) -> Array:
-        if self._parameters is None:
-            raise ValueError(
-                "network: expected one that was built; got one without weights: call fit, or "
-                "build(n_features)"
-            )
-        return self._parameters
-
-    def _plan(self, loss: Loss | None = None) -> Plan:
-        """The plan for predicting or, with a loss, for evaluating."""
-        self._built()
-        assert self.n_features_in is not None
-        if loss not in self._plans:
-            self._plans[loss] = compile_plan(self.layers, self.n_features_in, self.dtype, loss=loss)
-        return self._plans[loss]
+        return len(get_parameters(self.state))
 
     def summary(self) -> None:
         """Print a table of the layers with shapes and parameter counts."""
-        print(table(self._plan(), self.n_features_in or 0))
+        print(format_table(get_plan(self.state)))
 
     def __repr__(self) -> str:
         inner = ", ".join(map(repr, self.layers))
@@ -300,28 +278,31 @@ class Sequential:
         >>> net.predict([[2.0]]).round(2)
         array([[5.]], dtype=float32)
         """
-        given = fit.options(
-            self, loss, optimizer, epochs, batch_size, shuffle, callbacks, verbose, engine,
-            n_threads, reset_optimizer,
+        options = arguments.check_options(
+            self.state, loss=loss, optimizer=optimizer, epochs=epochs, batch_size=batch_size,
+            shuffle=shuffle, callbacks=callbacks, verbose=verbose, engine=engine,
+            n_threads=n_threads, reset_optimizer=reset_optimizer,
         )  # fmt: skip
         checks.flag("train_metrics", train_metrics)
-        of_training = fit.source(X, y, sample_weight, check_finite)
-        plan, arrays = fit.prepare(self, of_training, given.loss)
+        data = source.make_source(X, y, sample_weight, check_finite)
+        plan, arrays = source.prepare(self.state, data, options.loss)
         validation = None
         if validation_split is not None:
             if validation_data is not None:
                 raise ValueError("validation_split: expected None with validation_data; got "
                                  f"{validation_split!r}")  # fmt: skip
-            arrays, validation = fit.split(self, arrays, validation_split, given.loss)
+            arrays, validation = fit.split_rows(self.state, arrays, validation_split, options.loss)
         measured = arrays if train_metrics else None
         if class_weight is not None:
-            arrays = fit.with_class_weights(arrays, class_weight, given.loss, plan)
+            arrays = fit.apply_class_weight(arrays, class_weight, options.loss, plan)
         if validation_data is not None:
-            apart = fit.validation_source(validation_data, check_finite)
-            names = of_training.names
-            validation = fit.prepare_validation(self, apart, names, given.loss, plan)
-        run = fit.fit_of(self, given, plan, of_training.names, arrays, validation, measured)
-        history = run.run()
+            validation = source.prepare_validation(
+                self.state, source.make_validation_source(validation_data, check_finite),
+                data.feature_names, options.loss, plan,
+            )  # fmt: skip
+        history = fit.make_fit(
+            self, options, plan, data.feature_names, arrays, validation, measured
+        ).run()
         warn_if_diverged(history)
         return history
 
@@ -355,32 +336,25 @@ class Sequential:
         >>> net.predict([[2.0]]).round(1)
         array([[5.]], dtype=float32)
         """
-        with fit.training(self):
-            old = self._state
-            new_loss = self._last_loss() if loss is None else self._loss(loss)
+        with fit.train_exclusively(self) as state:
+            if loss is None:
+                loss = arguments.get_last_loss(state)
             if optimizer is None:
-                optimizer = old.optimizer if old else "adam"
+                optimizer = state.optimizer.optimizer if state.optimizer else "adam"
+            new_loss = arguments.resolve_loss(state.layers, loss)
             new_optimizer = optimizers_module.resolve(optimizer)
-            of_training = fit.source(X, y, sample_weight, check_finite)
-            plan, arrays = fit.prepare(self, of_training, new_loss)
-            fit.check_batch_size(batch_size)
-            size, order = fit.batch_size_of(batch_size, len(arrays)), fit.check_shuffle(shuffle)
-            fit.check_engine(engine, n_threads)
-            continues = old is not None and (old.loss, old.optimizer) == (new_loss, new_optimizer)
-            horizon = old.horizon if continues and old else None
-            optimizers_module.check_horizon(new_optimizer, horizon)
-            fit.adopt(self, plan, of_training.names)
-            state = (
-                old
-                if continues and old
-                else OptimizerState.fresh(
-                    new_loss, new_optimizer, self.n_parameters, self.dtype, None
-                )
+            data = source.make_source(X, y, sample_weight, check_finite)
+            plan, arrays = source.prepare(state, data, new_loss)
+            arguments.check_batch_size(batch_size)
+            order = arguments.check_shuffle(shuffle)
+            arguments.check_engine(engine, n_threads)
+            fit.build_for(state, plan, data.feature_names)
+            state.optimizer = fit.continue_optimizer(state, new_loss, new_optimizer)
+            size = arguments.limit_batch_size(batch_size, len(arrays))
+            job = fit.make_job(state, state.optimizer, arrays, size, order)
+            history = fit.train_one_epoch(
+                self, state, job, fit.make_trainer(state, job, engine, n_threads)
             )
-            job = fit.job_of(self, state.loss, state.optimizer, arrays, size, order)
-            trainer = fit.trainer_of(self, job, state, engine, n_threads)
-            self._state = state
-            history = run_epochs(self, job, trainer, state, 1, None, [], verbose=0)
         warn_if_diverged(history)
         return self
 
@@ -413,21 +387,15 @@ class Sequential:
         >>> value, gradients["weights"], gradients["biases"]
         (1.0, [array([[-3.]])], [array([-2.])])
         """
-        self._built()
+        get_parameters(self.state)
         checks.flag("training", training)
-        fit.check_engine(engine, n_threads)
-        resolved = self._loss(loss)
-        _, arrays = fit.prepare(self, fit.source(X, y, sample_weight, check_finite), resolved)
-        job = fit.job_of(self, resolved, optimizers_module.SGD(), arrays, len(arrays), "never")
-        if engine == "reference":
-            from fastnn import reference
-
-            rows = np.arange(len(job.X))
-            value, gradients = reference.loss_and_gradients(job, self._built(), rows, 0, training)
-        else:
-            value, flat = native.loss_and_gradients(job, self._built(), training, n_threads)
-            gradients = self._views(flat)
-        return value, {"weights": list(gradients[0]), "biases": gradients[1]}
+        arguments.check_engine(engine, n_threads)
+        resolved = arguments.resolve_loss(self.layers, loss)
+        data = source.make_source(X, y, sample_weight, check_finite)
+        _, arrays = source.prepare(self.state, data, resolved)
+        return gradients.compute_gradients(
+            self.state, resolved, arrays, training=training, engine=engine, n_threads=n_threads
+        )
 
     # ---- using the network ----
 
@@ -453,19 +421,24 @@ class Sequential:
         ValueError
             If the network has no weights yet, or X or `out` are not what it was built for.
         """
-        if self._predictor is not None:
-            answer = self._predictor(X, out, check_finite, n_threads)
-            if answer is not None:
-                return answer
-        plan = self._plan()
-        features = self._features(X, check_finite)
+        state = self.state
+        if state.predictor is not None:
+            outputs = state.predictor(X, out, check_finite, n_threads)
+            if outputs is not None:
+                return outputs
+        plan, parameters = get_plan(state), get_parameters(state)
+        checks.flag("check_finite", check_finite)
+        features = convert_features(
+            X, state.dtype, n_features=state.n_features_in, names=state.feature_names_in,
+            finite=check_finite,
+        )  # fmt: skip
         shape = (len(features), plan.n_outputs)
-        arrays.check_output(out, shape, self.dtype, features, self._built())
-        if self._predictor is None:
-            self._predictor = native.predictor(plan, self._built())
-        answer = self._predictor(features, out, False, n_threads)
-        assert answer is not None
-        return answer
+        check_output(out, shape, state.dtype, features, parameters)
+        if state.predictor is None:
+            state.predictor = native.make_predictor(plan, parameters)
+        outputs = state.predictor(features, out, False, n_threads)
+        assert outputs is not None
+        return outputs
 
     def evaluate(
         self,
@@ -482,22 +455,15 @@ class Sequential:
 
         `loss` defaults to the one last trained with, or to "auto".
         """
-        self._built()
-        resolved = self._last_loss() if loss is None else self._loss(loss)
-        _, arrays = fit.prepare(self, fit.source(X, y, sample_weight, check_finite), resolved)
-        return self._scores(resolved, arrays, n_threads)
-
-    def _scores(self, loss: Loss, given: Arrays, n_threads: int | None) -> dict[str, float]:
-        plan, rows = self._plan(loss), given.rows
-        y, weights = given.y, given.weights
-        if rows is not None:
-            y, weights = y[rows], None if weights is None else weights[rows]
-        row_losses, predictions = native.evaluate(
-            plan, self._built(), given.X, y, n_threads, rows=rows
-        )
-        penalty = scoring.penalty(self.layers, self.weights)
-        activation = output_activation(self.layers)
-        return scoring.scores(loss, activation, row_losses, predictions, y, weights, penalty)
+        state = self.state
+        get_parameters(state)
+        if loss is None:
+            resolved = arguments.get_last_loss(state)
+        else:
+            resolved = arguments.resolve_loss(state.layers, loss)
+        data = source.make_source(X, y, sample_weight, check_finite)
+        _, arrays = source.prepare(state, data, resolved)
+        return scoring.evaluate(state, resolved, arrays, n_threads)
 
     # ---- files ----
 
@@ -515,55 +481,8 @@ class Sequential:
         OSError
             If the file cannot be written; it is then as before.
         """
-        parameters, state = self._built(), self._state
-        assert self.n_features_in is not None
-        serialize.write(path, Snapshot(
-            self.layers, self.n_features_in, self.feature_names_in, self.seed, self.n_epochs,
-            self.n_steps, parameters, Training(**vars(state)) if state else None,
-        ))  # fmt: skip
-
-    # ---- what the calls share ----
-
-    def _loss(self, loss: str | Loss) -> Loss:
-        activation = output_activation(self.layers)
-        if isinstance(loss, str) and loss == "auto":
-            loss = scoring.automatic_loss(activation)
-        resolved = losses.resolve(loss)
-        losses.check_head(resolved, activation.name)
-        return resolved
-
-    def _last_loss(self) -> Loss:
-        """The loss last trained with, otherwise that of "auto"."""
-        return self._state.loss if self._state else self._loss("auto")
-
-    def _features(self, X: Any, finite: bool) -> Array:
-        checks.flag("check_finite", finite)
-        return arrays.features(
-            X, self.dtype, n_features=self.n_features_in, names=self.feature_names_in,
-            finite=finite,
-        )  # fmt: skip
-
-
-def _raise_infinite(layers: list[tuple[Dense, Array, Array | None]], dtype: np.dtype[Any]) -> None:
-    """The error that names the initializer of infinite weights or biases."""
-    for index, (layer, w, b) in enumerate(layers):
-        for name, values in (("weight_init", w), ("bias_init", b)):
-            if values is not None and not arrays.all_finite(values):
-                raise ValueError(
-                    f"{name}: expected initial values in the range of {dtype}; got "
-                    f"{getattr(layer, name)!r} in dense layer {index}, which gives infinite ones"
-                )
-
-
-def _dtype(value: Any) -> np.dtype[Any]:
-    dtype: np.dtype[Any]
-    try:
-        dtype = np.dtype(value)
-    except (TypeError, ValueError, SyntaxError):  # text that looks like fields is parsed
-        dtype = np.dtype(object)
-    if value is None or dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
-        raise ValueError(f"dtype: expected 'float32' or 'float64'; got {value!r}")
-    return dtype
+        get_parameters(self.state)
+        serialize.write(path, self.state)
 
 
 def load(path: str | os.PathLike[str]) -> Sequential:
@@ -595,11 +514,11 @@ def load(path: str | os.PathLike[str]) -> Sequential:
     >>> bool((same.parameters == net.parameters).all())
     True
     """
-    snapshot, extra = serialize.read(path)
+    state, extra = serialize.read(path)
     with serialize.readable(path):
-        features, targets = merge_scaling.scalings(extra, snapshot)
+        features, targets = merge_scaling.read_scalings(extra, state)
     try:
-        return restored(merge_scaling.folded(snapshot, features, targets))
+        return make_sequential(merge_scaling.merge(state, features, targets))
     except ValueError as error:
         raise ValueError(
             f"{os.fspath(path)!r}: expected an estimator whose scaling its network can take up; "
@@ -607,39 +526,21 @@ def load(path: str | os.PathLike[str]) -> Sequential:
         ) from error
 
 
-def replace_layers(network: Sequential, layers: tuple[Layer, ...]) -> None:
-    """Give a built network layers of the same sizes and other activations or penalties; what was
-    compiled for the old ones is forgotten."""
-    network.layers, network._plans, network._predictor = layers, {}, None
+def make_sequential(state: NetworkState) -> Sequential:
+    """A face over a network's state, which is not copied."""
+    network = object.__new__(Sequential)
+    network.state = state
+    return network
 
 
 def with_layers(network: Sequential, layers: tuple[Layer, ...]) -> Sequential:
-    """Layers of the same sizes and other activations, on a built network's own parameters."""
-    other = Sequential(*layers, random_state=network.seed, dtype=network.dtype)
-    other.n_features_in, other._parameters = network.n_features_in, network._built()
-    return other
+    """Layers of the same sizes with other activations, on a built network's own parameters."""
+    return make_sequential(share_parameters(network.state, layers))
 
 
 def predict_plain(network: Sequential, X: Any) -> Array | None:
     """`network.predict(X)` for an array that the engine reads as it is: finite, C-contiguous, of
     the network's dtype and width. None for any other, and before the network's first prediction,
     which prepares it."""
-    predictor = network._predictor
+    predictor = network.state.predictor
     return None if predictor is None else predictor(X, None, True, None)
-
-
-def restored(snapshot: Snapshot) -> Sequential:
-    """The network that a file describes."""
-    network = Sequential(
-        *snapshot.layers, random_state=snapshot.seed, dtype=snapshot.parameters.dtype
-    )
-    plan = compile_plan(network.layers, snapshot.n_features_in, network.dtype)
-    parameters = native.aligned(plan.n_params, network.dtype)
-    parameters[:] = snapshot.parameters
-    network._take(plan, snapshot.n_features_in, parameters)
-    network.feature_names_in = snapshot.feature_names_in
-    network.n_epochs, network.n_steps = snapshot.n_epochs, snapshot.n_steps
-    if snapshot.training is not None:
-        stored = vars(snapshot.training)
-        network._state = OptimizerState(**stored | {"slots": stored["slots"].copy()})
-    return network

@@ -9,7 +9,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from fastnn._training import arrays
 from fastnn._util import checks
 from fastnn._util.checks.arrays import (
     check_labels,
@@ -19,6 +18,7 @@ from fastnn._util.checks.arrays import (
     check_strata,
     check_test_size,
 )
+from fastnn._util.conversion import read_feature_names
 
 __all__ = ["Standardizer", "one_hot", "train_test_split"]
 
@@ -159,7 +159,7 @@ class Standardizer:
         fitted = {"mean_": mean, "scale_": np.where(scale > 0, scale, 1.0)}
         if values.ndim == 2:
             fitted["n_features_in_"] = values.shape[1]
-        if (names := arrays.feature_names(X)) is not None:
+        if (names := read_feature_names(X)) is not None:
             fitted["feature_names_in_"] = np.array(names, object)
         # In one call: an interrupt must not leave the mean of one X with the scale of another.
         vars(self).update(fitted)
@@ -191,7 +191,7 @@ class Standardizer:
         if values.shape[1:] != self.mean_.shape:
             expected = ", ".join(map(str, ("n", *self.mean_.shape)))
             raise ValueError(f"X: expected shape ({expected}) as in fit; got {values.shape}")
-        names = arrays.feature_names(X)
+        names = read_feature_names(X)
         fitted = vars(self).get("feature_names_in_")
         if names is not None and fitted is not None and names != tuple(fitted):
             raise ValueError(f"X: expected the columns {list(fitted)}; got {list(names)}")

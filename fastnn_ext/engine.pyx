@@ -60,25 +60,6 @@ cdef int possible_team(int n_threads) except -1:
 
 # ---- training ----------------------------------------------------------------------------------
 
-cdef class Caller:
-    """Who called `train`: what asks, in the middle of a long step, whether to go on."""
-
-    cdef object check
-    cdef object error
-
-
-cdef bint is_stopped(void* caller) noexcept with gil:
-    """Whether a signal's handler, or the caller's check, raised an exception; it is kept."""
-    cdef Caller own = <Caller> caller
-    try:
-        PyErr_CheckSignals()
-        own.check()
-    except BaseException as error:
-        own.error = error
-        return True
-    return False
-
-
 cdef void run_on_thread(
     const Plan* plan, const Data* data, real* params, real* slots, real* work, Run* run,
     int thread, int team
@@ -102,77 +83,134 @@ cdef void start_team(
             run_on_thread(plan, data, params, slots, work, run, threadid(), fn_team_size())
 
 
-def train(
-    const Layer[::1] layers, const Buffer[::1] buffers, const Settings[::1] settings,
-    real[::1] params, real[::1] slots, real[::1] work,
-    const real[:, ::1] X, const real[:, ::1] y, const real[::1] sample_weight,
-    const Py_ssize_t[::1] rows, Py_ssize_t[::1] order, double[::1] row_losses, double[::1] row_sums,
-    const double[::1] rates, double[::1] losses, double[::1] totals, Py_ssize_t[::1] done,
-    Py_ssize_t batch_size, bint shuffle, Py_ssize_t seed, Py_ssize_t first_step,
-    Py_ssize_t life_epoch, Py_ssize_t life_step, Py_ssize_t optimizer_step, bint updates,
-    bint drops, bint sparse, double seconds, Py_ssize_t clock_every, int n_threads, check
-):
-    """Make up to len(rates) steps from step `first_step` of a fit on, and say in done[0] how many:
-    a return value would be lost where a signal's exception is raised as soon as this returns.
+cdef class Trainer:
+    """A training run bound to its plan, parameters and rows beforehand, so that a call looks at
+    nothing but the steps to make.
 
     Trained on are the rows of X that `rows` names, all where that is None; `order` has their
-    number. Changes params, slots, work, order, row_losses and row_sums; fills losses and totals.
-    Fewer steps are made when `seconds` have passed or when a loss is not finite (then the last
-    loss written is that one). With `updates` false, gradients are left in `work` and no
-    parameter changes. In steps that take long, signals are handled and `check()` is called; an
-    exception of theirs ends the call, with the step in progress undone.
+    number. A call changes params, slots, work, order, row_losses and row_sums. Without
+    `updates`, gradients are left in `work` and no parameter changes. `n_made` counts the steps of
+    the last call: a return value would be lost where a signal's exception is raised as soon as the
+    call returns. Whoever calls sets it to 0 before.
     """
-    cdef Caller caller = Caller()
-    cdef Plan plan = as_plan(layers, buffers, settings)
+
+    cdef Plan plan
     cdef Data data
-    cdef Run run
+    cdef Run start                 # what each call begins with
+    cdef void* params
+    cdef void* slots
+    cdef void* work
+    cdef int type_number
+    cdef object check
+    cdef object error              # of a signal's handler or of `check`, in the call in progress
+    cdef object kept
+    cdef public Py_ssize_t n_made
+
+    def __init__(
+        self, const Layer[::1] layers, const Buffer[::1] buffers, const Settings[::1] settings,
+        cnp.ndarray params, slots, work, X, y, sample_weight, const Py_ssize_t[::1] rows,
+        Py_ssize_t[::1] order, double[::1] row_losses, double[::1] row_sums, *,
+        Py_ssize_t batch_size, bint shuffles, Py_ssize_t seed, Py_ssize_t life_epoch,
+        Py_ssize_t life_step, bint updates, bint drops, bint sparse, Py_ssize_t clock_every, check
+    ):
+        self.plan = as_plan(layers, buffers, settings)
+        self.plan.seed = seed
+        self.plan.sparse = sparse
+        self.data.rows = NULL
+        if rows is not None:
+            self.data.rows = &rows[0]
+        self.data.n = order.shape[0]
+        self.data.batch_size = batch_size
+        self.data.shuffles = shuffles
+        self.type_number = cnp.PyArray_TYPE(params)
+        if self.type_number == cnp.NPY_FLOAT:
+            bind[float](self, params, slots, work, X, y, sample_weight)
+        else:
+            bind[double](self, params, slots, work, X, y, sample_weight)
+        self.start.order = &order[0]
+        self.start.row_losses = &row_losses[0]
+        self.start.row_sums = &row_sums[0]
+        self.start.life_epoch = life_epoch
+        self.start.life_step = life_step
+        self.start.clock_every = clock_every
+        self.start.updates = updates
+        self.start.drops = drops
+        self.start.poll = is_stopped
+        self.start.caller = <void*> self
+        self.start.abandons = False
+        self.start.done = 0
+        self.start.looked_ahead = -1
+        self.start.stops = False
+        self.start.barrier.arrived = 0
+        self.start.barrier.phase = 0
+        self.check = check
+        self.kept = (layers, buffers, params, slots, work, X, y, sample_weight, rows, order,
+                     row_losses, row_sums)
+
+    def run(
+        self, const double[::1] rates, double[::1] losses, double[::1] totals,
+        Py_ssize_t first_step, Py_ssize_t optimizer_step, double seconds, int n_threads
+    ):
+        """Make up to len(rates) steps from step `first_step` of the run on, of which the optimizer
+        made `optimizer_step` updates before; fill losses and totals (the sum of each batch's sample
+        weights).
+
+        Fewer steps are made when `seconds` have passed or when a loss is not finite (then the last
+        loss written is that one). In steps that take long, signals are handled and `check()` is
+        called; an exception of theirs ends the call, with the step in progress undone.
+        """
+        cdef Run run = self.start
+        n_threads = possible_team(n_threads)
+        self.plan.shared = n_threads > 1
+        run.rates = &rates[0]
+        run.losses = &losses[0]
+        run.totals = &totals[0]
+        run.n_steps = rates.shape[0]
+        run.first_step = first_step
+        run.life_step += first_step
+        run.optimizer_step = optimizer_step
+        run.deadline = fn_seconds() + seconds
+        run.next_poll = fn_seconds() + 1.0 / POLLS_PER_SECOND
+        with nogil:
+            if self.type_number == cnp.NPY_FLOAT:
+                start_team(&self.plan, &self.data, <float*> self.params, <float*> self.slots,
+                           <float*> self.work, &run, n_threads)
+            else:
+                start_team(&self.plan, &self.data, <double*> self.params, <double*> self.slots,
+                           <double*> self.work, &run, n_threads)
+        self.n_made = run.done
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise error
+
+
+cdef int bind(
+    Trainer trainer, real[::1] params, real[::1] slots, real[::1] work, const real[:, ::1] X,
+    const real[:, ::1] y, const real[::1] sample_weight
+) except -1:
+    """Take the addresses of arrays of the network's dtype."""
+    trainer.params = &params[0]
     # SGD without momentum keeps nothing: then no slot is ever touched.
-    cdef real* first_slot = &slots[0] if slots.shape[0] > 0 else &work[0]
-    caller.check = check
-    n_threads = possible_team(n_threads)
-    plan.seed = seed
-    plan.shared = n_threads > 1
-    plan.sparse = sparse
-    data.X = &X[0, 0]
-    data.y = &y[0, 0]
-    data.sample_weight = NULL
+    trainer.slots = &slots[0] if slots.shape[0] > 0 else &work[0]
+    trainer.work = &work[0]
+    trainer.data.X = &X[0, 0]
+    trainer.data.y = &y[0, 0]
+    trainer.data.sample_weight = NULL
     if sample_weight is not None:
-        data.sample_weight = &sample_weight[0]
-    data.rows = NULL
-    if rows is not None:
-        data.rows = &rows[0]
-    data.n = order.shape[0]
-    data.batch_size = batch_size
-    data.shuffles = shuffle
-    run.order = &order[0]
-    run.row_losses = &row_losses[0]
-    run.row_sums = &row_sums[0]
-    run.rates = &rates[0]
-    run.losses = &losses[0]
-    run.totals = &totals[0]
-    run.n_steps = rates.shape[0]
-    run.first_step = first_step
-    run.life_epoch = life_epoch
-    run.life_step = life_step
-    run.optimizer_step = optimizer_step
-    run.clock_every = clock_every
-    run.deadline = fn_seconds() + seconds
-    run.next_poll = fn_seconds() + 1.0 / POLLS_PER_SECOND
-    run.poll = is_stopped
-    run.caller = <void*> caller
-    run.abandons = False
-    run.done = 0
-    run.looked_ahead = -1
-    run.stops = False
-    run.updates = updates
-    run.drops = drops
-    run.barrier.arrived = 0
-    run.barrier.phase = 0
-    with nogil:
-        start_team(&plan, &data, &params[0], first_slot, &work[0], &run, n_threads)
-    done[0] = run.done
-    if caller.error is not None:
-        raise caller.error
+        trainer.data.sample_weight = &sample_weight[0]
+    return 0
+
+
+cdef bint is_stopped(void* trainer) noexcept with gil:
+    """Whether a signal's handler, or the trainer's check, raised an exception; it is kept."""
+    cdef Trainer own = <Trainer> trainer
+    try:
+        PyErr_CheckSignals()
+        own.check()
+    except BaseException as error:
+        own.error = error
+        return True
+    return False
 
 
 # ---- prediction --------------------------------------------------------------------------------

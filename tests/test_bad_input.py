@@ -47,10 +47,10 @@ def trained(head):
 
 def everything(net):
     """All that a call could change, as values."""
-    state = net._state
+    state = net.state.optimizer
     return {
         "layers": net.layers,
-        "parameters": None if net._parameters is None else net._parameters.tobytes(),
+        "parameters": None if net.state.parameters is None else net.state.parameters.tobytes(),
         "built": (net.n_features_in, net.feature_names_in, net.seed, net.dtype),
         "counts": (net.n_epochs, net.n_steps),
         "history": id(net.history),
@@ -766,8 +766,7 @@ def test_the_numbers_of_every_schedule(name):
 def test_a_network_without_weights_says_how_to_get_them(call, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     message = (
-        "network: expected one that was built; got one without weights: call fit, or "
-        "build(n_features)"
+        "network: expected a built one; got one without weights: call fit, or build(n_features)"
     )
     assert_refuses(lambda: call(network("linear")), ValueError, message)
     assert list(tmp_path.iterdir()) == []
@@ -790,11 +789,11 @@ def test_a_network_too_large_for_memory_is_not_built(monkeypatch):
         raise MemoryError
 
     net = fn.Sequential(fn.Dense(10**8))
-    monkeypatch.setattr(native, "aligned", no_memory)
+    monkeypatch.setattr(native, "aligned_zeros", no_memory)
     with pytest.raises(MemoryError):
         net.build(10**8)
     assert net.n_features_in is None
-    with pytest.raises(ValueError, match="expected one that was built"):
+    with pytest.raises(ValueError, match="expected a built one"):
         net.predict(X)
 
 

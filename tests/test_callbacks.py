@@ -442,7 +442,10 @@ def test_an_interrupt_among_epochs_keeps_what_was_done(rows, monkeypatch):
         part = Steps(steps.first, steps.optimizer_step, steps.rates[: 5 * calls[0] // 2])
         whole_run(self, part, seconds)
         steps.done = part.done
-        steps.losses[: part.done], steps.totals[: part.done] = part.losses, part.totals
+        steps.losses[: part.done], steps.batch_weights[: part.done] = (
+            part.losses,
+            part.batch_weights,
+        )
         raise KeyboardInterrupt
 
     monkeypatch.setattr(native.Trainer, "run", run)

@@ -246,7 +246,7 @@ def test_weight_decay_is_adamw(rng):
     decayed = MLPClassifier(weight_decay=1.0, max_iter=50, random_state=0).fit(X, y)
     plain = MLPClassifier(max_iter=50, random_state=0).fit(X, y)
     assert np.abs(decayed.coefs_[0]).sum() < np.abs(plain.coefs_[0]).sum()
-    assert isinstance(decayed._trained.state.optimizer, fn.optimizers.AdamW)
+    assert isinstance(decayed._trained.network.state.optimizer.optimizer, fn.optimizers.AdamW)
 
 
 def test_clip_norm_bounds_a_step(rng):

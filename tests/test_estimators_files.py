@@ -72,7 +72,7 @@ def assert_same(model, other):
     """Weights shown and weights to go on from, curves and patience, to the bit."""
     a, b = model._trained, other._trained
     np.testing.assert_array_equal(a.network.parameters, b.network.parameters)
-    np.testing.assert_array_equal(a.state.slots, b.state.slots)
+    np.testing.assert_array_equal(a.network.state.optimizer.slots, b.network.state.optimizer.slots)
     assert (a.last is None) == (b.last is None)
     if a.last is not None:
         np.testing.assert_array_equal(a.last, b.last)

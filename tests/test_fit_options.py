@@ -187,9 +187,9 @@ def test_x_is_not_copied(rows, monkeypatch):
 
     X, y = np.ascontiguousarray(rows[0]), rows[1]
     jobs = []
-    before = fit.trainer_of
-    monkeypatch.setattr(fit, "trainer_of", lambda network, job, *rest:
-                        (jobs.append(job), before(network, job, *rest))[1])  # fmt: skip
+    before = fit.make_trainer
+    monkeypatch.setattr(fit, "make_trainer", lambda state, job, *rest:
+                        (jobs.append(job), before(state, job, *rest))[1])  # fmt: skip
     network().fit(X, y, epochs=1, validation_split=0.2)
     assert np.shares_memory(jobs[0].X, X)
 

@@ -115,7 +115,7 @@ def test_a_folded_network_has_neither_penalties_nor_an_optimizer(rng, tmp_path):
         loss = -np.log(model.predict_proba(X)[np.arange(60), codes]).mean()
         assert net.evaluate(X, codes)["loss"] == pytest.approx(loss)
         net.partial_fit(X / 1e5, codes)
-        assert net._state.n_steps == 2
+        assert net.state.optimizer.n_steps == 2
 
 
 def test_column_names_come_along(rng, tmp_path):
@@ -178,7 +178,7 @@ def test_what_cannot_be_folded_is_refused(layers, scalings, message, tmp_path):
     net = fn.Sequential(*layers, random_state=0).build(2)
     net.save(tmp_path / "net")
     with pytest.raises(ValueError, match=message):
-        merge_scaling.folded(serialize.read(tmp_path / "net")[0], *scalings)
+        merge_scaling.merge(serialize.read(tmp_path / "net")[0], *scalings)
 
 
 @pytest.mark.process

@@ -12,7 +12,7 @@ import pytest
 
 import fastnn as fn
 from fastnn import losses
-from fastnn._training import arrays
+from fastnn._training.arrays import convert_features, convert_targets, convert_weights
 
 DTYPES = ["float32", "float64"]
 N = 20
@@ -287,24 +287,24 @@ def test_names_come_with_the_first_frame():
 def test_an_array_that_fits_is_used_in_place(dtype):
     X, y = ROWS.astype(dtype), LABELS.astype(dtype)
     kind = np.dtype(dtype)
-    assert np.shares_memory(arrays.features(X, kind), X)
-    assert np.shares_memory(arrays.features(read_only(X), kind), X) is False
+    assert np.shares_memory(convert_features(X, kind), X)
+    assert np.shares_memory(convert_features(read_only(X), kind), X) is False
     frozen = X.view()
     frozen.flags.writeable = False
-    assert np.shares_memory(arrays.features(frozen, kind), X)
-    assert np.shares_memory(arrays.features(X[3:9], kind), X)
+    assert np.shares_memory(convert_features(frozen, kind), X)
+    assert np.shares_memory(convert_features(X[3:9], kind), X)
     for loss in (losses.CrossEntropy(), losses.SquaredError()):
         outputs = 3 if isinstance(loss, losses.CrossEntropy) else 1
-        assert np.shares_memory(arrays.targets(y, loss, N, outputs, kind), y)
-        assert np.shares_memory(arrays.targets(y[:, None], loss, N, outputs, kind), y)
-    assert np.shares_memory(arrays.weights(y, N, kind), y)
+        assert np.shares_memory(convert_targets(y, loss, N, outputs, kind), y)
+        assert np.shares_memory(convert_targets(y[:, None], loss, N, outputs, kind), y)
+    assert np.shares_memory(convert_weights(y, N, kind), y)
 
 
 @pytest.mark.parametrize("form", [f for f in FORMS if f not in UNSIGNED])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_anything_else_becomes_what_the_engine_reads(form, dtype):
     X = FORMS[form](ROWS)
-    read = arrays.features(X, np.dtype(dtype))
+    read = convert_features(X, np.dtype(dtype))
     assert read.dtype == dtype
     assert type(read) is np.ndarray
     assert read.flags.c_contiguous

@@ -6,7 +6,6 @@ import doctest
 import importlib
 import importlib.resources
 import importlib.util
-import inspect
 import pkgutil
 import re
 import warnings
@@ -28,53 +27,85 @@ MODULES = sorted(
 )  # fmt: skip
 PAGES = [f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))]
 
-# Lower lines may import upper ones. What stands on one line is independent of its neighbours.
-LAYERS = [
-    {"atomic", "autotune", "checks", "columns", "container", "exclusive"},
-    {"figures", "random", "scaling"},
-    {"activations", "schedules", "datasets", "history", "progress", "statistics", "table"},
-    {"initializers", "optimizers", "losses"},
-    {"layers", "data"},
-    {"preprocessing"},
-    {"classes", "metrics"},
-    {"fold"},
-    {"plan", "description", "job", "threads", "scoring"},
-    {"plain", "reference", "native", "snapshot", "callbacks"},
-    {"training", "config", "weights", "workers", "files", "folding"},
-    {"fit"},
-    {"model"},
-    {"ensemble"},
-    {"runs"},
-    {"many", "rangetest"},
-    {"cli", "estimators"},
+# Rooms from the bottom up: a module imports from its own room and from rooms above it in this list.
+ROOMS = [
+    ["_util"],
+    ["activations", "schedules", "initializers", "losses", "optimizers", "layers"],
+    ["history", "datasets", "callbacks", "statistics"],
+    ["preprocessing"],
+    ["metrics"],
+    ["_parallel"],
+    ["_engine"],
+    ["reference"],
+    ["_training"],
+    ["_io"],
+    ["model", "config"],
+    ["experiments"],
+    ["estimators"],
+    ["cli", "__main__"],
 ]
+RANK = {room: i for i, rooms in enumerate(ROOMS) for room in rooms}
+PATHS = {
+    name.removesuffix(".__init__"): path
+    for path in sorted((ROOT / "fastnn").rglob("*.py"))
+    for name in [".".join(path.relative_to(ROOT).with_suffix("").parts)]
+}
 
 
 def imports_of(name):
-    """Names of fastnn's modules that a module imports at run time."""
-    tree = ast.parse(inspect.getsource(importlib.import_module(name)))
-    guarded = {
-        node for test in ast.walk(tree)
-        if isinstance(test, ast.If) and "TYPE_CHECKING" in ast.unparse(test.test)
-        for node in ast.walk(test)
-    }  # fmt: skip
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.ImportFrom) or node in guarded or not node.module:
-            continue
-        if node.module == "fastnn":
-            yield from (alias.name for alias in node.names)
-        elif node.module.startswith("fastnn."):
-            yield node.module.split(".")[1]
+    """The modules of fastnn that a module imports, whether at once, in a function, or for types
+    only."""
+    for node in ast.walk(ast.parse(PATHS[name].read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "fastnn":
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                yield whole if whole in PATHS else node.module
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_direction_of_imports(name):
-    rank = {module: i for i, line in enumerate(LAYERS) for module in line}
+@pytest.mark.parametrize("name", sorted(PATHS.keys() - {"fastnn"}))
+def test_imports_never_climb(name):
     own = name.split(".")[1]
-    assert own in rank, f"{own} has no place in LAYERS"
+    assert own in RANK, f"{own} has no place in ROOMS"
     for imported in imports_of(name):
-        if imported != own:
-            assert rank[imported] < rank[own], f"{own} imports {imported}"
+        other = imported.split(".")[1]
+        assert RANK[other] < RANK[own] or other == own or own in ROOMS[RANK[other]], imported
+
+
+def test_no_two_modules_import_each_other():
+    """Neither directly nor by way of others."""
+    waiting = {name: set(imports_of(name)) - {name} for name in PATHS}
+    while waiting:
+        free = {name for name, imported in waiting.items() if not imported & waiting.keys()}
+        assert free, f"in a circle, or above one: {sorted(waiting)}"
+        waiting = {name: imported for name, imported in waiting.items() if name not in free}
+
+
+def private_names(tree):
+    """Underscore names that a module defines: functions, methods, attributes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.AnnAssign | ast.Assign | ast.For):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            for target in (part for one in targets for part in ast.walk(one)):
+                if isinstance(target, ast.Attribute) and ast.unparse(target.value) == "self":
+                    yield target.attr
+                elif isinstance(target, ast.Name):
+                    yield target.id
+
+
+def test_no_room_reads_the_private_attributes_of_another():
+    """Those that no room defines are other libraries'."""
+    trees = {name: ast.parse(path.read_text()) for name, path in PATHS.items()}
+    rooms = {name: (name.split(".") + [""])[1] for name in trees}
+    defined = {}
+    for name, tree in trees.items():
+        for private in filter(lambda found: re.match(r"_[^_]", found), private_names(tree)):
+            defined.setdefault(private, set()).add(rooms[name])
+    for name, tree in trees.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and node.attr in defined:
+                assert rooms[name] in defined[node.attr], (name, ast.unparse(node))
 
 
 def test_the_kernels_never_import_the_api():

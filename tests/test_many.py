@@ -294,7 +294,7 @@ def test_time_that_is_up():
     runs = fn.fit_many(nets, X, y, epochs=10**9, max_time=1.0, n_threads=2)
     assert time.monotonic() - began < 10
     assert [run.stop_reason for run in runs] == [
-        "the time was up", "the time was up", "the time was up before it began"
+        "time limit reached", "time limit reached", "the time was up before it began"
     ]  # fmt: skip
     assert runs[0].score == -runs[0].history["loss"][-1]
     assert math.isnan(runs[2].score)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 import fastnn as fn
 from fastnn._engine.lowering import check_tiling
 from fastnn._engine.plan import ACTIVATION_FLOPS, CACHE_LINE, PAGE, ROW_FLOPS, compile_plan
+from fastnn._training.state import get_plan
 from fastnn.losses import HEADS, resolve
 from fastnn.optimizers import CLASSES, Adam
 from fastnn_ext.codes import SETTINGS, Kind
@@ -143,4 +144,4 @@ def test_plan_and_summary_print(capsys):
     table = capsys.readouterr().out
     for text in ("Dense", "Residual +", "softmax", "(n, 8)", "147 parameters"):
         assert text in table
-    assert "147 parameters" in str(net._plan())
+    assert "147 parameters" in str(get_plan(net.state))

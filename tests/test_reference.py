@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fastnn import losses, optimizers, schedules
-from fastnn._engine.job import Job, Steps
+from fastnn._engine.job import Steps, TrainingJob
 from fastnn._util import prng
 from fastnn.activations import PARAMETERS, elu, leaky_relu
 from fastnn.layers import Dense, Dropout, Residual, dense_layers
@@ -376,7 +376,7 @@ def job(layers, loss="squared_error", n=7, n_features=3, **changes):
         "X": rng.normal(size=(n, n_features)), "sample_weight": None, "batch_size": 3,
         "shuffle": "epoch", "seed": 5, "first_epoch": 0, "first_step": 0,
     }  # fmt: skip
-    return Job(**fields | changes)
+    return TrainingJob(**fields | changes)
 
 
 def random_parameters(job, seed=1):
@@ -506,7 +506,7 @@ def make(run, first, rates, optimizer_step, seconds):
     """Losses and total weights of the steps made."""
     steps = Steps(first, optimizer_step, rates)
     run.run(steps, seconds)
-    return steps.losses[: steps.done], steps.totals[: steps.done]
+    return steps.losses[: steps.done], steps.batch_weights[: steps.done]
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

@@ -229,7 +229,7 @@ def test_fit_continues_with_fresh_optimizer_and_new_shuffles(rng):
     again = network()
     again.fit(X, y, epochs=3)
     assert (again.parameters == first).all()
-    again.n_epochs = 0  # the same shuffles once more: not what the second fit above had
+    again.state.n_epochs = 0  # the same shuffles once more: not what the second fit above had
     again.fit(X, y, epochs=3)
     assert (again.parameters != net.parameters).any()
 
@@ -313,12 +313,12 @@ def test_predictor_is_bound_to_the_network(rng, dtype):
     ).build(4)
     X = rng.normal(size=(3, 4)).astype(dtype)
     first = net.predict(X)
-    assert net._predictor is not None
-    assert (net._predictor(X, None, True, None) == first).all()
+    assert net.state.predictor is not None
+    assert (net.state.predictor(X, None, True, None) == first).all()
     for other in (X[:, ::-1], X[:, :3].copy(), np.asfortranarray(X), X.astype("f2"), X.tolist()):
-        assert net._predictor(other, None, True, None) is None
+        assert net.state.predictor(other, None, True, None) is None
     X[1, 2] = np.nan
-    assert net._predictor(X, None, True, None) is None
+    assert net.state.predictor(X, None, True, None) is None
     with pytest.raises(ValueError, match="X: expected finite numbers"):
         net.predict(X)
     assert np.isnan(net.predict(X, check_finite=False)[1]).all()

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib import pyplot
 
 import fastnn as fn
-from fastnn.experiments.statistics import estimate
+from fastnn.statistics import estimate
 
 SEEDS, FOLDS = 20, 5
 

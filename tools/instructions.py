@@ -40,7 +40,7 @@ def run(name, steps):
 
     import fastnn as fn
     from fastnn import losses, optimizers
-    from fastnn._engine.job import Job, Steps
+    from fastnn._engine.job import Steps, TrainingJob
     from fastnn._engine.native import Trainer
 
     widths, hidden, last, dtype, _ = TRAINING[PREDICTION[name][0] if name in PREDICTION else name]
@@ -56,7 +56,10 @@ def run(name, steps):
     loss = losses.resolve("cross_entropy" if last == "softmax" else "squared_error")
     adam = optimizers.Adam()
     slots = np.zeros(adam.n_slots * net.n_parameters, dtype)
-    job = Job(net.layers, loss, adam, X, y, None, BATCH, "epoch", 0, 0, 0)
+    job = TrainingJob(
+        layers=net.layers, loss=loss, optimizer=adam, X=X, y=y, sample_weight=None,
+        batch_size=BATCH, shuffle="epoch", seed=0, first_epoch=0, first_step=0,
+    )  # fmt: skip
     trainer = Trainer(job, net.parameters, slots, n_threads=1)
     trainer.run(Steps(0, 0, np.full(steps, 1e-3)), np.inf)
 

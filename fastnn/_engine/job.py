@@ -16,8 +16,8 @@ Array = NDArray[Any]
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Job:
+@dataclass(frozen=True, kw_only=True)
+class TrainingJob:
     """A checked training run. Arrays are of the network's dtype and C-contiguous."""
 
     layers: tuple[Layer, ...]
@@ -56,7 +56,7 @@ class Steps:
     def __post_init__(self) -> None:
         self.losses = np.empty(len(self.rates))
         """The objective before each update."""
-        self.totals = np.empty(len(self.rates))
+        self.batch_weights = np.empty(len(self.rates))
         """The sum of each batch's sample weights."""
 
 

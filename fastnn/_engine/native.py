@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn._engine.job import Job, Steps
+from fastnn._engine.job import Steps, TrainingJob
 from fastnn._engine.plan import CACHE_LINE, Plan, compile_plan
 from fastnn._parallel import limits
 from fastnn._parallel.autotune import ThreadTuner
@@ -25,13 +25,20 @@ Floats = NDArray[np.float64]
 CLOCK_FLOPS = 1e6
 
 
-def aligned(size: int, dtype: np.dtype[Any]) -> Array:
-    """Zeros that begin on a cache line, with another readable behind them: the kernels read whole
-    vectors. NumPy asks for huge pages from 4 MB on; to ask for them from 256 KB on, 2 MB each, took
-    as long at 784-128-10 to 28-300x5-1, and 0.95 of the time for online SGD."""
+def aligned_zeros(size: int, dtype: np.dtype[Any]) -> Array:
+    """Zeros that begin on a cache line, with another line readable behind them: the kernels read
+    whole vectors. NumPy requests huge pages from 4 MB on; to request them from 256 KB on, 2 MB
+    each, took as long at 784-128-10 to 28-300x5-1, and 0.95 of the time for online SGD."""
     raw = np.zeros(size * dtype.itemsize + 2 * CACHE_LINE, np.uint8)
     start = -raw.ctypes.data % CACHE_LINE
     return raw[start : start + size * dtype.itemsize].view(dtype)
+
+
+def aligned_copy(array: Array) -> Array:
+    """A copy of a flat array, aligned like `aligned_zeros`."""
+    copy = aligned_zeros(len(array), array.dtype)
+    copy[:] = array
+    return copy
 
 
 @dataclass
@@ -44,16 +51,16 @@ class _Buffers:
     row_sums: Floats
 
 
-def _buffers(plan: Plan, job: Job, n_threads: int) -> _Buffers:
+def _make_buffers(plan: Plan, job: TrainingJob, n_threads: int) -> _Buffers:
     return _Buffers(
-        aligned(plan.work_size + (n_threads - 1) * plan.panel_stride, plan.dtype),
+        aligned_zeros(plan.work_size + (n_threads - 1) * plan.panel_stride, plan.dtype),
         np.arange(len(job.X), dtype=np.intp) if job.rows is None else job.rows.copy(),
         np.zeros(job.batch_size),
         np.zeros(2 * int(plan.settings["n_rows"][0])),
     )
 
 
-def _plan_of(job: Job) -> Plan:
+def _compile_plan(job: TrainingJob) -> Plan:
     return compile_plan(
         job.layers, job.X.shape[1], job.X.dtype, loss=job.loss, optimizer=job.optimizer,
         n_targets=job.y.shape[1], batch_size=job.batch_size,
@@ -79,71 +86,64 @@ def _is_sparse(plan: Plan, X: Array) -> bool:
 
 
 class Trainer:
-    """A training run on the compiled engine; `params` and `slots` are changed in place."""
+    """A training run on the compiled engine; `params` and `slots` are changed in place. Without
+    `updates`, gradients are left in the workspace and no parameter changes."""
 
-    def __init__(self, job: Job, params: Array, slots: Array, n_threads: int | None) -> None:
-        self.job = job
-        self.plan = _plan_of(job)
-        self.params = params
-        self.slots = slots
-        rows = min(job.batch_size, self.plan.block_rows)
-        self.flops_per_step = self.plan.flops_per_row * job.batch_size
-        self.most = limits.choose(n_threads, self.plan.flops_per_row * rows, rows)
-        self.buffers = _buffers(self.plan, job, self.most)
-        self.tuner = ThreadTuner(self.plan, self.flops_per_step) if n_threads is None else None
-        self.sparse = _is_sparse(self.plan, job.X)
+    def __init__(
+        self, job: TrainingJob, params: Array, slots: Array, n_threads: int | None, *,
+        updates: bool = True, dropout: bool = True,
+    ) -> None:  # fmt: skip
+        self.plan = plan = _compile_plan(job)
+        rows = min(job.batch_size, plan.block_rows)
+        flops_per_step = plan.flops_per_row * job.batch_size
+        self.most = limits.choose(n_threads, plan.flops_per_row * rows, rows)
+        self.buffers = buffers = _make_buffers(plan, job, self.most)
+        self.tuner = ThreadTuner(plan, flops_per_step) if n_threads is None else None
         if job.shuffle == "once":
-            engine.shuffled(self.buffers.order, job.rows, job.seed, job.first_epoch)
+            engine.shuffled(buffers.order, job.rows, job.seed, job.first_epoch)
+        self._engine = engine.Trainer(
+            plan.layers, plan.buffers, plan.settings, params, slots, buffers.work, job.X, job.y,
+            job.sample_weight, job.rows, buffers.order, buffers.row_losses, buffers.row_sums,
+            batch_size=job.batch_size, shuffles=job.shuffle == "epoch", seed=job.seed,
+            life_epoch=job.first_epoch, life_step=job.first_step, updates=updates, drops=dropout,
+            sparse=_is_sparse(plan, job.X), clock_every=max(1, int(CLOCK_FLOPS / flops_per_step)),
+            check=limits.check_cancelled,
+        )  # fmt: skip
 
-    def run(
-        self, steps: Steps, seconds: float, *, updates: bool = True, drops: bool = True
-    ) -> None:
-        """See `job.Trainer`. Without `updates`, gradients stay in the workspace."""
-        job, plan, buffers = self.job, self.plan, self.buffers
+    def run(self, steps: Steps, seconds: float) -> None:
+        """See `job.Trainer`."""
         most = limits.share(self.most)
         n_threads, limit = self.tuner.choose(most) if self.tuner else (most, math.inf)
         began = time.perf_counter()
-        made = np.zeros(1, np.intp)
-        first, rest = steps.first + steps.done, slice(steps.done, None)
+        done, bound = steps.done, self._engine
+        bound.n_made = 0
         try:
-            engine.train(
-                plan.layers, plan.buffers, plan.settings,
-                self.params, self.slots, buffers.work, job.X, job.y, job.sample_weight,
-                job.rows, buffers.order, buffers.row_losses, buffers.row_sums,
-                steps.rates[rest], steps.losses[rest], steps.totals[rest], made,
-                job.batch_size, job.shuffle == "epoch", job.seed, first, job.first_epoch,
-                job.first_step + first, steps.optimizer_step + steps.done, updates, drops,
-                self.sparse, min(seconds, limit), max(1, int(CLOCK_FLOPS / self.flops_per_step)),
-                n_threads, limits.check_cancelled,
+            bound.run(
+                steps.rates[done:], steps.losses[done:], steps.batch_weights[done:],
+                steps.first + done, steps.optimizer_step + done, min(seconds, limit), n_threads,
             )  # fmt: skip
         finally:  # a signal's exception is raised here, after whole steps
-            steps.done += int(made[0])
+            steps.done = done + bound.n_made
         if self.tuner:
-            self.tuner.record(most, n_threads, int(made[0]), time.perf_counter() - began)
+            self.tuner.record(most, n_threads, bound.n_made, time.perf_counter() - began)
 
 
-def loss_and_gradients(
-    job: Job, params: Array, training: bool, n_threads: int | None
-) -> tuple[float, Array]:
-    """The objective of the whole job as one batch, and its gradient, flat; dropout is active in
-    training only."""
-    return objective(job, params, training, n_threads)()
-
-
-def objective(
-    job: Job, params: Array, training: bool, n_threads: int | None
+def make_objective(
+    job: TrainingJob, params: Array, training: bool, n_threads: int | None
 ) -> Callable[[], tuple[float, Array]]:
-    """The same as a function of what `params` hold when it is called."""
-    trainer = Trainer(job, params, np.zeros(0, params.dtype), n_threads)
+    """A function that returns the objective of the whole job as one batch and its gradient, flat,
+    for what `params` hold when it is called; dropout is active in training only."""
+    slots = np.zeros(0, params.dtype)
+    trainer = Trainer(job, params, slots, n_threads, updates=False, dropout=training)
     start = int(trainer.plan.settings["gradients"][0])
     gradients = trainer.buffers.work[start : start + len(params)]
 
-    def value_and_gradients() -> tuple[float, Array]:
+    def compute() -> tuple[float, Array]:
         step = Steps(0, 0, np.zeros(1))
-        trainer.run(step, np.inf, updates=False, drops=training)
+        trainer.run(step, np.inf)
         return float(step.losses[0]), gradients.copy()
 
-    return value_and_gradients
+    return compute
 
 
 # Work of a call that is made at once, on one thread: as long as starting a second one pays.
@@ -153,7 +153,7 @@ SMALL_FLOPS = 2e6
 SLICE_FLOPS = 5e8
 
 
-def predictor(plan: Plan, params: Array) -> Predictor:
+def make_predictor(plan: Plan, params: Array) -> Predictor:
     """Predictions with these parameters: `predictor(X, out, check_finite, n_threads)`."""
 
     flops = plan.prediction_flops_per_row
@@ -224,4 +224,4 @@ def _workspace(plan: Plan, n_threads: int) -> Array:
     """For each thread the workspace of a plan that only predicts, in cache lines of its own."""
     line = CACHE_LINE // plan.dtype.itemsize
     size = -(-plan.work_size // line) * line
-    return aligned(n_threads * size, plan.dtype).reshape(n_threads, size)
+    return aligned_zeros(n_threads * size, plan.dtype).reshape(n_threads, size)

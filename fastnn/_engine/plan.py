@@ -69,6 +69,11 @@ class Plan:
         return int(self.settings["n_params"][0])
 
     @property
+    def n_features(self) -> int:
+        """Columns of X."""
+        return int(self.settings["n_features"][0])
+
+    @property
     def n_outputs(self) -> int:
         """Columns of a prediction."""
         return int(self.settings["n_outputs"][0])
@@ -253,7 +258,9 @@ def _settings(loss: Loss | None, optimizer: Optimizer | None) -> NDArray[Any]:
     return settings
 
 
-def views(plan: Plan, flat: NDArray[Any]) -> tuple[list[NDArray[Any]], list[NDArray[Any] | None]]:
+def split_parameters(
+    plan: Plan, flat: NDArray[Any]
+) -> tuple[list[NDArray[Any]], list[NDArray[Any] | None]]:
     """Weights (n_in, n_out) and biases (n_out,), None where a layer has none: parts of `flat`."""
     weights: list[NDArray[Any]] = []
     biases: list[NDArray[Any] | None] = []
@@ -263,10 +270,10 @@ def views(plan: Plan, flat: NDArray[Any]) -> tuple[list[NDArray[Any]], list[NDAr
     return weights, biases
 
 
-def table(plan: Plan, n_features: int) -> str:
+def format_table(plan: Plan) -> str:
     """A table of the layers, as `Sequential.summary` prints it."""
     lines = [f"{'layer':<10}{'activation':<14}{'output shape':<16}{'parameters':>12}", "-" * 52]
-    lines.append(f"{'input':<10}{'':<14}{f'(n, {n_features})':<16}{0:>12,}")
+    lines.append(f"{'input':<10}{'':<14}{f'(n, {plan.n_features})':<16}{0:>12,}")
     for index, row in enumerate(plan.layers):
         dense = row["kind"] == Kind.DENSE
         name = "Residual +" if row["kind"] == Kind.ADD else Kind(row["kind"]).name.title()

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn._engine.plan import compile_plan, views
 from fastnn._io import json_values
-from fastnn._io.snapshot import Extra, Snapshot
+from fastnn._io.snapshot import Extra
+from fastnn._training.state import NetworkState, copy_state, get_parameters, get_views
 from fastnn._util.scaling import Scaling
 from fastnn.layers import Dense, Layer, Residual, output_activation
 
@@ -32,18 +32,20 @@ Array = NDArray[Any]
 LARGEST_ERROR = 1e-4
 
 
-def scalings(extra: Extra | None, snapshot: Snapshot) -> tuple[Scaling | None, Scaling | None]:
+def read_scalings(
+    extra: Extra | None, state: NetworkState
+) -> tuple[Scaling | None, Scaling | None]:
     """The scalings of features and of targets that an estimator's file holds; (None, None) for
     the file of a network."""
     if extra is None:
         return None, None
-    state = extra.data.get("state")
-    if not isinstance(state, dict) or not {"_scaling", "_target_scaling"} <= set(state):
+    stored = extra.data.get("state")
+    if not isinstance(stored, dict) or not {"_scaling", "_target_scaling"} <= set(stored):
         raise ValueError("expected the state of an estimator; got another description")
-    features, targets = (_scaling(state[name]) for name in ("_scaling", "_target_scaling"))
-    if features is not None and len(features.center) != snapshot.n_features_in:
+    features, targets = (_scaling(stored[name]) for name in ("_scaling", "_target_scaling"))
+    if features is not None and len(features.center) != state.n_features_in:
         raise ValueError(
-            f"_scaling: expected {snapshot.n_features_in} columns; got {len(features.center)}"
+            f"_scaling: expected {state.n_features_in} columns; got {len(features.center)}"
         )
     return features, targets
 
@@ -53,9 +55,9 @@ def _scaling(data: Any) -> Scaling | None:
     return None if value is None else Scaling.checked(value)
 
 
-def folded(snapshot: Snapshot, features: Scaling | None, targets: Scaling | None) -> Snapshot:
+def merge(state: NetworkState, features: Scaling | None, targets: Scaling | None) -> NetworkState:
     """The network for features, and in the units of targets, that are not scaled; without scalings
-    the same snapshot. A folded one has no penalties, which hold for the weights of scaled data,
+    the network itself. A merged one has no penalties, which hold for the weights of scaled data,
     and no state of an optimizer.
 
     Raises
@@ -64,26 +66,25 @@ def folded(snapshot: Snapshot, features: Scaling | None, targets: Scaling | None
         If the layers do not allow it, or the dtype has too few digits for it.
     """
     if features is None and targets is None:
-        return snapshot
-    dtype = snapshot.parameters.dtype
-    plan = compile_plan(snapshot.layers, snapshot.n_features_in, dtype)
-    exact = snapshot.parameters.astype(np.float64)
-    weights, biases = views(plan, exact)
+        return state
+    dtype, parameters = state.dtype, get_parameters(state)
+    exact = parameters.astype(np.float64)
+    weights, biases = get_views(state, exact)
     with np.errstate(all="ignore"):  # what overflows, or loses digits, is refused below
         if features is not None:
             _check_digits(features, dtype)
-            _check_dense(snapshot.layers[0], "first")
-            _fold_features(weights[0], biases[0], features)
+            _check_dense(state.layers[0], "first")
+            _merge_features(weights[0], biases[0], features)
         if targets is not None:
-            _check_dense(snapshot.layers[-1], "last")
-            _check_linear(snapshot.layers)
-            _fold_targets(weights[-1], biases[-1], targets)
-        parameters = exact.astype(dtype)
-    rounded = np.allclose(parameters, exact, rtol=np.finfo(dtype).eps, atol=0)
-    if not (rounded and np.isfinite(parameters).all()):
+            _check_dense(state.layers[-1], "last")
+            _check_linear(state.layers)
+            _merge_targets(weights[-1], biases[-1], targets)
+        merged = exact.astype(dtype)
+    rounded = np.allclose(merged, exact, rtol=np.finfo(dtype).eps, atol=0)
+    if not (rounded and np.isfinite(merged).all()):
         raise ValueError(f"expected weights for unscaled data in the range of {dtype}; got others")
-    layers = tuple(_without_penalty(layer) for layer in snapshot.layers)
-    return replace(snapshot, layers=layers, parameters=parameters, training=None)
+    layers = tuple(_without_penalty(layer) for layer in state.layers)
+    return copy_state(state, layers=layers, parameters=merged, optimizer=None)
 
 
 def _check_dense(layer: Layer, which: str) -> None:
@@ -102,12 +103,12 @@ def _check_linear(layers: tuple[Layer, ...]) -> None:
         )
 
 
-def _fold_features(weights: Array, bias: Any, scaling: Scaling) -> None:
+def _merge_features(weights: Array, bias: Any, scaling: Scaling) -> None:
     weights /= scaling.spread[:, None]
     bias -= scaling.center @ weights
 
 
-def _fold_targets(weights: Array, bias: Any, scaling: Scaling) -> None:
+def _merge_targets(weights: Array, bias: Any, scaling: Scaling) -> None:
     n, n_outputs = len(scaling.center), len(bias)
     if n_outputs not in (n, 2 * n):
         raise ValueError(f"_target_scaling: expected columns for {n_outputs} outputs; got {n}")

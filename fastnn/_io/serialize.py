@@ -22,12 +22,12 @@ from fastnn._io.snapshot import (
     Extra,
     Record,
     RecordPlan,
-    Snapshot,
     arrays_of,
     plan_of,
     read_object,
     texts_of,
 )
+from fastnn._training.state import NetworkState
 from fastnn._util import checks
 
 Array = NDArray[Any]
@@ -42,21 +42,21 @@ _NETWORK, _ESTIMATOR, _ENSEMBLE = {"config"}, {"config", "extra"}, {"members", "
 # ---- writing -----------------------------------------------------------------------------------
 
 
-def write(path: str | os.PathLike[str], snapshot: Snapshot, extra: Extra | None = None) -> None:
-    """Write a snapshot, whole or not at all; errors as of `atomic.write`."""
+def write(path: str | os.PathLike[str], state: NetworkState, extra: Extra | None = None) -> None:
+    """Write a network, whole or not at all; errors as of `atomic.write`."""
     checks.instance("path", path, (str, os.PathLike), "a path")
-    atomic.write(path, _content(texts_of(snapshot, extra), arrays_of(snapshot, extra)))
+    atomic.write(path, _content(texts_of(state, extra), arrays_of(state, extra)))
 
 
-def to_bytes(snapshot: Snapshot) -> bytes:
+def to_bytes(state: NetworkState) -> bytes:
     """The content of a file."""
-    return b"".join(_content(texts_of(snapshot, None), arrays_of(snapshot, None)))
+    return b"".join(_content(texts_of(state, None), arrays_of(state, None)))
 
 
 def write_members(
     path: str | os.PathLike[str], members: Sequence[Record], data: dict[str, Any]
 ) -> None:
-    """Write several snapshots, and data that they share, as `write` does one."""
+    """Write several networks, and data that they share, as `write` does one."""
     checks.instance("path", path, (str, os.PathLike), "a path")
     texts = {
         "members": json.dumps([texts_of(*member) for member in members]),

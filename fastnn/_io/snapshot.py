@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import losses, optimizers
+from fastnn._engine import native
 from fastnn._engine.plan import compile_plan
 from fastnn._io.description import from_data, to_data
 from fastnn._io.safetensors_file import strict_json
+from fastnn._training.state import NetworkState, OptimizerState, get_parameters
 from fastnn._util import checks
 from fastnn.layers import Dense, Dropout, Layer, Residual, check_layers, output_activation
-from fastnn.losses import Loss
-from fastnn.optimizers import Optimizer
 
 Array = NDArray[Any]
 
@@ -35,32 +35,6 @@ _PREFIX = "extra."
 
 
 @dataclass(frozen=True)
-class Training:
-    """Where the optimizer stood."""
-
-    loss: Loss
-    optimizer: Optimizer
-    slots: Array  # (n_slots, n_params)
-    n_steps: int
-    horizon: int | None
-    rate_factor: float
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """A network, and where its training stands."""
-
-    layers: tuple[Layer, ...]
-    n_features_in: int
-    feature_names_in: tuple[str, ...] | None
-    seed: int
-    n_epochs: int
-    n_steps: int
-    parameters: Array  # (n_params,)
-    training: Training | None
-
-
-@dataclass(frozen=True)
 class Extra:
     """What is kept besides a network. Whoever put the data there checks them; the arrays may be
     "last", parameters to continue from, and the `CURVES`."""
@@ -69,7 +43,7 @@ class Extra:
     arrays: dict[str, Array] = field(default_factory=dict)
 
 
-Record = tuple[Snapshot, Extra | None]
+Record = tuple[NetworkState, Extra | None]
 
 
 @dataclass(frozen=True)
@@ -101,34 +75,34 @@ class RecordPlan:
 # ---- writing -----------------------------------------------------------------------------------
 
 
-def texts_of(snapshot: Snapshot, extra: Extra | None) -> dict[str, str]:
+def texts_of(state: NetworkState, extra: Extra | None) -> dict[str, str]:
     """The descriptions."""
-    training = snapshot.training
+    optimizer = state.optimizer
     config = {
-        "layers": to_data(snapshot.layers),
-        "dtype": snapshot.parameters.dtype.name,
-        "n_features_in": snapshot.n_features_in,
-        "feature_names_in": to_data(snapshot.feature_names_in),
-        "seed": snapshot.seed,
-        "n_epochs": snapshot.n_epochs,
-        "n_steps": snapshot.n_steps,
-        "training": training and {
-            "loss": to_data(training.loss),
-            "optimizer": to_data(training.optimizer),
-            "n_steps": training.n_steps,
-            "horizon": training.horizon,
-            "rate_factor": training.rate_factor,
+        "layers": to_data(state.layers),
+        "dtype": state.dtype.name,
+        "n_features_in": state.n_features_in,
+        "feature_names_in": to_data(state.feature_names_in),
+        "seed": state.seed,
+        "n_epochs": state.n_epochs,
+        "n_steps": state.n_steps,
+        "training": optimizer and {
+            "loss": to_data(optimizer.loss),
+            "optimizer": to_data(optimizer.optimizer),
+            "n_steps": optimizer.n_steps,
+            "horizon": optimizer.horizon,
+            "rate_factor": optimizer.rate_factor,
         },
     }  # fmt: skip
     texts = {"config": json.dumps(config)}
     return texts if extra is None else texts | {"extra": json.dumps(extra.data)}
 
 
-def arrays_of(snapshot: Snapshot, extra: Extra | None) -> dict[str, Array]:
+def arrays_of(state: NetworkState, extra: Extra | None) -> dict[str, Array]:
     """The arrays by name."""
-    arrays = {"parameters": snapshot.parameters}
-    if snapshot.training is not None:
-        arrays["slots"] = snapshot.training.slots
+    arrays = {"parameters": get_parameters(state)}
+    if state.optimizer is not None:
+        arrays["slots"] = state.optimizer.slots
     if extra is not None:
         arrays |= {_PREFIX + name: array for name, array in extra.arrays.items()}
     return arrays
@@ -173,15 +147,19 @@ def plan_of(texts: Mapping[str, str]) -> RecordPlan:
         for name in forms.keys() & {"parameters", "slots", f"{_PREFIX}last"} & arrays.keys():
             if not np.isfinite(arrays[name]).all():
                 raise ValueError(f"{name}: expected finite numbers; got NaN or infinity")
-        state = None if training is None else Training(**training, slots=arrays["slots"])
-        snapshot = Snapshot(
-            layers, n_features, names, seed, n_epochs, n_steps, arrays["parameters"], state
-        )
+        optimizer = None
+        if training is not None:
+            optimizer = OptimizerState(**training, slots=arrays["slots"].copy())
+        state = NetworkState(
+            layers=layers, seed=seed, dtype=dtype, n_features_in=n_features,
+            feature_names_in=names, parameters=native.aligned_copy(arrays["parameters"]),
+            n_epochs=n_epochs, n_steps=n_steps, optimizer=optimizer,
+        )  # fmt: skip
         if data is None:
-            return snapshot, None
+            return state, None
         extras = {name.removeprefix(_PREFIX): array for name, array in arrays.items()
                   if name.startswith(_PREFIX)}  # fmt: skip
-        return snapshot, Extra(data, extras)
+        return state, Extra(data, extras)
 
     return RecordPlan(forms, make)
 
@@ -195,7 +173,7 @@ def read_object(text: str) -> dict[str, Any]:
 
 
 def _training(config: dict[str, Any], layers: tuple[Layer, ...]) -> dict[str, Any]:
-    """The fields of `Training` but for its arrays."""
+    """The fields of `OptimizerState` except its arrays."""
     loss = from_data(config["loss"], tuple(losses.CLASSES.values()))
     losses.check_head(loss, output_activation(layers).name)
     horizon = config["horizon"]

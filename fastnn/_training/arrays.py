@@ -1,13 +1,10 @@
 """The user's arrays into the arrays that the engines read; every error about an array is here.
 
-An array that already is what the engine reads (the network's dtype, C-contiguous) is used in place
-and never copied; anything else is converted once. No array of the user's is ever written to.
+Conversion itself, which copies nothing that need not be copied, is in `_util/conversion.py`.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -15,89 +12,18 @@ from numpy.typing import NDArray
 
 from fastnn import losses
 from fastnn._util import checks
-from fastnn._util.checks.arrays import check_unmasked, describe_non_numeric, frame_of_numbers
+from fastnn._util.checks.arrays import check_unmasked
+from fastnn._util.conversion import as_numeric, check_finite, convert, read_feature_names
 from fastnn.losses import Loss
 
 Array = NDArray[Any]
-
-# Large arrays are read and converted in parts of this size, some milliseconds each: a signal waits
-# until a call of NumPy has returned.
-PART_BYTES = 2**24
 
 MOST_CLASSES = 100  # that whole numbers are taken for, in advice
 
 ROW_SUM_TOLERANCE = 1e-3  # of rows of probabilities, which may have been rounded to float16
 
 
-def feature_names(X: Any) -> tuple[str, ...] | None:
-    """The column names of a frame, if all are strings."""
-    columns = getattr(X, "columns", None)
-    if columns is None or not all(isinstance(name, str) for name in columns):
-        return None
-    return tuple(columns)
-
-
-def numeric(name: str, values: Any, advice: str = "") -> Array:
-    """An array of real numbers or booleans of any dtype, not yet converted; the error about one
-    that holds text ends in the advice."""
-    check_unmasked(name, values)
-    if hasattr(values, "toarray") or hasattr(values, "tocsr"):
-        raise TypeError(f"{name}: expected a dense array; got a sparse one: use {name}.toarray()")
-    try:
-        array = np.asarray(frame_of_numbers(values))
-    except ValueError as error:  # rows of different lengths
-        raise ValueError(f"{name}: expected an array of numbers; got {error}") from None
-    if array.dtype.kind not in "biuf":
-        got = describe_non_numeric(values, array)
-        text = array.dtype.kind in "SUT" or any(isinstance(value, str) for value in array.flat)
-        raise TypeError(f"{name}: expected real numbers; got {got}{advice if text else ''}")
-    return array
-
-
-def converted(array: Array, dtype: np.dtype[Any]) -> Array:
-    """The same values, C-contiguous and aligned, in the network's dtype; the same array where it
-    is so."""
-    if array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned:
-        return np.asarray(array)
-    result = np.empty(array.shape, dtype)
-    with np.errstate(over="ignore"):
-        for part in _parts(array):
-            result[part] = array[part]
-    return result
-
-
-def all_finite(array: Array) -> bool:
-    """Whether no number is NaN or infinite; where that is so, nothing is allocated. Summed in the
-    array's own dtype, as 32 MB of float32 take 1.7 ms so and 5.9 in float64; a sum that overflows
-    has each number looked at."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        for part in _parts(array):
-            values = array[part]
-            if not (math.isfinite(values.sum()) or np.isfinite(values).all()):
-                return False
-    return True
-
-
-def _parts(array: Array) -> Iterable[Any]:
-    """Runs of rows of at most PART_BYTES; all of a small array at once."""
-    if array.nbytes <= PART_BYTES:
-        return (...,)
-    n_rows = max(1, PART_BYTES * len(array) // array.nbytes)
-    return (slice(start, start + n_rows) for start in range(0, len(array), n_rows))
-
-
-def check_finite(name: str, array: Array) -> None:
-    """An error that counts what is not a finite number."""
-    if all_finite(array):
-        return
-    n_bad = int(array.size - np.count_nonzero(np.isfinite(array)))
-    raise ValueError(
-        f"{name}: expected finite numbers in the range of {array.dtype}; got {n_bad} that are "
-        "NaN, infinite or too large (check_finite=False turns this check off)"
-    )
-
-
-def features(
+def convert_features(
     X: Any,
     dtype: np.dtype[Any],
     *,
@@ -107,7 +33,7 @@ def features(
     name: str = "X",
 ) -> Array:
     """Rows of features, shape (n, n_features), as a network of the given width reads them."""
-    array = numeric(name, X)
+    array = as_numeric(name, X)
     if array.ndim != 2:
         hint = ": use X.reshape(1, -1) for one row" if array.ndim == 1 else ""
         raise ValueError(
@@ -120,10 +46,10 @@ def features(
             f"{name}: expected {n_features} features, as the network was built for; "
             f"got {array.shape[1]}"
         )
-    given = feature_names(X)
+    given = read_feature_names(X)
     if names is not None and given is not None and given != names:
         raise ValueError(f"{name}: expected the columns {list(names)}; got {list(given)}")
-    array = converted(array, dtype)
+    array = convert(array, dtype)
     if finite:
         check_finite(name, array)
     return array
@@ -148,7 +74,7 @@ def check_output(
             raise ValueError(f"{expected}, apart from {name}; got one that shares memory with it")
 
 
-def targets(
+def convert_targets(
     y: Any,
     loss: Loss,
     n_rows: int,
@@ -159,13 +85,13 @@ def targets(
     name: str = "y",
 ) -> Array:
     """Targets, shape (n, n_targets), as the loss reads them: labels are one column of numbers."""
-    array = numeric(name, y, f": number the classes, np.unique({name}, return_inverse=True)[1]")
+    array = as_numeric(name, y, f": number the classes, np.unique({name}, return_inverse=True)[1]")
     if array.ndim not in (1, 2):
         raise ValueError(f"{name}: expected 1 or 2 dimensions; got shape {array.shape}")
     if len(array) != n_rows:
         raise ValueError(f"{name}: expected {n_rows} rows, as many as X; got {len(array)}")
     column = array.reshape(n_rows, -1)
-    result = converted(column, dtype)
+    result = convert(column, dtype)
     if finite:
         check_finite(name, result)
     title = losses.name_of(loss)
@@ -251,16 +177,16 @@ def _check_labels(column: Array, n_classes: int, name: str) -> None:
         )
 
 
-def weights(
+def convert_weights(
     sample_weight: Any, n_rows: int, dtype: np.dtype[Any], name: str = "sample_weight"
 ) -> Array | None:
     """Weights of rows, shape (n,), or None."""
     if sample_weight is None:
         return None
-    array = numeric(name, sample_weight)
+    array = as_numeric(name, sample_weight)
     if array.shape != (n_rows,):
         raise ValueError(f"{name}: expected shape ({n_rows},); got {array.shape}")
-    array = converted(array, dtype)
+    array = convert(array, dtype)
     check_finite(name, array)
     if array.min() < 0:
         raise ValueError(f"{name}: expected weights of at least 0; got {array.min()}")
@@ -269,7 +195,7 @@ def weights(
     return array
 
 
-def rows(name: str, values: Any, n_rows: int) -> NDArray[np.intp]:
+def convert_rows(name: str, values: Any, n_rows: int) -> NDArray[np.intp]:
     """Positions of rows of X, from their numbers or from a mask of all rows."""
     check_unmasked(name, values)
     array = np.asarray(values)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import losses
-from fastnn._training import arrays
+from fastnn._training.arrays import CLASSIFYING
 from fastnn._util import checks
 from fastnn._util.checks.arrays import check_strata, check_test_size
 from fastnn.losses import Loss
@@ -22,7 +22,7 @@ def labels_of(y: Array, loss: Loss) -> NDArray[np.int64] | None:
     """The class of each row of checked targets (n, n_targets); None where rows have no single
     class: numbers, probabilities, several labels."""
     title = losses.name_of(loss)
-    if title not in arrays.CLASSIFYING:
+    if title not in CLASSIFYING:
         return None
     if y.shape[1] > 1:
         one_hot = title == "cross_entropy" and bool(((y == 0) | (y == 1)).all())

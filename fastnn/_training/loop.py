@@ -5,216 +5,221 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import schedules
-from fastnn._engine import native
-from fastnn._engine.job import Job, Steps, Trainer
+from fastnn._engine.job import Steps, Trainer, TrainingJob
 from fastnn._parallel import limits
-from fastnn._training import arrays
+from fastnn._training.state import NetworkState, OptimizerState
+from fastnn._util.conversion import all_finite
 from fastnn._util.progress_bar import Progress
-from fastnn.callbacks import Epoch, Running
+from fastnn.callbacks import Epoch, Network, Running
 from fastnn.history import History
-from fastnn.losses import Loss
-from fastnn.optimizers import Optimizer
 
-if TYPE_CHECKING:
-    from fastnn.model import Sequential
+Floats = NDArray[np.float64]
 
 # An engine returns this often, so that Python can handle a signal.
 SECONDS_PER_CALL = 0.05
 
-# Epochs between which nothing happens are trained together for about this long: each time in Python
-# takes some 0.25 ms, much of it for misses of the caches, and more with more steps.
+# Epochs between which no callback acts are trained together for about this long: each return to
+# Python takes some 0.25 ms, much of it for cache misses, and more with more steps.
 SECONDS_TOGETHER = 0.05
+
+OUT_OF_TIME = "time limit reached"
 
 
 class DivergenceWarning(RuntimeWarning):
-    """Training met a loss that is not finite, stopped, and went back to finite weights."""
-
-
-@dataclass
-class OptimizerState:
-    """What `partial_fit` continues, and what a file keeps."""
-
-    loss: Loss
-    optimizer: Optimizer
-    slots: NDArray[Any]  # (n_slots, n_params)
-    n_steps: int  # updates made: where schedule and Adam stand
-    horizon: int | None  # steps for a schedule that names none; None where unknown
-    rate_factor: float = 1.0  # what callbacks made of the learning rate
-
-    @classmethod
-    def fresh(
-        cls,
-        loss: Loss,
-        optimizer: Optimizer,
-        n_params: int,
-        dtype: np.dtype[Any],
-        horizon: int | None,
-        rate_factor: float = 1.0,
-    ) -> OptimizerState:
-        """That of an optimizer which has gathered nothing yet."""
-        slots = native.aligned(optimizer.n_slots * n_params, dtype)
-        shape = (optimizer.n_slots, n_params)
-        return cls(loss, optimizer, slots.reshape(shape), 0, horizon, rate_factor)
+    """The training loss became infinite or NaN; training stopped and restored finite weights."""
 
 
 class _Diverged(Exception):  # noqa: N818 - never leaves this module
     """The objective of a step is not finite."""
 
 
-def run_epochs(
-    network: Sequential,
-    job: Job,
-    trainer: Trainer,
-    state: OptimizerState,
-    epochs: int,
-    validate: Callable[[], dict[str, float]] | None,
-    callbacks: list[Running],
-    verbose: int,
-    deadline: float = math.inf,
-) -> History:
-    """Train for a number of epochs and return what was recorded; it says whether training diverged,
-    the caller warns. The epoch in which `time.monotonic()` passes the deadline ends after the step
-    in progress, and is the last."""
-    history = network.history = History()
-    deadline = min(deadline, limits.deadline())
-    index, together = 0, 1
-    with Progress(epochs, verbose) as progress:
-        one_by_one = validate is not None or deadline < math.inf
-        before = network.parameters.copy()
-        while index < epochs and history.stop_reason is None:
-            began = time.perf_counter()
-            n = 1 if one_by_one else _together(min(together, epochs - index), callbacks)
-            before[:] = network.parameters
-            slots_before = state.slots.copy() if n > 1 else 0
-            steps = _steps(job, state, index, n)
-            try:
-                _make(steps, network, job, trainer, state, deadline)
-            except _Diverged as diverged:
-                # All is forgotten that the optimizer gathered; or, where epochs were trained
-                # together, they are once more one by one, to keep the last finite one.
-                network.parameters[:], state.slots[:] = before, slots_before
-                state.n_steps = steps.optimizer_step if n > 1 else 0
-                if n > 1:
-                    one_by_one = True
-                    continue
-                history.diverged = True
-                history.stop_reason = _explain(diverged, index, epochs)
-                break
-            except BaseException:
-                whole = steps.done // job.steps_per_epoch
-                values = network.parameters, steps.losses[: steps.done]
-                if not all(map(arrays.all_finite, values)):  # it came before that was seen
-                    network.parameters[:], state.slots[:], state.n_steps = before, 0, 0
-                elif whole and not one_by_one:  # nothing else belongs to these epochs' records
-                    records = _records(job, steps, whole, began, {})
-                    _keep(history, callbacks, network, index, records, state)
-                raise
-            records = _records(job, steps, n, began, validate() if validate else {})
-            progress.update({name: float(column[-1]) for name, column in records.items()}, n)
-            epoch = _keep(history, callbacks, network, index, records, state)
-            history.stop_reason, state.rate_factor = epoch.stop_reason, epoch.rate_factor
-            if history.stop_reason is None and time.monotonic() >= deadline:
-                history.stop_reason = "the time was up"
-            index += n
-            # A coarse clock may find that an epoch took no time.
-            together = max(1, int(SECONDS_TOGETHER / max(epoch.logs["seconds"], 1e-9)))
-    for callback in callbacks:
-        callback.finish(network)
-    return history
+@dataclass(frozen=True, kw_only=True)
+class TrainingRun:
+    """What `run_epochs` trains. `state.optimizer` is the optimizer's state."""
+
+    network: Network  # for callbacks
+    state: NetworkState
+    job: TrainingJob
+    trainer: Trainer
+    epochs: int
+    validate: Callable[[], dict[str, float]] | None = None  # values to record after each epoch
+    callbacks: Sequence[Running] = ()
+    verbose: int = 0
+    deadline: float = math.inf  # by time.monotonic()
+
+
+def run_epochs(run: TrainingRun) -> History:
+    """Train for a number of epochs.
+
+    The epoch in which the deadline passes ends after the step in position, and is the last.
+
+    Returns
+    -------
+    History
+        Its attribute `diverged` tells whether training diverged; the caller emits the warning.
+    """
+    position = _Position(run)
+    with Progress(run.epochs, run.verbose) as bar:
+        while position.epoch < run.epochs and position.history.stop_reason is None:
+            _train_together(run, position, bar)
+    for callback in run.callbacks:
+        callback.finish(run.network)
+    return position.history
 
 
 def warn_if_diverged(history: History) -> None:
-    """What a fit of a single network tells its caller's caller."""
+    """Emit the warning of a fit of a single network, in the name of the caller's caller."""
     if history.diverged:
         warnings.warn(str(history.stop_reason), DivergenceWarning, stacklevel=3)
 
 
-def _together(most: int, callbacks: list[Running]) -> int:
+class _Position:
+    """How far a run has come, and the parameters to return to if the next epochs diverge."""
+
+    def __init__(self, run: TrainingRun) -> None:
+        assert run.state.optimizer is not None
+        assert run.state.parameters is not None
+        self.parameters = run.state.parameters
+        self.optimizer: OptimizerState = run.state.optimizer
+        self.history = run.state.history = History()
+        self.deadline = min(run.deadline, limits.deadline())
+        self.epoch = 0
+        self.together = 1  # epochs to train in the next call of the engine
+        self.one_by_one = run.validate is not None or self.deadline < math.inf
+        self.before = np.empty_like(self.parameters)
+        self.slots_before: NDArray[np.float64] | int = 0
+
+    def keep(self, n: int) -> None:
+        """Copy what `restore` needs, before n epochs."""
+        self.before[:] = self.parameters
+        self.slots_before = self.optimizer.slots.copy() if n > 1 else 0
+
+    def restore(self, n_steps: int) -> None:
+        """Return to the parameters of the last `keep`; after a single epoch, reset the optimizer's
+        slots, which may no longer be finite."""
+        self.parameters[:], self.optimizer.slots[:] = self.before, self.slots_before
+        self.optimizer.n_steps = n_steps
+
+
+def _train_together(run: TrainingRun, position: _Position, bar: Progress) -> None:
+    """Train the epochs up to the next one after which a callback may act."""
+    began = time.perf_counter()
+    n = 1
+    if not position.one_by_one:
+        n = _count_quiet(min(position.together, run.epochs - position.epoch), run.callbacks)
+    position.keep(n)
+    steps = _make_steps(run.job, position.optimizer, position.epoch, n)
+    try:
+        _make(steps, run, position)
+    except _Diverged as diverged:
+        position.restore(steps.optimizer_step if n > 1 else 0)
+        if n > 1:  # train them again one by one, to keep the last finite one
+            position.one_by_one = True
+            return
+        position.history.diverged = True
+        position.history.stop_reason = _explain(diverged, position.epoch, run.epochs)
+        return
+    except BaseException:
+        _keep_whole_epochs(run, position, steps, began)
+        raise
+    records = _make_records(run.job, steps, n, began, run.validate() if run.validate else {})
+    epoch = _record(run, position, records)
+    bar.update(epoch.logs, n)
+    history = position.history
+    history.stop_reason, position.optimizer.rate_factor = epoch.stop_reason, epoch.rate_factor
+    if history.stop_reason is None and time.monotonic() >= position.deadline:
+        history.stop_reason = OUT_OF_TIME
+    position.epoch += n
+    # A coarse clock may find that an epoch took no time.
+    position.together = max(1, int(SECONDS_TOGETHER / max(epoch.logs["seconds"], 1e-9)))
+
+
+def _keep_whole_epochs(run: TrainingRun, position: _Position, steps: Steps, began: float) -> None:
+    """After an interrupt: record the epochs that were finished, or return to finite parameters if
+    the interrupt came before their divergence was noticed."""
+    whole = steps.done // run.job.steps_per_epoch
+    if not all(map(all_finite, (position.parameters, steps.losses[: steps.done]))):
+        position.slots_before = 0
+        position.restore(0)
+    elif whole and not position.one_by_one:  # nothing else belongs to these epochs' records
+        _record(run, position, _make_records(run.job, steps, whole, began, {}))
+
+
+def _count_quiet(most: int, callbacks: Sequence[Running]) -> int:
     """Number of epochs to train together, from 1 to `most`: no callback acts before the last."""
     quiet = min((callback.quiet_epochs() for callback in callbacks), default=math.inf)
     return int(min(most, 1 + max(0, quiet)))
 
 
-def _keep(
-    history: History,
-    callbacks: list[Running],
-    network: Sequential,
-    first: int,
-    records: dict[str, NDArray[np.float64]],
-    state: OptimizerState,
-) -> Epoch:
-    """Record epochs and tell the callbacks of each; returns the last, with what they made of it."""
-    history.extend(records)
-    epoch = Epoch(network, first, {}, state.rate_factor)
-    n = len(records["loss"])
-    for i in range(n) if callbacks else range(max(n - 1, 0), n):
+def _record(run: TrainingRun, position: _Position, records: dict[str, Floats]) -> Epoch:
+    """Record epochs and call the callbacks for each; returns the last epoch, on which they may
+    have set a reason to stop and another learning rate."""
+    position.history.extend(records)
+    n, factor = len(records["loss"]), position.optimizer.rate_factor
+    for i in range(n) if run.callbacks else (n - 1,):
         logs = {name: float(column[i]) for name, column in records.items()}
-        epoch = Epoch(network, first + i, logs, state.rate_factor)
-        for callback in callbacks:
+        epoch = Epoch(run.network, position.epoch + i, logs, factor)
+        for callback in run.callbacks:
             callback.after(epoch)
     return epoch
 
 
-def _steps(job: Job, state: OptimizerState, index: int, n_epochs: int) -> Steps:
-    """The steps of some epochs from the given one on."""
-    n = n_epochs * job.steps_per_epoch
-    counted = np.arange(state.n_steps, state.n_steps + n, dtype=np.float64)
-    rates = state.rate_factor * schedules.rates(
-        state.optimizer.learning_rate, counted, state.horizon
-    )
-    return Steps(index * job.steps_per_epoch, state.n_steps, rates)
+def _make_steps(job: TrainingJob, optimizer: OptimizerState, epoch: int, n_epochs: int) -> Steps:
+    """The steps of n epochs from the given one on."""
+    first, n = optimizer.n_steps, n_epochs * job.steps_per_epoch
+    rates = optimizer.rate_factor * schedules.rates(
+        optimizer.optimizer.learning_rate, np.arange(first, first + n, dtype=np.float64),
+        optimizer.horizon,
+    )  # fmt: skip
+    return Steps(epoch * job.steps_per_epoch, first, rates)
 
 
-def _make(
-    steps: Steps, network: Sequential, job: Job, trainer: Trainer, state: OptimizerState,
-    deadline: float,
-) -> None:  # fmt: skip
-    """Make the steps, and count those that were made also where a signal or the deadline cuts them
-    short; at least one is made."""
+def _make(steps: Steps, run: TrainingRun, position: _Position) -> None:
+    """Make the steps, at least one, and count those that were made also where a signal or the
+    deadline cuts them short."""
     try:
-        left = deadline - time.monotonic()
+        left = position.deadline - time.monotonic()
         while steps.done < len(steps.rates) and (left > 0 or not steps.done):
             done = steps.done
-            trainer.run(steps, max(0.0, min(SECONDS_PER_CALL, left)))
+            run.trainer.run(steps, max(0.0, min(SECONDS_PER_CALL, left)))
             limits.check_cancelled()
-            left = deadline - time.monotonic()
+            left = position.deadline - time.monotonic()
             finite = np.isfinite(steps.losses[done : steps.done])
             if not finite.all():
-                raise _Diverged(_place(steps, done + int(finite.argmin())))
-        if not arrays.all_finite(network.parameters):
-            raise _Diverged(_place(steps, steps.done - 1))
+                raise _Diverged(_describe_step(steps, done + int(finite.argmin())))
+        if not all_finite(position.parameters):
+            raise _Diverged(_describe_step(steps, steps.done - 1))
     finally:
         made = steps.first + steps.done
-        state.n_steps = steps.optimizer_step + steps.done
-        network.n_steps = job.first_step + made
+        position.optimizer.n_steps = steps.optimizer_step + steps.done
+        run.state.n_steps = run.job.first_step + made
         # Begun counts: an interrupted epoch's shuffle is not used again.
-        network.n_epochs = job.first_epoch + -(-made // job.steps_per_epoch)
+        run.state.n_epochs = run.job.first_epoch + -(-made // run.job.steps_per_epoch)
 
 
-def _place(steps: Steps, step: int) -> str:
+def _describe_step(steps: Steps, step: int) -> str:
     return f"step {steps.first + step + 1} (learning rate {steps.rates[step]:.3g})"
 
 
-def _records(
-    job: Job, steps: Steps, n: int, began: float, extra: dict[str, float]
-) -> dict[str, NDArray[np.float64]]:
-    """What History keeps of each of n epochs, the time that it took on average, and `extra`. A
-    single epoch may have been cut short."""
+def _make_records(
+    job: TrainingJob, steps: Steps, n: int, began: float, extra: dict[str, float]
+) -> dict[str, Floats]:
+    """What History keeps of each of n epochs, the mean time of an epoch, and `extra`. A single
+    epoch may have been cut short."""
     length = min(steps.done, job.steps_per_epoch)
-    losses, totals, rates = (
+    losses, weights, rates = (
         values[: n * length].reshape(n, length)
-        for values in (steps.losses, steps.totals, steps.rates)
+        for values in (steps.losses, steps.batch_weights, steps.rates)
     )
-    # Shares first: in this order the sum cannot overflow.
-    mean = np.einsum("es,es->e", losses, totals / totals.sum(axis=1, keepdims=True))
+    # The weights are normalized first: in this order the sum cannot overflow.
+    mean = np.einsum("es,es->e", losses, weights / weights.sum(axis=1, keepdims=True))
     added = {name: np.array([value]) for name, value in extra.items()}
     seconds = np.full(n, (time.perf_counter() - began) / n)
     return {"loss": mean, "learning_rate": rates[:, -1], **added, "seconds": seconds}

@@ -9,8 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import losses, metrics
+from fastnn._engine import native
+from fastnn._training.source import Arrays
+from fastnn._training.state import NetworkState, get_parameters, get_plan, get_views
 from fastnn.activations import Activation
-from fastnn.layers import Layer, dense_layers
+from fastnn.layers import Layer, dense_layers, output_activation
 from fastnn.losses import Loss
 
 Array = NDArray[Any]
@@ -112,3 +115,20 @@ def scores(
     if value is not None:
         result[str(metric_name(loss))] = value
     return result
+
+
+def evaluate(
+    state: NetworkState, loss: Loss, arrays: Arrays, n_threads: int | None
+) -> dict[str, float]:
+    """The scores of a built network on some rows."""
+    plan, rows = get_plan(state, loss), arrays.rows
+    y, weights = arrays.y, arrays.weights
+    if rows is not None:
+        y, weights = y[rows], None if weights is None else weights[rows]
+    row_losses, predictions = native.evaluate(
+        plan, get_parameters(state), arrays.X, y, n_threads, rows=rows
+    )
+    return scores(
+        loss, output_activation(state.layers), row_losses, predictions, y, weights,
+        penalty(state.layers, get_views(state)[0]),
+    )  # fmt: skip

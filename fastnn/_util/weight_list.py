@@ -7,8 +7,8 @@ from typing import Any, NoReturn, SupportsIndex, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn._training import arrays
 from fastnn._util import checks
+from fastnn._util.conversion import all_finite, as_numeric
 
 Array = NDArray[Any]
 Item = TypeVar("Item", bound=Array | None)
@@ -67,12 +67,12 @@ def _copied(name: str, value: Any, view: Array | None) -> Array | None:
             got = checks.describe(value)
             raise ValueError(f"{name}: expected None, as the layer has no bias; got {got}")
         return None
-    array = arrays.numeric(name, value)
+    array = as_numeric(name, value)
     if array.shape != view.shape:
         raise ValueError(f"{name}: expected shape {view.shape}; got {array.shape}")
     with np.errstate(over="ignore"):
         copy: Array = array.astype(view.dtype)
-    if not arrays.all_finite(copy):
+    if not all_finite(copy):
         got = array[~np.isfinite(copy)][0]
         raise ValueError(f"{name}: expected finite numbers in the range of {view.dtype}; got {got}")
     return copy

@@ -31,8 +31,8 @@ from fastnn.estimators.search.candidates import (
 from fastnn.estimators.search.fits import Common, Limits, nets_of, train
 from fastnn.estimators.search.results import table, tell
 from fastnn.estimators.search.scores import Judge, counts_right
-from fastnn.experiments.statistics import estimate
 from fastnn.experiments.table import Table
+from fastnn.statistics import estimate
 
 Floats = NDArray[np.float64]
 

@@ -8,7 +8,10 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn._training import fit, scoring
+from fastnn._training import scoring
+from fastnn._training.arguments import get_last_loss
+from fastnn._training.source import make_source, prepare
+from fastnn._training.state import get_plan
 from fastnn._util import checks
 from fastnn.layers import output_activation
 from fastnn.model import Sequential
@@ -101,11 +104,11 @@ class Ensemble:
         ValueError
             If that loss has no metric.
         """
-        network = self.networks[0]
-        loss = network._last_loss()
-        _, given = fit.prepare(network, fit.source(X, y, sample_weight, True), loss)
-        activation = output_activation(network.layers)
-        value = scoring.metric_of(loss, activation, self.predict(X), given.y, given.weights)
+        state = self.networks[0].state
+        loss = get_last_loss(state)
+        _, arrays = prepare(state, make_source(X, y, sample_weight, check_finite=True), loss)
+        activation = output_activation(state.layers)
+        value = scoring.metric_of(loss, activation, self.predict(X), arrays.y, arrays.weights)
         if value is None:
             raise ValueError(f"networks: expected a loss that has a metric; got {loss}")
         return {str(scoring.metric_name(loss)): value}
@@ -113,4 +116,4 @@ class Ensemble:
 
 def _kind(network: Sequential) -> str:
     name = output_activation(network.layers).name
-    return f"{network.n_features_in} features, {network._plan().n_outputs} outputs, {name}"
+    return f"{network.n_features_in} features, {get_plan(network.state).n_outputs} outputs, {name}"

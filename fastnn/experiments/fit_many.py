@@ -17,9 +17,18 @@ from fastnn._engine.plan import Plan
 from fastnn._parallel import pool
 from fastnn._parallel.pool import Done, Task
 from fastnn._training import fit
-from fastnn._training.arrays import check_classes_of
-from fastnn._training.arrays import rows as rows_of
-from fastnn._training.fit import Arrays, Fit, Options, Source
+from fastnn._training.arguments import Options, check_options
+from fastnn._training.arrays import check_classes_of, convert_rows
+from fastnn._training.fit import Fit
+from fastnn._training.source import (
+    Arrays,
+    Source,
+    cache_conversions,
+    make_source,
+    make_validation_source,
+    prepare,
+    prepare_validation,
+)
 from fastnn._util import checks
 from fastnn.callbacks import Checkpoint
 from fastnn.experiments.runs import Run, Runs, parameters_of
@@ -136,14 +145,14 @@ def fit_many(
     for i, net in enumerate(networks):
         with _naming(i):
             own = {name: values[i] for name, values in common.items()}
-            options = fit.options(net, **own, verbose=0, engine="native", n_threads=None)
-            fits.append(parts.fit_of(net, options, sources[i], subsets[i], apart[i]))
+            options = check_options(net.state, **own)
+            fits.append(parts.make_fit(net, options, sources[i], subsets[i], apart[i]))
         described.append(parameters_of(net, options) | {"subset": parts.number(fits[i].arrays)})
     _check_checkpoints(fits)
-    tasks = [Task(partial(_train, one), one.flops, one.wide) for one in fits]
+    tasks = [Task(partial(_train, one), one.flops, one.is_wide) for one in fits]
     done = pool.run(tasks, n_threads, max_time, verbose)
     _warn(done)
-    return Runs(tuple(map(_run_of, fits, done, described)))
+    return Runs(tuple(map(_make_run, networks, done, described)))
 
 
 # ---- one network --------------------------------------------------------------------------------
@@ -152,15 +161,15 @@ def fit_many(
 def _train(one: Fit) -> tuple[History, float]:
     """What a network recorded, and its score."""
     history = one.run()
-    return history, math.nan if history.diverged else one.score(history)
+    return history, math.nan if history.diverged else one.compute_score(history)
 
 
-def _run_of(one: Fit, done: Done, parameters: dict[str, Any]) -> Run:
+def _make_run(network: Sequential, done: Done, parameters: dict[str, Any]) -> Run:
     history, score = done.value or (None, math.nan)
     reason = done.stop_reason if history is None else history.stop_reason
     if done.error is not None:
         reason = f"failed: {type(done.error).__name__}: {done.error}"
-    return Run(one.network, parameters, score, history, done.seconds, reason, done.error)
+    return Run(network, parameters, score, history, done.seconds, reason, done.error)
 
 
 def _warn(done: list[Done]) -> None:
@@ -199,7 +208,7 @@ def _each(name: str, value: Any, n: int, kinds: Any = object) -> list[Any]:
 def _sources(X: Any, y: Any, sample_weight: Any, check_finite: bool, n: int) -> list[Source]:
     """Each network's arrays; X is that of all, and equal objects are converted once."""
     known: dict[tuple[int, int], Source] = {}
-    shared = fit.remembering(fit.source(X, None, None, check_finite))
+    shared = cache_conversions(make_source(X, None, None, check_finite))
     result = []
     for of_y, of_weight in zip(
         _each("y", y, n, np.ndarray),
@@ -208,7 +217,7 @@ def _sources(X: Any, y: Any, sample_weight: Any, check_finite: bool, n: int) -> 
     ):
         key = id(of_y), id(of_weight)
         if key not in known:
-            own = fit.remembering(fit.source(X, of_y, of_weight, check_finite))
+            own = cache_conversions(make_source(X, of_y, of_weight, check_finite))
             known[key] = replace(own, features=shared.features)
         result.append(known[key])
     return result
@@ -225,16 +234,16 @@ class _Parts:
         self.numbers: dict[bytes, int] = {}
         self.with_all_classes: set[tuple[int, int]] = set()
 
-    def fit_of(
+    def make_fit(
         self, net: Sequential, options: Options, source: Source, subset: Any, apart: Any
     ) -> Fit:
         """A fit of a network on a subset, all of X where that is None."""
-        plan, arrays = fit.prepare(net, source, options.loss)
+        plan, arrays = prepare(net.state, source, options.loss)
         if subset is not None:
-            arrays = arrays.only(self._rows("subsets", subset, len(arrays.X)))
+            arrays = arrays.select(self._rows("subsets", subset, len(arrays.X)))
             self._check_subset(arrays, options.loss)
         validation = self._validation(net, options.loss, plan, source, arrays, apart)
-        return fit.fit_of(net, options, plan, source.names, arrays, validation)
+        return fit.make_fit(net, options, plan, source.feature_names, arrays, validation)
 
     def number(self, arrays: Arrays) -> int | None:
         """That of a subset, counted from 0; None for all of X."""
@@ -249,23 +258,23 @@ class _Parts:
             return None
         if isinstance(apart, str):
             checks.choice("validation_data", apart, (HELD_OUT,))
-            return arrays.only(_held_out(arrays))
+            return arrays.select(_held_out(arrays))
         if isinstance(apart, tuple):
             if id(apart) not in self.sources:
                 self.sources[id(apart)] = (
                     apart,
-                    fit.remembering(fit.validation_source(apart, self.check_finite)),
+                    cache_conversions(make_validation_source(apart, self.check_finite)),
                 )
             given = self.sources[id(apart)][1]
-            return fit.prepare_validation(net, given, source.names, loss, plan)
+            return prepare_validation(net.state, given, source.feature_names, loss, plan)
         rows = self._rows("validation_data", apart, len(arrays.X))
         _check_apart(rows, arrays)
-        return arrays.only(rows)
+        return arrays.select(rows)
 
     def _rows(self, name: str, value: Any, n: int) -> Rows:
         key = id(value), n
         if key not in self.rows:
-            self.rows[key] = value, rows_of(name, value, n)
+            self.rows[key] = value, convert_rows(name, value, n)
         return self.rows[key][1]
 
     def _check_subset(self, arrays: Arrays, loss: Loss) -> None:

@@ -19,8 +19,10 @@ from fastnn._engine.job import Steps
 from fastnn._parallel import limits, pool
 from fastnn._parallel.pool import Task
 from fastnn._training import fit
-from fastnn._training.fit import Arrays
-from fastnn._training.loop import SECONDS_PER_CALL, OptimizerState
+from fastnn._training.arguments import Options, check_options, limit_batch_size
+from fastnn._training.loop import SECONDS_PER_CALL
+from fastnn._training.source import Arrays, make_source, prepare
+from fastnn._training.state import NetworkState, build, get_parameters, initialize_optimizer
 from fastnn._util import checks
 from fastnn._util.plotting import axes_or_new
 from fastnn.losses import Loss
@@ -257,17 +259,21 @@ def lr_range_test(
     checks.whole("n_seeds", n_seeds, at_least=1)
     least = checks.number("min_learning_rate", min_learning_rate, above=0)
     most = checks.number("max_learning_rate", max_learning_rate, above=least)
-    given = fit.options(
-        network, loss, optimizer, 1, batch_size, shuffle, (), 0, "native", n_threads
+    options = check_options(
+        network.state, loss=loss, optimizer=optimizer, epochs=1, batch_size=batch_size,
+        shuffle=shuffle, callbacks=(), n_threads=n_threads,
     )  # fmt: skip
-    _, arrays = fit.prepare(network, fit.source(X, y, sample_weight, check_finite), given.loss)
+    source = make_source(X, y, sample_weight, check_finite)
+    _, arrays = prepare(network.state, source, options.loss)
     parts = _parts(arrays, cv, network.seed)
     rates = np.geomspace(least, most, n_steps)
     # The optimizer's own schedule could ask for what only a fit knows.
-    given = replace(given, optimizer=replace(given.optimizer, learning_rate=least))
+    options = replace(options, optimizer=replace(options.optimizer, learning_rate=least))
     tasks = [
         Task(
-            partial(_run, network, (network.seed + i) % 2**63, given, parts[i % len(parts)], rates)
+            partial(
+                _train, network, (network.seed + i) % 2**63, options, parts[i % len(parts)], rates
+            )
         )
         for i in range(n_seeds)
     ]
@@ -286,18 +292,21 @@ def _parts(arrays: Arrays, cv: int | None, seed: int) -> list[Arrays]:
         return [arrays]
     checks.whole("cv", cv, at_least=2, at_most=len(arrays))
     order = np.random.default_rng(seed).permutation(len(arrays))
-    return [arrays.only(np.sort(np.delete(order, np.s_[i::cv])).astype(np.intp)) for i in range(cv)]
+    return [
+        arrays.select(np.sort(np.delete(order, np.s_[i::cv])).astype(np.intp)) for i in range(cv)
+    ]
 
 
-def _run(net: Sequential, seed: int, given: fit.Options, arrays: Arrays, rates: Floats) -> Floats:
+def _train(net: Sequential, seed: int, options: Options, arrays: Arrays, rates: Floats) -> Floats:
     """The losses of one run, NaN from where its loss was not finite."""
-    network = Sequential(*net.layers, random_state=seed, dtype=net.dtype).build(arrays.X.shape[1])
-    size = fit.batch_size_of(given.batch_size, len(arrays))
-    state = OptimizerState.fresh(
-        given.loss, given.optimizer, network.n_parameters, network.dtype, horizon=None
+    state = NetworkState(layers=net.layers, seed=seed, dtype=net.dtype)
+    build(state, arrays.X.shape[1])
+    size = limit_batch_size(options.batch_size, len(arrays))
+    state.optimizer = initialize_optimizer(
+        options.loss, options.optimizer, get_parameters(state), horizon=None
     )
-    job = fit.job_of(network, given.loss, given.optimizer, arrays, size, given.shuffle)
-    trainer = fit.trainer_of(network, job, state, given.engine, None)
+    job = fit.make_job(state, state.optimizer, arrays, size, options.shuffle)
+    trainer = fit.make_trainer(state, job)
     steps = Steps(0, 0, rates.copy())
     steps.losses[:] = np.nan
     while steps.done < len(rates) and np.isfinite(steps.losses[: steps.done]).all():

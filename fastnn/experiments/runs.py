@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastnn import activations, losses
-from fastnn._training.fit import Options
+from fastnn._training.arguments import Options
 from fastnn._util import checks
 from fastnn.experiments.ensemble import Ensemble
-from fastnn.experiments.statistics import Difference, estimate, paired_difference
 from fastnn.experiments.table import Table
 from fastnn.history import History
 from fastnn.layers import Dense, Dropout, Layer
 from fastnn.model import Sequential
+from fastnn.statistics import Difference, estimate, paired_difference
 
 # Runs that share these differ by their settings alone.
 PAIRED = ("seed", "subset")

@@ -22,7 +22,7 @@ from fastnn.reference import losses, network, optimizers
 from fastnn.reference.parameters import Arrays, join, penalty, penalty_gradient, places, split
 
 if TYPE_CHECKING:
-    from fastnn._engine.job import Job, Steps
+    from fastnn._engine.job import Steps, TrainingJob
 
 Array = NDArray[np.float64]
 AnyArray = NDArray[Any]
@@ -67,7 +67,7 @@ def evaluate(
     return weight * row_losses, predict(layers, flat, X)
 
 
-def row_weights(job: Job, rows: NDArray[np.int64]) -> Array:
+def row_weights(job: TrainingJob, rows: NDArray[np.int64]) -> Array:
     """The sample weights of some rows, 1 where there are none."""
     if job.sample_weight is None:
         return np.ones(len(rows))
@@ -76,7 +76,7 @@ def row_weights(job: Job, rows: NDArray[np.int64]) -> Array:
 
 @np.errstate(all="ignore")
 def loss_and_gradients(
-    job: Job, flat: AnyArray, rows: NDArray[np.int64], step: int, training: bool
+    job: TrainingJob, flat: AnyArray, rows: NDArray[np.int64], step: int, training: bool
 ) -> tuple[float, Arrays]:
     """J over some rows, and its derivatives by weights and biases. Step `step` of this job draws
     the dropout masks, which are active in training only.
@@ -102,7 +102,7 @@ def loss_and_gradients(
 # ---- steps and epochs ----------------------------------------------------------------------------
 
 
-def epoch_order(job: Job, epoch: int) -> NDArray[np.int64]:
+def epoch_order(job: TrainingJob, epoch: int) -> NDArray[np.int64]:
     """The order of the rows in one epoch of the network's life."""
     rows = np.arange(len(job.X)) if job.rows is None else job.rows
     if job.shuffle == "never":
@@ -112,7 +112,7 @@ def epoch_order(job: Job, epoch: int) -> NDArray[np.int64]:
 
 
 def step_of_optimizer(
-    job: Job, params: Array, slots: Array, gradient: Array, rate: float, t: int
+    job: TrainingJob, params: Array, slots: Array, gradient: Array, rate: float, t: int
 ) -> tuple[Array, Array]:
     """All parameters and slots after one update, each weight matrix and bias for itself."""
     (gradient,) = optimizers.clip(job.optimizer, [gradient])
@@ -134,7 +134,7 @@ class Trainer:
     """A training run in float64; `params` (n_params,) and `slots` (n_slots, n_params), of any
     precision, are changed in place after each step."""
 
-    def __init__(self, job: Job, params: AnyArray, slots: AnyArray) -> None:
+    def __init__(self, job: TrainingJob, params: AnyArray, slots: AnyArray) -> None:
         self.job = job
         self.params = params
         self.slots = slots
@@ -159,7 +159,7 @@ class Trainer:
                 value, gradients = loss_and_gradients(
                     self.job, params, rows, steps.first + i, training=True
                 )
-            steps.losses[i], steps.totals[i] = value, total
+            steps.losses[i], steps.batch_weights[i] = value, total
             if total > 0 and np.isfinite(value):
                 params, slots = step_of_optimizer(
                     self.job, params, slots, join(*gradients), steps.rates[i],

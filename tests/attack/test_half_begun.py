@@ -95,7 +95,7 @@ def test_build(error, rounds):
     wanted = network().build(3).parameters
 
     def check(net, _):
-        assert (net.n_features_in is None) == (net._parameters is None)
+        assert (net.n_features_in is None) == (net.state.parameters is None)
         assert np.array_equal(net.build(3).parameters, wanted)
 
     attack(network, lambda net: net.build(3), check, rounds, error)
@@ -143,7 +143,7 @@ def test_more_training(method, error, rounds):
         assert net.parameters.tobytes() in whole
         if net.parameters.tobytes() == whole[0] and net.n_steps == first.n_steps:
             assert net.history.n_epochs == first.history.n_epochs
-            assert np.array_equal(net._state.slots, first._state.slots)
+            assert np.array_equal(net.state.optimizer.slots, first.state.optimizer.slots)
         lengths = {len(column) for column in net.history.values()}
         assert len(lengths) <= 1
         net.partial_fit(X, Y)
@@ -194,7 +194,7 @@ def test_diverging_training(error, rounds):
 
     def check(net, _):
         assert np.isfinite(net.parameters).all()
-        if net._state is not None:
-            assert np.isfinite(net._state.slots).all()
+        if net.state.optimizer is not None:
+            assert np.isfinite(net.state.optimizer.slots).all()
 
     attack(linear, lambda net: net.fit(X, Y, loss="squared_error", **options), check, rounds, error)

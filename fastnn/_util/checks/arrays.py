@@ -215,3 +215,15 @@ def check_probabilities(name: str, value: Any) -> NDArray[Any]:
     if off.any():
         raise ValueError(f"{name}: expected rows that sum to 1; got a sum of {sums[off][0]}")
     return p
+
+
+def check_float_dtype(name: str, value: Any) -> np.dtype[Any]:
+    """float32 or float64, from a dtype or its name."""
+    dtype: np.dtype[Any]
+    try:
+        dtype = np.dtype(value)
+    except (TypeError, ValueError, SyntaxError):  # text that looks like fields is parsed
+        dtype = np.dtype(object)
+    if value is None or dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise ValueError(f"{name}: expected 'float32' or 'float64'; got {value!r}")
+    return dtype

@@ -6,14 +6,11 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from numpy.typing import NDArray
 
-from fastnn.callbacks import Epoch
-
-if TYPE_CHECKING:
-    from fastnn.model import Sequential
+from fastnn.callbacks import Epoch, Network
 
 Score = Callable[[dict[str, float]], float]
 
@@ -97,7 +94,7 @@ class Watch:
         if self.tell is not None and self.tell():
             epoch.stop("a callback asked for it")
 
-    def finish(self, network: Sequential) -> None:
+    def finish(self, network: Network) -> None:
         """Nothing: what was watched outlives the fit."""
 
     def quiet_epochs(self) -> float:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastnn._io import merge_scaling, serialize
+from fastnn._training.state import copy_state
 from fastnn._util.checks.arrays import check_unmasked
 from fastnn._util.scaling import Scaling
 from fastnn._util.weight_list import WeightList
@@ -17,7 +18,7 @@ from fastnn.estimators._fitting import storage
 from fastnn.estimators._fitting.early_stopping import Progress
 from fastnn.estimators._fitting.parameters import Parameters
 from fastnn.estimators._fitting.solvers import Trained
-from fastnn.model import Sequential, predict_plain, restored
+from fastnn.model import Sequential, make_sequential, predict_plain
 
 Array = NDArray[Any]
 
@@ -80,9 +81,10 @@ class Fitted(Parameters):
         True
         """
         self._network("network_")
-        snapshot = storage.snapshot_of(self._trained, getattr(self, "feature_names_in_", None))
+        names = getattr(self, "feature_names_in_", None)
+        state = copy_state(storage.network_of(self._trained, names))
         try:
-            return restored(merge_scaling.folded(snapshot, self._scaling, self._target_scaling))
+            return make_sequential(merge_scaling.merge(state, self._scaling, self._target_scaling))
         except ValueError as error:
             raise AttributeError(f"{type(self).__name__} has no network_: {error}") from error
 

@@ -11,7 +11,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import validate_data
 
-from fastnn._training.fit import Arrays
+from fastnn._training.source import Arrays
 
 Array = NDArray[Any]
 Index = NDArray[np.intp]

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from sklearn.base import ClassifierMixin
 
-from fastnn._io.snapshot import CURVES, Snapshot
+from fastnn._io.snapshot import CURVES
+from fastnn._training.state import NetworkState
 from fastnn._util.scaling import Scaling
 from fastnn.layers import Dense, output_activation
 
@@ -35,11 +36,11 @@ def check_names(kind: type, names: set[str], params: set[str]) -> None:
             )
 
 
-def check_attributes(state: State, snapshot: Snapshot) -> None:
+def check_attributes(state: State, network: NetworkState) -> None:
     """An error unless attributes, whose names were checked, are what a fit makes them."""
     _check("", _ATTRIBUTES, state)
     _check("_progress: ", _PROGRESS, state["_progress"])
-    n_features, last = snapshot.n_features_in, snapshot.layers[-1]
+    n_features, last = network.n_features_in or 0, network.layers[-1]
     if not isinstance(last, Dense):
         raise ValueError(f"expected a network that ends in a Dense layer; got {last!r:.60}")
     _check("", {

@@ -17,8 +17,9 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastnn._parallel import limits, pool
 from fastnn._parallel.pool import Task
-from fastnn._training.fit import training
-from fastnn._training.loop import DivergenceWarning
+from fastnn._training.fit import train_exclusively
+from fastnn._training.loop import OUT_OF_TIME, DivergenceWarning
+from fastnn._training.state import replace_layers
 from fastnn._util.progress_bar import Progress as Bar
 from fastnn._util.progress_bar import shows_bar
 from fastnn.callbacks import Epoch
@@ -32,7 +33,7 @@ from fastnn.estimators._fitting.sklearn_callbacks import Trace
 from fastnn.estimators._fitting.solvers import NonFiniteError, Run, Trained
 from fastnn.estimators._fitting.validation import HeldOut
 from fastnn.layers import Layer, dense_layers
-from fastnn.model import Sequential, replace_layers
+from fastnn.model import Sequential
 from fastnn.schedules import Schedule
 
 Array = NDArray[Any]
@@ -217,10 +218,10 @@ class Session:
         if epochs is None:
             epochs = 1 if self.incremental else self.estimator.max_iter
         bar = Bar(epochs, int(self.estimator.verbose and shows_bar()))
-        with training(network), bar:
+        with train_exclusively(network) as state, bar:
             watch.show = bar.update if bar.visible else None
             if network.layers != self.layers:
-                replace_layers(network, self.layers)
+                replace_layers(state, self.layers)
             try:
                 if self.estimator.solver == "lbfgs":
                     reason = self._minimize(trained, watch)
@@ -269,7 +270,7 @@ class Session:
             reason = epoch.stop_reason
             limits.check_cancelled()
             if reason is None and time.monotonic() >= limits.deadline():
-                reason = "the time was up"
+                reason = OUT_OF_TIME
             return reason is not None
 
         estimator = self.estimator

@@ -11,8 +11,16 @@ from numpy.typing import NDArray
 
 from fastnn import optimizers
 from fastnn._engine import native
-from fastnn._training.fit import job_of
-from fastnn._training.loop import OptimizerState, run_epochs
+from fastnn._training.fit import make_job, make_trainer
+from fastnn._training.gradients import make_full_batch_job
+from fastnn._training.loop import TrainingRun, run_epochs
+from fastnn._training.state import (
+    NetworkState,
+    OptimizerState,
+    get_parameters,
+    initialize_optimizer,
+)
+from fastnn._util.conversion import all_finite
 from fastnn.estimators._fitting.early_stopping import Watch
 from fastnn.estimators._fitting.objective import Objective
 from fastnn.estimators._fitting.samples import Rows
@@ -36,7 +44,6 @@ class Trained:
     from, where they are others."""
 
     network: Sequential
-    state: OptimizerState | None = None
     last: Array | None = None
     _linear: tuple[tuple[Layer, ...], Sequential] | None = None
     """The network without its last activation, and the layers that it was made of."""
@@ -115,20 +122,19 @@ def rate_now(params: Any, rows_seen: int) -> float | Schedule:
     return rate
 
 
-def _continued(state: OptimizerState | None, run: Run, network: Sequential) -> OptimizerState:
-    """The optimizer's state for this run: that of the last one, where it minimized the same with
-    an optimizer of the same kind."""
-    loss, optimizer = run.objective.loss, run.optimizer
-    shape = (optimizer.n_slots, network.n_parameters)
-    if state is None or state.loss != loss or state.slots.shape != shape or (
-        type(state.optimizer) is not type(optimizer)
+def _continue_optimizer(state: NetworkState, run: Run) -> OptimizerState:
+    """The optimizer's state for this run: that of the last one, where it minimized the same loss
+    with an optimizer of the same kind."""
+    loss, optimizer, last = run.objective.loss, run.optimizer, state.optimizer
+    parameters = get_parameters(state)
+    shape = (optimizer.n_slots, len(parameters))
+    if last is None or last.loss != loss or last.slots.shape != shape or (
+        type(last.optimizer) is not type(optimizer)
     ):  # fmt: skip
-        state = OptimizerState.fresh(
-            loss, optimizer, network.n_parameters, network.dtype, run.horizon, run.rate_factor
-        )
-    horizon = run.horizon if state.horizon is None else state.horizon
+        last = initialize_optimizer(loss, optimizer, parameters, run.horizon, run.rate_factor)
+    horizon = run.horizon if last.horizon is None else last.horizon
     optimizers.check_horizon(optimizer, horizon)
-    return replace(state, optimizer=optimizer, horizon=horizon)
+    return replace(last, optimizer=optimizer, horizon=horizon)
 
 
 def train(
@@ -136,18 +142,16 @@ def train(
     watch: Watch,
 ) -> History:  # fmt: skip
     """Train by minibatches; returns what was recorded."""
-    network = trained.network
-    state = _continued(trained.state, run, network)
-    job = job_of(
-        network, run.objective.loss, run.optimizer, rows.arrays,
-        run.batch_size, "epoch" if run.shuffle else "never",
-    )  # fmt: skip
-    trainer = native.Trainer(job, network.parameters, state.slots.reshape(-1), None)
+    state = trained.network.state
+    state.optimizer = _continue_optimizer(state, run)
+    shuffle = "epoch" if run.shuffle else "never"
+    job = make_job(state, state.optimizer, rows.arrays, run.batch_size, shuffle)
+    trainer = make_trainer(state, job)
     trained.resume()
-    trained.state = state
-    return run_epochs(
-        network, job, trainer, state, run.epochs, validate, [watch], 0, watch.deadline,
-    )  # fmt: skip
+    return run_epochs(TrainingRun(
+        network=trained.network, state=state, job=job, trainer=trainer, epochs=run.epochs,
+        validate=validate, callbacks=[watch], deadline=watch.deadline,
+    ))  # fmt: skip
 
 
 def minimize(
@@ -159,39 +163,39 @@ def minimize(
     weights of the last one."""
     from scipy.optimize import minimize as scipy_minimize
 
-    network = trained.network
+    state = trained.network.state
+    parameters = get_parameters(state)
     trained.resume()
-    arrays = rows.arrays
-    job = job_of(network, objective.loss, SGD(), arrays, len(rows), "never")
     scale = objective.gradient_scale
-    evaluate = native.objective(job, network.parameters, False, None)
+    job = make_full_batch_job(state, objective.loss, rows.arrays)
+    evaluate = native.make_objective(job, parameters, training=False, n_threads=None)
 
     def value_and_gradient(x: Array) -> tuple[float, Array]:
-        network.parameters[:] = x
+        parameters[:] = x
         value, gradient = evaluate()
         return scale * value, scale * gradient.astype(np.float64)
 
-    accepted = network.parameters.copy()
+    accepted = parameters.copy()
 
     def after_iteration(intermediate_result: Any) -> None:
         accepted[:] = intermediate_result.x
-        network.parameters[:], network.n_steps = accepted, network.n_steps + 1
+        parameters[:], state.n_steps = accepted, state.n_steps + 1
         if after(intermediate_result.fun / scale):
             raise StopIteration
 
     np.empty(BYTES_OF_BLAS, np.uint8)
-    start, n_steps = network.parameters.astype(np.float64), network.n_steps
+    start, n_steps = parameters.astype(np.float64), state.n_steps
     try:
         result = scipy_minimize(
             value_and_gradient, start, method="L-BFGS-B", jac=True, options=options,
             callback=after_iteration,
         )  # fmt: skip
     except BaseException:
-        network.parameters[:] = accepted
+        parameters[:] = accepted
         raise
-    network.parameters[:] = result.x
-    if not arrays.all_finite(network.parameters):
-        network.parameters[:], network.n_steps = start, n_steps
+    parameters[:] = result.x
+    if not all_finite(parameters):
+        parameters[:], state.n_steps = start, n_steps
         raise not_finite("L-BFGS met a loss that is not finite")
     return result
 

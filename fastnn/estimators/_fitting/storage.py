@@ -8,19 +8,20 @@ against a schema, before it is written and when it is read.
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastnn._io import json_values, serialize
-from fastnn._io.snapshot import CURVES, Extra, Record, Snapshot, Training
+from fastnn._io.snapshot import CURVES, Extra, Record
+from fastnn._training.state import NetworkState, copy_shallow
 from fastnn._util.scaling import Scaling
 from fastnn.estimators._fitting import schema
 from fastnn.estimators._fitting.early_stopping import Progress
 from fastnn.estimators._fitting.solvers import Trained
-from fastnn.model import restored
+from fastnn.model import make_sequential
 
 Array = NDArray[Any]
 State = dict[str, Any]
@@ -41,7 +42,7 @@ def state_of(attributes: State) -> State:
     if "_trained" not in state:
         return state
     trained = state.pop("_trained")
-    network = {"network": serialize.to_bytes(snapshot_of(trained)), "last": trained.last}
+    network = {"network": serialize.to_bytes(trained.network.state), "last": trained.last}
     return _plain(state) | {"_trained": network}
 
 
@@ -59,8 +60,8 @@ def from_state(state: State) -> State:
     """The attributes that `state_of` was given."""
     if "_trained" not in state:
         return state
-    snapshot, _ = serialize.from_bytes(state["_trained"]["network"])
-    return _attributes(state, _trained(snapshot, state["_trained"]["last"]))
+    network, _ = serialize.from_bytes(state["_trained"]["network"])
+    return _attributes(state, _trained(network, state["_trained"]["last"]))
 
 
 def _attributes(state: State, trained: Trained) -> State:
@@ -78,20 +79,15 @@ def _attributes(state: State, trained: Trained) -> State:
     return attributes
 
 
-def snapshot_of(trained: Trained, names: Array | None = None) -> Snapshot:
-    """The network of an estimator, for scaled data."""
-    network, state = trained.network, trained.state
-    assert network.n_features_in is not None
-    return Snapshot(
-        network.layers, network.n_features_in, None if names is None else tuple(names.tolist()),
-        network.seed, network.n_epochs, network.n_steps, network.parameters,
-        Training(**vars(state)) if state else None,
-    )  # fmt: skip
+def network_of(trained: Trained, feature_names: Array | None) -> NetworkState:
+    """The network of an estimator, which knows the names of its features then; for scaled data."""
+    state = copy_shallow(trained.network.state)
+    state.feature_names_in = None if feature_names is None else tuple(feature_names.tolist())
+    return state
 
 
-def _trained(snapshot: Snapshot, last: Array | None) -> Trained:
-    network = restored(snapshot)
-    return Trained(network, network._state, None if last is None else last.copy())
+def _trained(state: NetworkState, last: Array | None) -> Trained:
+    return Trained(make_sequential(state), None if last is None else last.copy())
 
 
 # ---- files ---------------------------------------------------------------------------------------
@@ -114,13 +110,13 @@ def record_of(estimator: Any) -> Record:
     if trained.last is not None:
         arrays["last"] = trained.last
     data = {name: json_values.to_json(name, value) for name, value in state.items()}
-    snapshot = snapshot_of(trained, attributes.get("feature_names_in_"))
+    network = network_of(trained, attributes.get("feature_names_in_"))
     extra = Extra({"estimator": type(estimator).__name__, "state": data}, arrays)
-    _checked_state(type(estimator), snapshot, extra)  # or no `load` would read it again
-    return snapshot, extra
+    _checked_state(type(estimator), network, extra)  # or no `load` would read it again
+    return network, extra
 
 
-def estimator_of(kind: type, snapshot: Snapshot, extra: Extra | None) -> Any:
+def estimator_of(kind: type, network: NetworkState, extra: Extra | None) -> Any:
     """The estimator of this class that a record is of.
 
     Raises
@@ -128,17 +124,18 @@ def estimator_of(kind: type, snapshot: Snapshot, extra: Extra | None) -> Any:
     ValueError, TypeError
         If it is of something else, or damaged.
     """
-    state = _checked_state(kind, snapshot, extra)
+    state = _checked_state(kind, network, extra)
     assert extra is not None
     estimator = kind()
     last = extra.arrays.get("last")
-    attributes = _attributes(state, _trained(replace(snapshot, feature_names_in=None), last))
+    network.feature_names_in = None  # the estimator has them
+    attributes = _attributes(state, _trained(network, last))
     vars(estimator).update(attributes)
     estimator._validate_params()
     return estimator
 
 
-def _checked_state(kind: Any, snapshot: Snapshot, extra: Extra | None) -> State:
+def _checked_state(kind: Any, network: NetworkState, extra: Extra | None) -> State:
     """The state in a record, once it is one of a fitted estimator of this class."""
     if extra is None or extra.data.get("estimator") != kind.__name__:
         found = "a bare network" if extra is None else f"{extra.data.get('estimator')!r:.80}"
@@ -152,5 +149,5 @@ def _checked_state(kind: Any, snapshot: Snapshot, extra: Extra | None) -> State:
     if isinstance(progress, dict):
         progress |= {name: extra.arrays[name].tolist() for name in CURVES if name in extra.arrays}
     schema.check_names(kind, set(state), set(kind._get_param_names()))
-    schema.check_attributes(state, snapshot)
+    schema.check_attributes(state, network)
     return state

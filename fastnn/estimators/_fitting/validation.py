@@ -25,7 +25,7 @@ class HeldOut:
 
     def evaluate(self, network: Sequential) -> dict[str, float]:
         """What an epoch records of these rows."""
-        scores = network._scores(self.objective.loss, self.rows.arrays, None)
+        scores = scoring.evaluate(network.state, self.objective.loss, self.rows.arrays, None)
         return {f"val_{name}": value for name, value in scores.items()}
 
     def score(self, estimator: Any) -> Callable[[dict[str, float]], float]:

@@ -37,7 +37,7 @@ from fastnn.estimators.search.halving import check as check_halving
 from fastnn.estimators.search.halving import train_halving
 from fastnn.estimators.search.results import means, rank_by_rung, std_over_seeds, table, tell
 from fastnn.estimators.search.scores import Judge, counts_right
-from fastnn.experiments.statistics import Difference, paired_difference
+from fastnn.statistics import Difference, paired_difference
 
 Array = NDArray[Any]
 Params = dict[str, Any]

@@ -1,0 +1,43 @@
+"""The gradient of the objective, for those who train by other means or study it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn._engine import native
+from fastnn._engine.job import TrainingJob
+from fastnn._training.source import Arrays
+from fastnn._training.state import NetworkState, get_parameters, get_views
+from fastnn.losses import Loss
+from fastnn.optimizers import SGD
+
+Array = NDArray[Any]
+
+
+def make_full_batch_job(state: NetworkState, loss: Loss, arrays: Arrays) -> TrainingJob:
+    """All rows as one batch, in their order."""
+    return TrainingJob(
+        layers=state.layers, loss=loss, optimizer=SGD(), X=arrays.X, y=arrays.y,
+        sample_weight=arrays.weights, rows=arrays.rows, batch_size=len(arrays), shuffle="never",
+        seed=state.seed, first_epoch=state.n_epochs, first_step=state.n_steps,
+    )  # fmt: skip
+
+
+def compute_gradients(
+    state: NetworkState, loss: Loss, arrays: Arrays, *, training: bool, engine: str,
+    n_threads: int | None,
+) -> tuple[float, dict[str, list[Array | None]]]:  # fmt: skip
+    """See `Sequential.loss_and_gradients`."""
+    job, parameters = make_full_batch_job(state, loss, arrays), get_parameters(state)
+    if engine == "reference":
+        from fastnn import reference
+
+        rows = np.arange(len(job.X))
+        value, gradients = reference.loss_and_gradients(job, parameters, rows, 0, training)
+    else:
+        value, flat = native.make_objective(job, parameters, training, n_threads)()
+        gradients = get_views(state, flat)
+    return value, {"weights": list(gradients[0]), "biases": gradients[1]}

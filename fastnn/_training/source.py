@@ -1,0 +1,106 @@
+"""The data of one call: checked and converted for one network, or for many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn._engine.plan import Plan, compile_plan
+from fastnn._training.arrays import convert_features, convert_targets, convert_weights
+from fastnn._training.state import NetworkState
+from fastnn._util import checks
+from fastnn._util.conversion import read_feature_names
+from fastnn.losses import Loss
+
+Array = NDArray[Any]
+Rows = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """Data as an engine reads them: the rows of X, y and weights at the positions `rows`, all of
+    them where that is None."""
+
+    X: Array  # (n, n_features)
+    y: Array  # (n, n_targets)
+    weights: Array | None  # (n,)
+    rows: Rows | None = None
+
+    def __len__(self) -> int:
+        return len(self.X if self.rows is None else self.rows)
+
+    def select(self, rows: Rows) -> Arrays:
+        """The same data with other rows."""
+        return Arrays(self.X, self.y, self.weights, rows)
+
+
+@dataclass(frozen=True)
+class Source:
+    """The user's arrays, which are checked and converted when a network's dtype, width and loss are
+    known."""
+
+    feature_names: tuple[str, ...] | None
+    features: Callable[..., Array]  # (dtype, n_features, names)
+    targets: Callable[..., Array]  # (loss, n_rows, n_outputs, dtype)
+    weights: Callable[..., Array | None]  # (n_rows, dtype)
+
+
+def make_source(X: Any, y: Any, sample_weight: Any, check_finite: bool, suffix: str = "") -> Source:
+    """`suffix` follows the names X, y and sample_weight in errors."""
+    checks.flag("check_finite", check_finite)
+    return Source(
+        read_feature_names(X),
+        partial(convert_features, X, finite=check_finite, name=f"X{suffix}"),
+        partial(convert_targets, y, finite=check_finite, name=f"y{suffix}"),
+        partial(convert_weights, sample_weight, name=f"sample_weight{suffix}"),
+    )
+
+
+def make_validation_source(validation_data: Any, check_finite: bool) -> Source:
+    """The source of (X, y) or (X, y, sample_weight)."""
+    expected = "(X, y) or (X, y, sample_weight)"
+    checks.instance("validation_data", validation_data, (tuple, list), expected)
+    if len(validation_data) not in (2, 3):
+        raise ValueError(f"validation_data: expected {expected}; got {len(validation_data)} items")
+    X, y, *weight = validation_data
+    return make_source(X, y, weight[0] if weight else None, check_finite, " of validation_data")
+
+
+def cache_conversions(source: Source) -> Source:
+    """A source for many networks: each array is converted once for every dtype, width and loss."""
+    return Source(
+        source.feature_names, cache(source.features), cache(source.targets), cache(source.weights)
+    )
+
+
+def prepare(state: NetworkState, source: Source, loss: Loss) -> tuple[Plan, Arrays]:
+    """The arrays for a network, and the plan that it has or will be built by."""
+    features = source.features(
+        state.dtype, n_features=state.n_features_in, names=state.feature_names_in
+    )
+    plan = state.plans.get(None)
+    if plan is None:
+        plan = compile_plan(state.layers, features.shape[1], state.dtype)
+    n = len(features)
+    targets = source.targets(loss, n, plan.n_outputs, state.dtype)
+    return plan, Arrays(features, targets, source.weights(n, state.dtype))
+
+
+def prepare_validation(
+    state: NetworkState, source: Source, names: tuple[str, ...] | None, loss: Loss, plan: Plan
+) -> Arrays:
+    """The arrays of validation data; the plan and the names of features are those of the training
+    data, for which the network may still have to be built."""
+    features = source.features(state.dtype, names=state.feature_names_in or names)
+    n, width = features.shape
+    if width != plan.n_features:
+        raise ValueError(
+            f"X of validation_data: expected {plan.n_features} features, as X; got {width}"
+        )
+    targets = source.targets(loss, n, plan.n_outputs, state.dtype)
+    return Arrays(features, targets, source.weights(n, state.dtype))

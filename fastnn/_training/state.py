@@ -1,0 +1,209 @@
+"""A network: its layers, parameters and counters, and where its optimizer stands.
+
+`NetworkState` is the one object that `model`, `fit`, `loop`, the files and the estimators hand on.
+`Sequential` is a face over it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn import initializers
+from fastnn._engine import native
+from fastnn._engine.plan import Plan, compile_plan, split_parameters
+from fastnn._util import prng
+from fastnn._util.conversion import all_finite
+from fastnn.activations import resolve as resolve_activation
+from fastnn.history import History
+from fastnn.layers import Dense, Layer, dense_layers
+from fastnn.losses import Loss
+from fastnn.optimizers import Optimizer
+from fastnn_ext.engine import Predictor
+
+Array = NDArray[Any]
+
+
+@dataclass(kw_only=True)
+class OptimizerState:
+    """What `partial_fit` continues, and what a file keeps."""
+
+    loss: Loss
+    optimizer: Optimizer
+    slots: Array  # (n_slots, n_params)
+    n_steps: int = 0  # updates made: where schedule and Adam stand
+    horizon: int | None  # steps for a schedule that names none; None where unknown
+    rate_factor: float = 1.0  # the product of all factors that callbacks set
+
+
+def initialize_optimizer(
+    loss: Loss, optimizer: Optimizer, parameters: Array, horizon: int | None,
+    rate_factor: float = 1.0,
+) -> OptimizerState:  # fmt: skip
+    """The state before the first step: all slots are zero."""
+    n_params = len(parameters)
+    slots = native.aligned_zeros(optimizer.n_slots * n_params, parameters.dtype)
+    return OptimizerState(
+        loss=loss, optimizer=optimizer, slots=slots.reshape(optimizer.n_slots, n_params),
+        horizon=horizon, rate_factor=rate_factor,
+    )  # fmt: skip
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class NetworkState:
+    """A network. `n_features_in` and `parameters` are None until it is built."""
+
+    layers: tuple[Layer, ...]
+    seed: int
+    dtype: np.dtype[Any]
+    n_features_in: int | None = None
+    feature_names_in: tuple[str, ...] | None = None
+    parameters: Array | None = None  # (n_params,)
+    n_epochs: int = 0  # epochs begun since the weights were drawn
+    n_steps: int = 0  # minibatches trained on since the weights were drawn
+    optimizer: OptimizerState | None = None  # of the last training
+    history: History | None = None
+    # Compiled from the layers: a plan for each loss, None for prediction.
+    plans: dict[Loss | None, Plan] = field(default_factory=dict, repr=False)
+    predictor: Predictor | None = field(default=None, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is compiled from the layers: it consists of offsets that another version
+        may read differently."""
+        return {name: getattr(self, name) for name in _STORED}
+
+    def __setstate__(self, stored: dict[str, Any]) -> None:
+        """Parameters are aligned again, which pickle does not keep."""
+        for name, value in stored.items():
+            setattr(self, name, value)
+        self.plans, self.predictor = {}, None
+        if self.parameters is not None:
+            self.parameters = native.aligned_copy(self.parameters)
+
+
+_FIELDS = tuple(NetworkState.__dataclass_fields__)
+_STORED = tuple(name for name in _FIELDS if name not in ("plans", "predictor"))
+
+
+# ---- reading -------------------------------------------------------------------------------------
+
+
+def get_parameters(state: NetworkState) -> Array:
+    """The flat parameters of a built network.
+
+    Raises
+    ------
+    ValueError
+        If the network is not built.
+    """
+    if state.parameters is None:
+        raise ValueError(
+            "network: expected a built one; got one without weights: call fit, or build(n_features)"
+        )
+    return state.parameters
+
+
+def get_plan(state: NetworkState, loss: Loss | None = None) -> Plan:
+    """The plan of a built network for prediction or, with a loss, for evaluation."""
+    get_parameters(state)
+    assert state.n_features_in is not None
+    if loss not in state.plans:
+        state.plans[loss] = compile_plan(state.layers, state.n_features_in, state.dtype, loss=loss)
+    return state.plans[loss]
+
+
+def get_views(
+    state: NetworkState, flat: Array | None = None
+) -> tuple[list[Array], list[Array | None]]:
+    """Weights and biases of each Dense layer as views of the parameters, or of another array of
+    their length, such as a gradient."""
+    return split_parameters(get_plan(state), get_parameters(state) if flat is None else flat)
+
+
+# ---- building ------------------------------------------------------------------------------------
+
+
+def build(state: NetworkState, n_features: int) -> None:
+    """Draw the initial parameters, unless the network is built.
+
+    Raises
+    ------
+    ValueError
+        If the layers do not fit together, or initial values exceed the dtype's range.
+    """
+    if state.n_features_in is None:
+        plan = compile_plan(state.layers, n_features, state.dtype)
+        parameters = _draw_parameters(state, plan)
+        plans = state.plans | {None: plan}
+        # In one statement: an interrupt comes before or after it.
+        state.n_features_in, state.parameters, state.plans = n_features, parameters, plans
+
+
+def _draw_parameters(state: NetworkState, plan: Plan) -> Array:
+    flat = native.aligned_zeros(plan.n_params, state.dtype)
+    weights, biases = split_parameters(plan, flat)
+    layers = list(zip(dense_layers(state.layers), weights, biases, strict=True))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for index, (layer, w, b) in enumerate(layers):
+            init = layer.weight_init
+            if init == "auto":
+                init = initializers.automatic(resolve_activation(layer.activation))
+            elif isinstance(init, str):
+                init = initializers.BY_NAME[init]
+            key = prng.key(state.seed, prng.Purpose.WEIGHTS, index)
+            w[:] = initializers.draw(init, w.shape, key)
+            if b is not None and not isinstance(layer.bias_init, str):
+                b[:] = layer.bias_init
+    if not all_finite(flat):
+        _raise_infinite(layers, state.dtype)
+    return flat
+
+
+def _raise_infinite(layers: list[tuple[Dense, Array, Array | None]], dtype: np.dtype[Any]) -> None:
+    """The error that names the initializer of infinite weights or biases."""
+    for index, (layer, w, b) in enumerate(layers):
+        for name, values in (("weight_init", w), ("bias_init", b)):
+            if values is not None and not all_finite(values):
+                raise ValueError(
+                    f"{name}: expected initial values in the range of {dtype}; got "
+                    f"{getattr(layer, name)!r} in dense layer {index}, which gives infinite values"
+                )
+
+
+# ---- changing ------------------------------------------------------------------------------------
+
+
+def replace_layers(state: NetworkState, layers: tuple[Layer, ...]) -> None:
+    """Give a built network layers of the same sizes with other activations or penalties; what was
+    compiled for the old ones is dropped."""
+    state.layers, state.plans, state.predictor = layers, {}, None
+
+
+def share_parameters(state: NetworkState, layers: tuple[Layer, ...]) -> NetworkState:
+    """A network of layers of the same sizes with other activations, on the same parameters."""
+    return NetworkState(
+        layers=layers, seed=state.seed, dtype=state.dtype, n_features_in=state.n_features_in,
+        parameters=get_parameters(state),
+    )  # fmt: skip
+
+
+def copy_state(state: NetworkState, **changes: Any) -> NetworkState:
+    """Another network with its own copy of parameters and slots, and nothing compiled; without the
+    history, which records a call of `fit`."""
+    kept = {name: getattr(state, name) for name in _STORED} | {"history": None} | changes
+    copy = NetworkState(**kept)
+    copy.parameters = native.aligned_copy(get_parameters(copy))
+    if copy.optimizer is not None:
+        copy.optimizer = replace(copy.optimizer, slots=copy.optimizer.slots.copy())
+    return copy
+
+
+def copy_shallow(state: NetworkState) -> NetworkState:
+    """The same fields, which refer to the same arrays."""
+    other = object.__new__(NetworkState)
+    for name in _FIELDS:
+        setattr(other, name, getattr(state, name))
+    return other
