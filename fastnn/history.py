@@ -46,8 +46,7 @@ class History(Columns[Floats]):
 
     def extend(self, records: dict[str, Floats]) -> None:
         """Add several epochs, one value each in every array."""
-        columns = {name: _extended(self.get(name, np.empty(0)), values)
-                   for name, values in records.items()}  # fmt: skip
+        columns = {name: _extended(self.get(name), values) for name, values in records.items()}
         dict.update(self, columns)  # in one call: an interrupt comes before or after it
 
     @property
@@ -98,13 +97,14 @@ class History(Columns[Floats]):
         ]  # fmt: skip
 
 
-def _extended(column: Floats, values: Floats) -> Floats:
+def _extended(column: Floats | None, values: Floats) -> Floats:
     """A read-only array of both. It is a view of a buffer that doubles when it is full, so that
     many epochs can be added one by one."""
-    n, buffer = len(column), column.base
+    n, buffer = (0, None) if column is None else (len(column), column.base)
     if not isinstance(buffer, np.ndarray) or len(buffer) < n + len(values):
-        buffer = np.empty(2 * (n + len(values)))
-        buffer[:n] = column
+        buffer = np.empty(2 * max(8, n + len(values)))
+        if column is not None:
+            buffer[:n] = column
     buffer[n : n + len(values)] = values
     view = buffer[: n + len(values)]
     view.flags.writeable = False

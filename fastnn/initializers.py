@@ -152,11 +152,13 @@ def _orthogonal(init: Orthogonal, shape: tuple[int, int], key: Key) -> Array:
 
 def draw(init: Initializer, shape: tuple[int, int], key: Key) -> Array:
     """Initial weights of the given shape from one stream of random numbers."""
-    rules: dict[type, Callable[..., Array]] = {
-        Constant: lambda i, s, _: np.full(s, float(i.value)),
-        Uniform: lambda i, s, k: i.low + (i.high - i.low) * prng.uniform(k, s),
-        Normal: lambda i, s, k: i.mean + i.std * prng.normal(k, s),
-        Orthogonal: _orthogonal,
-        Scaled: _scaled,
-    }
-    return rules[type(init)](init, shape, key)
+    return _DRAWS[type(init)](init, shape, key)
+
+
+_DRAWS: dict[type, Callable[..., Array]] = {
+    Constant: lambda i, s, _: np.full(s, float(i.value)),
+    Uniform: lambda i, s, k: i.low + (i.high - i.low) * prng.uniform(k, s),
+    Normal: lambda i, s, k: i.mean + i.std * prng.normal(k, s),
+    Orthogonal: _orthogonal,
+    Scaled: _scaled,
+}

@@ -421,11 +421,12 @@ class Sequential:
         ValueError
             If the network has no weights yet, or X or `out` are not what it was built for.
         """
-        state = self.state
-        if state.predictor is not None:
-            outputs = state.predictor(X, out, check_finite, n_threads)
+        predictor = self.state.predictor
+        if predictor is not None:
+            outputs = predictor(X, out, check_finite, n_threads)
             if outputs is not None:
                 return outputs
+        state = self.state
         plan, parameters = get_plan(state), get_parameters(state)
         checks.flag("check_finite", check_finite)
         features = convert_features(

@@ -9,6 +9,7 @@ whole to a Euclidean length of at most `clip_norm` (R. Pascanu and others, ICML 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -164,7 +165,13 @@ def resolve(value: str | Optimizer) -> Optimizer:
     """
     if not isinstance(value, str) and isinstance(value, tuple(CLASSES.values())):
         return value
-    return CLASSES[checks.choice("optimizer", value, CLASSES)]()
+    return _default(checks.choice("optimizer", value, CLASSES))
+
+
+@cache
+def _default(name: str) -> Optimizer:
+    """The optimizer of that name with its defaults, made and checked once."""
+    return CLASSES[name]()
 
 
 def check_horizon(optimizer: Optimizer, n_steps: int | None) -> None:

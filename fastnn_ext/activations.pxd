@@ -4,7 +4,8 @@ Decisions
   a. Scalar formulas without a branch; the compiler turns the loops into vectors. The choice of
      the formula stands outside the loop: inside, it costs ten times the work itself.
   b. A slope takes the output y, which the forward pass kept anyway. Only silu, gelu and mish
-     need the input z; for them the plan keeps it (`SLOPE_FROM_INPUT` in fastnn/_engine/lowering.py).
+     need the input z; for them the plan keeps it (`SLOPE_FROM_INPUT` in
+     fastnn/_engine/lowering.py).
   c. Comparisons are written so that a NaN passes through (relu(NaN) is NaN): a diverged network
      must show in its loss.
   d. Numbers are cast to `real`, whole ones too: Cython writes a bare 1 as 1.0, and the formula

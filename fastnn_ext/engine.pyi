@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 _Array = NDArray[Any]
 _Floats = NDArray[np.float64]
 
+class CompiledPlan:
+    def __init__(self, layers: _Array, buffers: _Array, settings: _Array) -> None: ...
+
 class Trainer:
     n_made: int
     def __init__(
         self,
-        layers: _Array,
-        buffers: _Array,
-        settings: _Array,
+        plan: CompiledPlan,
         params: _Array,
         slots: _Array,
         work: _Array,
@@ -50,9 +51,7 @@ class Trainer:
     ) -> None: ...
 
 def evaluate(
-    layers: _Array,
-    buffers: _Array,
-    settings: _Array,
+    plan: CompiledPlan,
     params: _Array,
     work: _Array,
     X: _Array,
@@ -64,9 +63,7 @@ def evaluate(
 class Predictor:
     def __init__(
         self,
-        layers: _Array,
-        buffers: _Array,
-        settings: _Array,
+        plan: CompiledPlan,
         params: _Array,
         small: int,
         slice: int,
@@ -84,6 +81,7 @@ def shuffled(
 ) -> None: ...
 def activation(code: int, parameter: float, z: _Array) -> None: ...
 def slope(code: int, parameter: float, saved: _Array, dy: _Array) -> None: ...
+def address(array: _Array) -> int: ...
 def max_threads() -> int: ...
 def is_child() -> bool: ...
 def has_openmp() -> bool: ...

@@ -31,19 +31,25 @@ if fn_watch_forks():
     raise MemoryError("fastnn could not ask to be called after forks")
 
 
-cdef inline Plan as_plan(
-    const Layer[::1] layers, const Buffer[::1] buffers, const Settings[::1] settings
-):
+cdef class CompiledPlan:
+    """A plan as the kernels read it: made once for a network, as NumPy takes microseconds to show
+    the fields of a structured array."""
+
     cdef Plan plan
-    plan.layers = &layers[0]
-    plan.n_layers = layers.shape[0]
-    plan.buffers = &buffers[0]
-    plan.s = settings[0]
-    plan.seed = 0
-    plan.shared = False
-    plan.sparse = False
-    plan.panel = NULL
-    return plan
+    cdef object kept
+
+    def __init__(
+        self, const Layer[::1] layers, const Buffer[::1] buffers, const Settings[::1] settings
+    ):
+        self.plan.layers = &layers[0]
+        self.plan.n_layers = layers.shape[0]
+        self.plan.buffers = &buffers[0]
+        self.plan.s = settings[0]
+        self.plan.seed = 0
+        self.plan.shared = False
+        self.plan.sparse = False
+        self.plan.panel = NULL
+        self.kept = (layers, buffers)
 
 
 cdef int possible_team(int n_threads) except -1:
@@ -107,13 +113,13 @@ cdef class Trainer:
     cdef public Py_ssize_t n_made
 
     def __init__(
-        self, const Layer[::1] layers, const Buffer[::1] buffers, const Settings[::1] settings,
-        cnp.ndarray params, slots, work, X, y, sample_weight, const Py_ssize_t[::1] rows,
-        Py_ssize_t[::1] order, double[::1] row_losses, double[::1] row_sums, *,
+        self, CompiledPlan plan not None, cnp.ndarray params, slots, work, X, y, sample_weight,
+        const Py_ssize_t[::1] rows, Py_ssize_t[::1] order, double[::1] row_losses,
+        double[::1] row_sums, *,
         Py_ssize_t batch_size, bint shuffles, Py_ssize_t seed, Py_ssize_t life_epoch,
         Py_ssize_t life_step, bint updates, bint drops, bint sparse, Py_ssize_t clock_every, check
     ):
-        self.plan = as_plan(layers, buffers, settings)
+        self.plan = plan.plan
         self.plan.seed = seed
         self.plan.sparse = sparse
         self.data.rows = NULL
@@ -144,7 +150,7 @@ cdef class Trainer:
         self.start.barrier.arrived = 0
         self.start.barrier.phase = 0
         self.check = check
-        self.kept = (layers, buffers, params, slots, work, X, y, sample_weight, rows, order,
+        self.kept = (plan, params, slots, work, X, y, sample_weight, rows, order,
                      row_losses, row_sums)
 
     def run(
@@ -228,18 +234,16 @@ cdef void start_prediction(
 
 
 def evaluate(
-    const Layer[::1] layers, const Buffer[::1] buffers, const Settings[::1] settings,
-    const real[::1] params, real[:, ::1] work, const real[:, ::1] X, const real[:, ::1] y,
-    real[:, ::1] out, double[::1] row_losses
+    CompiledPlan plan not None, const real[::1] params, real[:, ::1] work,
+    const real[:, ::1] X, const real[:, ::1] y,    real[:, ::1] out, double[::1] row_losses
 ):
     """Fill `out` (n, n_outputs) with predictions and `row_losses` (n,) with the loss of each row,
     on as many threads as there are rows of `work`, if they can be had."""
     cdef int n_threads = possible_team(<int> work.shape[0])
-    cdef Plan plan = as_plan(layers, buffers, settings)
     cdef Request request = Request(&X[0, 0], &y[0, 0], X.shape[0], False, &out[0, 0],
                                    &row_losses[0], False)
     with nogil:
-        start_prediction(&plan, &params[0], &work[0, 0], work.shape[1], &request, n_threads)
+        start_prediction(&plan.plan, &params[0], &work[0, 0], work.shape[1], &request, n_threads)
 
 
 cdef class Predictor:
@@ -268,10 +272,9 @@ cdef class Predictor:
     cdef object allocate
     cdef object kept
 
-    def __init__(self, const Layer[::1] layers, const Buffer[::1] buffers,
-                 const Settings[::1] settings, cnp.ndarray params, Py_ssize_t small,
+    def __init__(self, CompiledPlan plan not None, cnp.ndarray params, Py_ssize_t small,
                  Py_ssize_t slice, choose, record, check, allocate):
-        self.plan = as_plan(layers, buffers, settings)
+        self.plan = plan.plan
         self.params = cnp.PyArray_DATA(params)
         self.type_number = cnp.PyArray_TYPE(params)
         self.small = small
@@ -281,7 +284,7 @@ cdef class Predictor:
         self.check = check
         self.allocate = allocate
         self.work = allocate(1)
-        self.kept = (layers, buffers, params)
+        self.kept = (plan, params)
 
     def __call__(self, X, out, check_finite, n_threads):
         cdef cnp.npy_intp[2] shape
@@ -409,6 +412,12 @@ def activation(Py_ssize_t code, double parameter, real[::1] z):
 def slope(Py_ssize_t code, double parameter, const real[::1] saved, real[::1] dy):
     """dy *= the slope that `saved` (outputs, or inputs for silu, gelu and mish) gives."""
     scale_by_slope(code, <real> parameter, &dy[0], &saved[0], dy.shape[0])
+
+
+def address(cnp.ndarray array not None):
+    """Where an array begins in memory. NumPy's `__array_interface__` takes as long as a step, and
+    crashes where it runs out of memory."""
+    return <size_t> cnp.PyArray_DATA(array)
 
 
 def max_threads():

@@ -1,8 +1,9 @@
 """What the engine knows of a network: counts, codes and offsets, never an object or a pointer.
 
 Every field has eight bytes, so the structs have no padding and a NumPy structured array with the
-same fields is the same memory. `codes.pyx` hands these layouts to Python; `fastnn/_engine/plan.py` fills
-them. Offsets count numbers (not bytes) from the start of the buffer named beside them; -1 is none.
+same fields is the same memory. `codes.pyx` hands these layouts to Python;
+`fastnn/_engine/plan.py` fills them. Offsets count elements (not bytes) from the start of the buffer
+named beside them; -1 is none.
 """
 
 cdef struct Layer:

@@ -1,5 +1,5 @@
-"""Counter-based random numbers: the compiled twin of `fastnn/_util/prng.py`, where the method and its
-source are described. A draw is a function of a key and an index; there is no state."""
+"""Counter-based random numbers, as in `fastnn/_util/prng.py`, where the method and its source are
+described. A draw is a function of a key and an index; there is no state."""
 
 from libc.stdint cimport uint64_t
 

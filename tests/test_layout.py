@@ -97,11 +97,11 @@ def private_names(tree):
 def test_no_room_reads_the_private_attributes_of_another():
     """Those that no room defines are other libraries'."""
     trees = {name: ast.parse(path.read_text()) for name, path in PATHS.items()}
-    rooms = {name: (name.split(".") + [""])[1] for name in trees}
+    rooms = {name: name.split(".")[1:2] for name in trees}
     defined = {}
     for name, tree in trees.items():
         for private in filter(lambda found: re.match(r"_[^_]", found), private_names(tree)):
-            defined.setdefault(private, set()).add(rooms[name])
+            defined.setdefault(private, []).append(rooms[name])
     for name, tree in trees.items():
         for node in ast.walk(tree):
             if isinstance(node, ast.Attribute) and node.attr in defined:

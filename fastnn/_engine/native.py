@@ -30,7 +30,7 @@ def aligned_zeros(size: int, dtype: np.dtype[Any]) -> Array:
     whole vectors. NumPy requests huge pages from 4 MB on; to request them from 256 KB on, 2 MB
     each, took as long at 784-128-10 to 28-300x5-1, and 0.95 of the time for online SGD."""
     raw = np.zeros(size * dtype.itemsize + 2 * CACHE_LINE, np.uint8)
-    start = -raw.ctypes.data % CACHE_LINE
+    start = -engine.address(raw) % CACHE_LINE
     return raw[start : start + size * dtype.itemsize].view(dtype)
 
 
@@ -102,7 +102,7 @@ class Trainer:
         if job.shuffle == "once":
             engine.shuffled(buffers.order, job.rows, job.seed, job.first_epoch)
         self._engine = engine.Trainer(
-            plan.layers, plan.buffers, plan.settings, params, slots, buffers.work, job.X, job.y,
+            plan.compiled, params, slots, buffers.work, job.X, job.y,
             job.sample_weight, job.rows, buffers.order, buffers.row_losses, buffers.row_sums,
             batch_size=job.batch_size, shuffles=job.shuffle == "epoch", seed=job.seed,
             life_epoch=job.first_epoch, life_step=job.first_step, updates=updates, drops=dropout,
@@ -179,7 +179,7 @@ def make_predictor(plan: Plan, params: Array) -> Predictor:
         return _workspace(plan, n_threads)
 
     return Predictor(
-        plan.layers, plan.buffers, plan.settings, params, int(SMALL_FLOPS / flops),
+        plan.compiled, params, int(SMALL_FLOPS / flops),
         _slice_rows(plan), choose, record, limits.check_cancelled, workspace,
     )  # fmt: skip
 
@@ -209,7 +209,7 @@ def evaluate(
         limits.check_cancelled()
         part = slice(start, start + step)
         engine.evaluate(
-            plan.layers, plan.buffers, plan.settings, params, work,
+            plan.compiled, params, work,
             X[part if rows is None else rows[part]], y[part], out[part], row_losses[part],
         )  # fmt: skip
     return row_losses, out

@@ -16,6 +16,7 @@ from fastnn.layers import Layer
 from fastnn.losses import Loss
 from fastnn.optimizers import SGD, Optimizer
 from fastnn_ext.codes import BUFFER, LAYER, SETTINGS, Activation, Kind
+from fastnn_ext.engine import CompiledPlan
 
 # Other activations take as long as so many operations of a product, 0.2 to 0.4 ns (simd.h); what a
 # row takes besides, to be picked and for its loss, as so many: 20 ns.
@@ -82,6 +83,11 @@ class Plan:
     def block_rows(self) -> int:
         """Rows that go through the network at a time."""
         return int(self.settings["block_rows"][0])
+
+    @cached_property
+    def compiled(self) -> CompiledPlan:
+        """The same for the engine."""
+        return CompiledPlan(self.layers, self.buffers, self.settings)
 
     @cached_property
     def work_size(self) -> int:

@@ -130,6 +130,8 @@ def choose(n_threads: int | None, flops: float, rows: int) -> int:
     """Threads for work of this much arithmetic on this many rows between two meetings; `share` says
     how many of them are free."""
     asked = checks.whole("n_threads", n_threads, at_least=1) if n_threads is not None else None
+    if (int(flops / FLOPS_PER_THREAD) if asked is None else asked) <= 1:
+        return 1
     reason = _reason_for_one()
     if reason is not None:
         if asked is not None and asked > 1:

@@ -10,8 +10,7 @@ import difflib
 import inspect
 import math
 import numbers
-import operator
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any
 
 # Names of other libraries, in small letters without underscores, and what they are called here.
@@ -45,35 +44,37 @@ def number(
     below: float | None = None,
 ) -> float:
     """A finite real number within bounds."""
-    bounds = [
-        (at_least, "at least", operator.ge),
-        (above, "above", operator.gt),
-        (at_most, "at most", operator.le),
-        (below, "below", operator.lt),
-    ]
-    wanted = " and ".join(f"{words} {bound}" for bound, words, _ in bounds if bound is not None)
-    expected = f"a finite number {wanted}".strip()
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name}: expected {expected}; got {describe(value)}")
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     try:
-        number = float(value)
+        number = float(value) if is_number else math.nan
     except OverflowError:  # a whole number beyond all floats
         number = math.inf
-    inside = all(test(number, bound) for bound, _, test in bounds if bound is not None)
-    if not (math.isfinite(number) and inside):
-        raise ValueError(f"{name}: expected {expected}; got {value!r}")
-    return number
+    if (
+        math.isfinite(number)
+        and (at_least is None or number >= at_least)
+        and (above is None or number > above)
+        and (at_most is None or number <= at_most)
+        and (below is None or number < below)
+    ):
+        return number
+    bounds = {"at least": at_least, "above": above, "at most": at_most, "below": below}
+    wanted = " and ".join(f"{text} {bound}" for text, bound in bounds.items() if bound is not None)
+    expected = f"a finite number {wanted}".strip()
+    if not is_number:
+        raise TypeError(f"{name}: expected {expected}; got {describe(value)}")
+    raise ValueError(f"{name}: expected {expected}; got {value!r}")
 
 
 def whole(name: str, value: Any, *, at_least: int = 0, at_most: int = 2**63 - 1) -> int:
     """A whole number within bounds."""
+    is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if is_whole and at_least <= int(value) <= at_most:
+        return int(value)
     limit = "" if at_most == 2**63 - 1 else f" and at most {at_most}"
     expected = f"a whole number of at least {at_least}{limit}"
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+    if not is_whole:
         raise TypeError(f"{name}: expected {expected}; got {describe(value)}")
-    if not at_least <= int(value) <= at_most:
-        raise ValueError(f"{name}: expected {expected}; got {value!r}")
-    return int(value)
+    raise ValueError(f"{name}: expected {expected}; got {value!r}")
 
 
 def flag(name: str, value: Any) -> bool:
@@ -93,16 +94,16 @@ def verbosity(value: Any) -> int:
     return int(value)
 
 
-def choice(name: str, value: Any, allowed: Iterable[str]) -> str:
+def choice(name: str, value: Any, allowed: Collection[str]) -> str:
     """One of a closed list of names; the error suggests the nearest."""
+    if isinstance(value, str) and value in allowed:
+        return value
     names = sorted(allowed)
     if not isinstance(value, str):
         raise TypeError(f"{name}: expected one of {names}; got {describe(value)}")
-    if value not in names:
-        near = _nearest(value, names)
-        hint = f" Did you mean {near!r}?" if near else ""
-        raise ValueError(f"{name}: expected one of {names}; got {value!r}.{hint}")
-    return value
+    near = _nearest(value, names)
+    hint = f" Did you mean {near!r}?" if near else ""
+    raise ValueError(f"{name}: expected one of {names}; got {value!r}.{hint}")
 
 
 def _nearest(value: str, names: list[str]) -> str | None:

@@ -22,6 +22,8 @@ _SUM_TOLERANCE = 1e-3  # of a row of probabilities, which may have been computed
 def frame_of_numbers(values: Any) -> Any:
     """A frame whose columns are all numbers or booleans, but of kinds that NumPy would only hold as
     objects, as float64; anything else as it is."""
+    if type(values) is np.ndarray:
+        return values
     kinds = [getattr(kind, "kind", "O") for kind in np.atleast_1d(getattr(values, "dtypes", "O"))]
     if set(kinds) <= set("biuf") and hasattr(values, "to_numpy"):
         mixed = "b" in kinds and len(set(kinds)) > 1

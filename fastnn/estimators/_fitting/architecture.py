@@ -14,11 +14,12 @@ import numpy as np
 
 from fastnn import activations, initializers
 from fastnn._training.fit import WIDE_BYTES
+from fastnn._training.state import NetworkState, build, get_views
 from fastnn._util import checks, prng
 from fastnn.activations import Activation
 from fastnn.initializers import Initializer, Uniform
 from fastnn.layers import Dense, Dropout, Layer, Residual, dense_layers
-from fastnn.model import Sequential
+from fastnn.model import Sequential, make_sequential
 
 # scikit-learn's names for activations that fastnn calls otherwise.
 ALIASES = {"identity": "linear", "logistic": "sigmoid"}
@@ -149,10 +150,11 @@ def _weight_init(init: str, kind: Activation, n_in: int, n_out: int) -> str | In
 
 def draw(layers: tuple[Layer, ...], n_features: int, seed: int, dtype: Any) -> Sequential:
     """A network with initial weights. scikit-learn draws biases as it draws weights."""
-    network = Sequential(*layers, random_state=seed, dtype=dtype).build(n_features)
-    dense = list(dense_layers(layers))
-    for i, (layer, bias) in enumerate(zip(dense, network.biases, strict=True)):
+    state = NetworkState(layers=layers, seed=seed, dtype=dtype)
+    build(state, n_features)
+    dense, biases = list(dense_layers(layers)), get_views(state)[1]
+    for i, (layer, bias) in enumerate(zip(dense, biases, strict=True)):
         if isinstance(layer.weight_init, Uniform) and bias is not None:
             key = prng.key(seed, prng.Purpose.WEIGHTS, len(dense) + i)
             bias[:] = initializers.draw(layer.weight_init, (1, len(bias)), key)[0]
-    return network
+    return make_sequential(state)

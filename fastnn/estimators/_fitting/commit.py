@@ -17,11 +17,14 @@ def whole_fit(estimator: Any) -> Iterator[Any]:
     was interrupted leaves no new scaling beside old weights. Other threads are refused meanwhile.
     """
     with exclusive(estimator):
-        before, fitted = vars(estimator).copy(), twin(estimator)
+        fitted = twin(estimator)
+        before = vars(fitted).copy()
         yield fitted
         after = vars(fitted)
-        changes = {name: value for name, value in after.items()
-                   if name not in before or before[name] is not value}  # fmt: skip
-        lost = before.keys() - after.keys()  # such as names of columns, where there are none now
-        kept = {name: value for name, value in vars(estimator).items() if name not in lost}
-        estimator.__dict__ = kept | changes  # at once: an interrupt comes before or after it
+        changes = {
+            name: value for name, value in after.items() if before.get(name, before) is not value
+        }
+        kept = vars(estimator) | changes
+        for name in [name for name in before if name not in after]:
+            del kept[name]  # such as names of columns, where there are none now
+        estimator.__dict__ = kept  # at once: an interrupt comes before or after it
