@@ -2,10 +2,11 @@
 
 `python benchmarks/run.py --only threads` answers, and writes THREADS.md.
 
-For each shape three processes hold the same network and rows: one fits with n_threads=None, the
-others with 1 and 2. They take turns, each blocked in a read while another is measured, and pause
-for 20 ms before each fit, as a user's program would: their threads sleep by then. A fit's steps are
-chosen so that it takes about 20 ms, 200 ms or 2 s with the better fixed number.
+For each shape four processes hold the same network and rows: one fits with n_threads=None, two with
+1 and 2, and one more with the better of these. They take turns, each blocked in a read while
+another is measured, and pause for 20 ms before each fit, as a user's program would: their threads
+sleep by then. A fit's steps are chosen so that it takes about 20 ms, 200 ms or 2 s with the better
+fixed number.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ PAUSE = 0.02
 ROUNDS = {0.02: 21, 0.2: 9, 2.0: 3}  # by the seconds of a fit
 QUICK = {0.02: 3}
 PREDICTION_CALLS = {0.02: 21}
+PILOT_ROUNDS = 5
 
 
 @dataclass(frozen=True)
@@ -166,25 +168,51 @@ def _steps(processes: list[_Process], seconds: float) -> int:
         n *= 2 if taken > seconds / 50 else 8
 
 
+@dataclass(frozen=True)
+class Ratios:
+    """Medians over rounds, so that a slow moment of the machine, which lasts longer than a round,
+    cancels."""
+
+    chosen: float  # seconds with None over those with the better fixed number
+    control: float  # the same of two processes that both use the better number: the noise
+    two_threads: float  # seconds with one thread over those with two
+
+
 def measure(
     shape: Shape, rounds: dict[float, int], busy: bool = False, after_a_product: bool = False
-) -> dict[float, list[float]]:
-    """For fits of each length the median seconds with None, 1 and 2."""
+) -> dict[float, Ratios]:
+    """The ratios for fits of each length."""
     processes = [_Process(shape, number) for number in NUMBERS]
     found = {}
     try:
         steps = {seconds: _steps(processes, seconds) for seconds in rounds}
         with _busy_processor(busy):
+            shortest = steps[min(steps)]
+            pilot = np.median(_rounds(processes, PILOT_ROUNDS, shortest, after_a_product), axis=0)
+            better = 1 + int(pilot[1:].argmin())
+            processes.append(_Process(shape, NUMBERS[better]))
             for seconds, n in rounds.items():
-                taken = [
-                    [one.seconds(steps[seconds], after_a_product) for one in processes]
-                    for _ in range(n)
-                ]
-                found[seconds] = [statistics.median(column) for column in zip(*taken, strict=True)]
+                taken = _rounds(processes, n, steps[seconds], after_a_product)
+                ratios = taken / taken[:, [better]]
+                chosen, control = np.median(ratios[:, 0]), np.median(ratios[:, -1])
+                two_threads = np.median(taken[:, 1] / taken[:, 2])
+                found[seconds] = Ratios(float(chosen), float(control), float(two_threads))
     finally:
         for process in processes:
             process.stop()
     return found
+
+
+def _rounds(
+    processes: list[_Process], n: int, steps: int, after_a_product: bool
+) -> np.ndarray[Any, Any]:
+    """Seconds (n, processes); each round begins with another process."""
+    taken = np.empty((n, len(processes)))
+    for i in range(n):
+        for k in range(len(processes)):
+            j = (i + k) % len(processes)
+            taken[i, j] = processes[j].seconds(steps, after_a_product)
+    return taken
 
 
 SETTINGS = {
@@ -196,7 +224,11 @@ SETTINGS = {
 
 def run(quick: bool, log: Callable[[str], None]) -> str:
     """Measure everything; returns the report."""
-    lines = [f"{os.cpu_count()} processors; seconds with None over those of the better of 1 and 2"]
+    lines = [
+        f"{os.cpu_count()} processors; seconds with n_threads=None over those with the better of 1 "
+        "and 2 threads, medians over rounds. Noise: the same ratio of two processes that both use "
+        "the better number."
+    ]
     for title, options in SETTINGS.items():
         short = QUICK if quick else {0.02: 15, 0.2: 5}
         usual = not options and not quick
@@ -212,23 +244,25 @@ def _table(
     title: str, shapes: tuple[Shape, ...], rounds: dict[float, int], options: dict[str, bool],
     quick: bool, log: Callable[[str], None],
 ) -> list[str]:  # fmt: skip
-    lengths = [f"{1000 * seconds:g} ms" for seconds in rounds]
+    lengths = [f"{1000 * seconds:g} ms | noise" for seconds in rounds]
     lines = ["", f"## {title}", "", f"| shape | {' | '.join(lengths)} | two threads |"]
-    lines.append("| --- |" + " --: |" * (len(lengths) + 1))
-    ratios = []
+    lines.append("| --- |" + " --: |" * (2 * len(lengths) + 1))
+    chosen, noise = [], []
     for shape in shapes[: 2 if quick else None]:
-        found = measure(shape, rounds, **options)
-        own = [chosen / min(fixed) for chosen, *fixed in found.values()]
-        *_, (_, one, two) = found.values()
-        ratios += own
-        lines.append(
-            f"| {shape.name} | {' | '.join(f'{r:.2f}' for r in own)} | {one / two:.2f} × |"
-        )
+        found = list(measure(shape, rounds, **options).values())
+        chosen += [ratios.chosen for ratios in found]
+        noise += [ratios.control for ratios in found]
+        cells = " | ".join(f"{ratios.chosen:.2f} | {ratios.control:.2f}" for ratios in found)
+        lines.append(f"| {shape.name} | {cells} | {found[-1].two_threads:.2f} × |")
         log(f"{title}: {lines[-1]}")
-    mean = math.exp(statistics.fmean(map(math.log, ratios)))
-    lines += ["", f"Geometric mean {mean:.3f}, worst {max(ratios):.2f}."]
+    lines += ["", f"Geometric mean {_geometric_mean(chosen):.3f}, worst {max(chosen):.2f}; "
+              f"noise {_geometric_mean(noise):.3f}, worst {max(noise):.2f}."]  # fmt: skip
     log(lines[-1])
     return lines
+
+
+def _geometric_mean(values: list[float]) -> float:
+    return math.exp(statistics.fmean(map(math.log, values)))
 
 
 if __name__ == "__main__":

@@ -235,7 +235,7 @@ cdef void start_prediction(
 
 def evaluate(
     CompiledPlan plan not None, const real[::1] params, real[:, ::1] work,
-    const real[:, ::1] X, const real[:, ::1] y,    real[:, ::1] out, double[::1] row_losses
+    const real[:, ::1] X, const real[:, ::1] y, real[:, ::1] out, double[::1] row_losses
 ):
     """Fill `out` (n, n_outputs) with predictions and `row_losses` (n,) with the loss of each row,
     on as many threads as there are rows of `work`, if they can be had."""
