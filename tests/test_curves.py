@@ -16,7 +16,7 @@ from sklearn.model_selection import GroupKFold, KFold
 import fastnn as fn
 from fastnn import MLPClassifier, MLPRegressor
 from fastnn.estimators import Curve
-from fastnn.estimators._fitting.session import Session
+from fastnn.estimators._fitting.estimator_fit import Session
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -15,7 +15,7 @@ from sklearn.metrics import get_scorer, log_loss
 import fastnn as fn
 from fastnn import MLPClassifier, MLPRegressor
 from fastnn.estimators._fitting import architecture
-from fastnn.estimators._fitting.session import Session
+from fastnn.estimators._fitting.estimator_fit import Session
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -34,7 +34,7 @@ from fastnn.estimators._fitting.base import Given
 from fastnn.estimators._fitting.commit import whole_fit
 from fastnn.estimators._fitting.parameters import twin
 from fastnn.estimators._fitting.samples import dense
-from fastnn.estimators._fitting.session import Note
+from fastnn.estimators._fitting.estimator_fit import Note
 from fastnn.estimators._fitting.sklearn_callbacks import Trace
 from fastnn.estimators._fitting.solvers import NonFiniteError
 from fastnn.estimators.search.candidates import check_estimator, seeds_of

@@ -30,7 +30,7 @@ from fastnn.estimators._fitting.samples import (
     split,
     without_weightless,
 )
-from fastnn.estimators._fitting.session import Outcome, Session
+from fastnn.estimators._fitting.estimator_fit import Outcome, Session
 from fastnn.estimators._fitting.sklearn_callbacks import (
     CallbackSupportMixin,
     Trace,

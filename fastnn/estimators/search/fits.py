@@ -17,7 +17,7 @@ from fastnn._parallel import limits, pool
 from fastnn._parallel.pool import Task
 from fastnn.estimators._fitting.early_stopping import Progress, Watch
 from fastnn.estimators._fitting.parameters import twin
-from fastnn.estimators._fitting.session import Note, Outcome, Session
+from fastnn.estimators._fitting.estimator_fit import Note, Outcome, Session
 from fastnn.estimators._fitting.sklearn_callbacks import Trace
 from fastnn.estimators.search.candidates import Candidate, Fold
 from fastnn.estimators.search.scores import Judge, Scores

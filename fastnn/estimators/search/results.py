@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 from sklearn.model_selection._validation import _warn_or_raise_about_fit_failures
 
-from fastnn.estimators._fitting.session import Note
+from fastnn.estimators._fitting.estimator_fit import Note
 from fastnn.estimators.search.fits import Net, Result
 from fastnn.estimators.search.scores import Scores
 
