@@ -16,7 +16,8 @@ from sklearn.model_selection import GroupKFold, KFold
 import fastnn as fn
 from fastnn import MLPClassifier, MLPRegressor
 from fastnn.estimators import Curve
-from fastnn.estimators._fitting.estimator_fit import Session
+from fastnn.estimators._fitting import restarts
+from fastnn.estimators._fitting.estimator_fit import EstimatorFit
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -135,34 +136,34 @@ def test_plot():
 
 
 def test_a_fit_that_fails_has_the_error_score(monkeypatch):
-    run = Session.outcomes
+    run = restarts.run_restarts
 
-    def fails(session, before):
-        if session.estimator.alpha == 2.0:
+    def fails(fit, before):
+        if fit.estimator.alpha == 2.0:
             raise RuntimeError("no")
-        return run(session, before)
+        return run(fit, before)
 
-    monkeypatch.setattr(Session, "outcomes", fails)
-    given = {"param_name": "alpha", "param_range": [1.0, 2.0], "cv": 2, "n_seeds": 2}
+    monkeypatch.setattr(restarts, "run_restarts", fails)
+    options = {"param_name": "alpha", "param_range": [1.0, 2.0], "cv": 2, "n_seeds": 2}
     with pytest.warns(FitFailedWarning, match="4 fits failed out of a total of 8"):
-        curve = fn.validation_curve(classifier(), X, Y, **given)
+        curve = fn.validation_curve(classifier(), X, Y, **options)
     assert np.isnan(curve.test_scores[1]).all()
     assert np.isfinite(curve.test_scores[0]).all()
     assert curve.table()["count"] == [4, 0]
     with pytest.raises(RuntimeError, match="no"):
-        fn.validation_curve(classifier(), X, Y, error_score="raise", **given)
+        fn.validation_curve(classifier(), X, Y, error_score="raise", **options)
 
 
 def test_ctrl_c_keeps_the_finished(monkeypatch):
-    run, begun = Session._train, []
+    train, started = EstimatorFit._train, []
 
-    def interrupted(session, *args):
-        begun.append(session)
-        if len(begun) == 3:
+    def interrupted(fit, *args):
+        started.append(fit)
+        if len(started) == 3:
             raise KeyboardInterrupt
-        return run(session, *args)
+        return train(fit, *args)
 
-    monkeypatch.setattr(Session, "_train", interrupted)
+    monkeypatch.setattr(EstimatorFit, "_train", interrupted)
     with pytest.warns(UserWarning, match="networks were not finished"):
         curve = fn.learning_curve(classifier(), X, Y, train_sizes=SIZES, cv=2, n_seeds=1)
     assert 1 <= np.isnan(curve.test_scores).sum() < 6
@@ -203,16 +204,16 @@ def test_bad_input_of_learning_curve(options, kind, message):
     [
         ({"param_name": "alhpa"}, ValueError, "param_name.*Did you mean 'alpha'"),
         ({"param_name": 3}, TypeError, "param_name"),
-        ({"param_name": "random_state"}, ValueError, "n_seeds varies it"),
+        ({"param_name": "random_state"}, ValueError, "which n_seeds varies"),
         ({"param_range": []}, ValueError, "param_range: expected at least one"),
         ({"param_range": 0.1}, TypeError, "param_range: expected a list"),
         ({"param_range": [1.0, -1.0]}, ValueError, r"candidate 1, \{'alpha': -1.0\}"),
     ],
 )
 def test_bad_input_of_validation_curve(options, kind, message):
-    given = {"param_name": "alpha", "param_range": [0.1, 1.0], **options}
+    options = {"param_name": "alpha", "param_range": [0.1, 1.0], **options}
     with pytest.raises(kind, match=message):
-        fn.validation_curve(classifier(), X, Y, **given)
+        fn.validation_curve(classifier(), X, Y, **options)
 
 
 @pytest.mark.long

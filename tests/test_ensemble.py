@@ -14,7 +14,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import fastnn as fn
 from fastnn import MLPClassifier, MLPEnsemble, MLPRegressor
-from fastnn.estimators import ensemble as module
+from fastnn.estimators._fitting import ensemble_members as module
 from fastnn.estimators._fitting.solvers import NonFiniteError
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -232,8 +232,8 @@ def test_frames(rng):
 
 
 def failing(error, wrong):
-    """`_fit` of which the members with these seeds fail."""
-    fit = module._fit
+    """`_fit_member` of which the members with these seeds fail."""
+    fit = module._fit_member
 
     def one(member, *args):
         if member.random_state in wrong:
@@ -245,7 +245,7 @@ def failing(error, wrong):
 
 def test_members_that_diverge_are_left_out(rng, monkeypatch):
     X, y = data(rng)
-    monkeypatch.setattr(module, "_fit", failing(NonFiniteError("too large"), {7}))
+    monkeypatch.setattr(module, "_fit_member", failing(NonFiniteError("too large"), {7}))
     with pytest.warns(UserWarning, match="1 of 3 members diverged"):
         model = MLPEnsemble(classifier(), n_estimators=3).fit(X, y)
     assert len(model.estimators_) == 2
@@ -255,14 +255,14 @@ def test_members_that_diverge_are_left_out(rng, monkeypatch):
 
 def test_other_errors_arrive(rng, monkeypatch):
     X, y = data(rng)
-    monkeypatch.setattr(module, "_fit", failing(MemoryError("no room"), {7}))
+    monkeypatch.setattr(module, "_fit_member", failing(MemoryError("no room"), {7}))
     with pytest.raises(MemoryError, match="no room"):
         MLPEnsemble(classifier(), n_estimators=3).fit(X, y)
 
 
 def test_ctrl_c_keeps_the_finished(rng, monkeypatch):
     X, y = data(rng)
-    monkeypatch.setattr(module, "_fit", failing(KeyboardInterrupt(), {7}))
+    monkeypatch.setattr(module, "_fit_member", failing(KeyboardInterrupt(), {7}))
     with pytest.warns(UserWarning, match="1 of 3 members was interrupted by the user"):
         model = MLPEnsemble(classifier(), n_estimators=3).fit(X, y)
     assert len(model.estimators_) == 2

@@ -21,7 +21,7 @@ from sklearn.utils.fixes import parse_version
 
 import fastnn
 from fastnn.estimators._fitting import architecture
-from fastnn.estimators._fitting.early_stopping import Watch
+from fastnn.estimators._fitting.early_stopping import EpochMonitor
 
 PAIRS = {
     "MLPClassifier": (neural_network.MLPClassifier, fastnn.MLPClassifier),
@@ -535,7 +535,7 @@ def test_the_classes_of_warnings_and_errors():
 def test_interrupts(kind, rng, monkeypatch):
     X, y = data(rng, kind)
     theirs, ours = (estimator(random_state=0) for estimator in PAIRS[kind])
-    for where, name in ((type(theirs), "_update_no_improvement_count"), (Watch, "after")):
+    for where, name in ((type(theirs), "_update_no_improvement_count"), (EpochMonitor, "after")):
         monkeypatch.setattr(where, name, interrupted_at(4, getattr(where, name)))
     for model in (theirs, ours):
         with pytest.warns(UserWarning, match=r"Training interrupted by user\."):

@@ -15,7 +15,7 @@ from sklearn.metrics import get_scorer, log_loss
 import fastnn as fn
 from fastnn import MLPClassifier, MLPRegressor
 from fastnn.estimators._fitting import architecture
-from fastnn.estimators._fitting.estimator_fit import Session
+from fastnn.estimators._fitting.estimator_fit import EstimatorFit
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -453,15 +453,15 @@ def test_restarts_side_by_side_are_those_in_turn(options, rng):
 
 def test_restarts_after_ctrl_c_keep_what_there_is(rng, monkeypatch):
     X, y = data(rng, 80)
-    run, begun = Session._train, []
+    train, started = EstimatorFit._train, []
 
-    def interrupted(session, *args):
-        begun.append(session)
-        if len(begun) == 3:
+    def interrupted(fit, *args):
+        started.append(fit)
+        if len(started) == 3:
             raise KeyboardInterrupt
-        return run(session, *args)
+        return train(fit, *args)
 
-    monkeypatch.setattr(Session, "_train", interrupted)
+    monkeypatch.setattr(EstimatorFit, "_train", interrupted)
     model = MLPClassifier((8,), n_init=5, max_iter=10, random_state=0)
     with pytest.warns(UserWarning, match="interrupted by user"):
         model.fit(X, y)
@@ -665,29 +665,29 @@ BAD_FITS = {
     "X_val, y_val, sample_weight_val: y: expected one label per row": lambda m, X, y: m.fit(
         X, y, X_val=X, y_val=(X > 0).astype(int)
     ),
-    "X_val, y_val, sample_weight_val: y: expected rows of 4 labels": lambda m, X, y: m.fit(
+    "X_val, y_val, sample_weight_val: y: expected 4 labels per row": lambda m, X, y: m.fit(
         X, (X > 0).astype(int), X_val=X, y_val=y
     ),
     "X_val, y_val, sample_weight_val: y: expected rows of 0 and 1": lambda m, X, y: m.fit(
         X, (X > 0).astype(int), X_val=X, y_val=2 * (X > 0)
     ),
-    "sample_weight: expected weights above 0, times those of class_weight": lambda m, X, y: (
+    "sample_weight: expected weights above 0, multiplied by class_weight": lambda m, X, y: (
         m.set_params(class_weight=dict.fromkeys(range(3), 0)).fit(X, y)
     ),
-    "sample_weight: expected weights above 0.*those to validate on": lambda m, X, y: m.set_params(
-        early_stopping=True
-    ).fit(X, y, np.arange(len(y)) < 1),
+    "sample_weight: expected weights above 0.*among the validation rows": lambda m, X, y: (
+        m.set_params(early_stopping=True).fit(X, y, np.arange(len(y)) < 1)
+    ),
     "Negative values in data passed to": lambda m, X, y: m.fit(X, y, -np.ones(len(y))),
     "ample.weight": lambda m, X, y: m.fit(X, y, np.ones(3)),
     "ample weights must contain|sample_weight: exp": lambda m, X, y: m.fit(X, y, np.zeros(len(y))),
     "Input sample_weight contains NaN": lambda m, X, y: m.fit(X, y, np.full(len(y), np.nan)),
-    "class_weight: expected None for several": lambda m, X, y: m.set_params(
+    "class_weight: expected None for multilabel": lambda m, X, y: m.set_params(
         class_weight="balanced"
     ).fit(X, (X > 0).astype(int)),
     "class_weight: expected a dict or None in partial_fit": lambda m, X, y: m.set_params(
         class_weight="balanced"
     ).partial_fit(X, y, classes=[0, 1, 2]),
-    "y: expected rows of 4 labels, as there were before": lambda m, X, y: (
+    "y: expected 4 labels per row, as before": lambda m, X, y: (
         m.set_params(warm_start=True).fit(X, (X > 0).astype(int)).fit(X, y)
     ),
     "hidden_layer_sizes: expected layers of": lambda m, X, y: (
@@ -709,7 +709,7 @@ def test_bad_targets_to_continue_with(rng):
     with pytest.raises(ValueError, match="y: expected targets for 1 outputs, as the weights to"):
         model.fit(X, np.column_stack([y, y]))
     assert model.predict(X).shape == y.shape
-    with pytest.raises(ValueError, match="sample_weight_val: y: expected 1 columns, as to train"):
+    with pytest.raises(ValueError, match="sample_weight_val: y: expected 1 columns, as in the"):
         MLPRegressor().fit(X, y, X_val=X, y_val=np.column_stack([y, y]))
 
 

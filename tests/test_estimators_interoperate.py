@@ -215,7 +215,7 @@ def test_a_callback_stops(rng):
     X, y = data(rng)
     model = small(fn.MLPRegressor).set_callbacks(Recorder(stop_after=3)).fit(X, y)
     assert model.n_iter_ == 3
-    assert model.stop_reason_ == "a callback asked for it"
+    assert model.stop_reason_ == "stopped by a callback"
 
 
 @since_callbacks

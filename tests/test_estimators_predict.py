@@ -77,10 +77,10 @@ def outcome(call, X):
 
 @pytest.fixture
 def long_way(monkeypatch):
-    """Makes `_outputs` take scikit-learn's checks for every array."""
+    """Makes `_compute_outputs` take scikit-learn's checks for every array."""
 
     def close():
-        monkeypatch.setattr(fitted.Fitted, "_plain_outputs", lambda self, X, linear: None)
+        monkeypatch.setattr(fitted.Fitted, "_predict_plain", lambda self, X, linear: None)
 
     return close
 

@@ -28,7 +28,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import fastnn as fn
 from fastnn import MLPClassifier, MLPRegressor, MLPSearchCV
-from fastnn.estimators.search.halving import rungs
+from fastnn.estimators.search.halving import list_rungs
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -225,10 +225,10 @@ def test_threads_do_not_change_a_bit(rng):
 
 
 def test_rungs():
-    assert rungs(12, 27, 3) == [3, 9, 27]
-    assert rungs(9, 20, 3) == [3, 7, 20]
-    assert rungs(2, 20, 3) == [20]
-    assert rungs(1000, 5, 2) == [1, 2, 3, 5]
+    assert list_rungs(12, 27, 3) == [3, 9, 27]
+    assert list_rungs(9, 20, 3) == [3, 7, 20]
+    assert list_rungs(2, 20, 3) == [20]
+    assert list_rungs(1000, 5, 2) == [1, 2, 3, 5]
 
 
 HALVED = {
@@ -363,7 +363,7 @@ def test_max_time_keeps_what_was_finished(rng):
     model = small(tol=0, n_iter_no_change=10**6)
     model.set_params(hidden_layer_sizes=(64,), max_iter=2)
     grid = [{"max_iter": [10**6]}, {"alpha": [1.0]}]
-    with pytest.warns(UserWarning, match="not finished: max_time was over"):
+    with pytest.warns(UserWarning, match="not finished: max_time was reached"):
         search = MLPSearchCV(model, grid, cv=2, max_time=1.5, n_threads=3).fit(X, y)
     assert np.isnan(search.scores_[0]).all()
     assert np.isfinite(search.scores_[1]).all()
@@ -412,7 +412,7 @@ BAD = {
     "both": ({"param_grid": {}, "param_distributions": {}}, "exactly one .* got both"),
     "neither": ({}, "exactly one .* got neither"),
     "near": ({"param_grid": {"learning_rate_inti": [1]}}, "did you mean 'learning_rate_init'"),
-    "unknown": ({"param_grid": {"zzzz": [1]}}, "got 'zzzz': there are"),
+    "unknown": ({"param_grid": {"zzzz": [1]}}, "got 'zzzz': it has"),
     "no grids": ({"param_grid": []}, "param_grid: .* got an empty one"),
     "no values": ({"param_grid": {"alpha": []}}, "at least one value for 'alpha'"),
     "seeds": ({"param_grid": {"random_state": [1, 2]}}, "n_seeds fits each candidate"),

@@ -52,7 +52,7 @@ def read(data: bytes) -> None:
         with serialize.readable("file"):
             record = serialize.from_bytes(content)
             if data[:1] == b"1":
-                storage.estimator_of(fn.MLPClassifier, *record).predict(X)
+                storage.from_record(fn.MLPClassifier, *record).predict(X)
     except ValueError:
         pass
 

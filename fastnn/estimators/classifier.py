@@ -23,8 +23,8 @@ from fastnn.estimators._fitting import objective
 from fastnn.estimators._fitting.base import MultilayerPerceptron
 from fastnn.estimators._fitting.objective import Objective
 from fastnn.estimators._fitting.parameters import Parameters
-from fastnn.estimators._fitting.samples import Sample, checked, dense
-from fastnn.estimators._fitting.targets import Labels, plain_unique
+from fastnn.estimators._fitting.samples import Sample, check_data, to_dense
+from fastnn.estimators._fitting.targets import Labels, find_classes
 
 Array = NDArray[Any]
 
@@ -102,15 +102,15 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
     # ---- targets ----
 
     def _check_data(self, X: Any, y: Any, reset: bool) -> tuple[Any, Array]:
-        return checked(self, X, y, reset, y_numeric=False)
+        return check_data(self, X, y, reset, y_numeric=False)
 
     def _declare_classes(self, y: Any, classes: Any) -> None:
         if _check_partial_fit_first_call(self, classes):
             several = type_of_target(y).startswith("multilabel")
-            labels = dense(y) if several else self.classes_
+            labels = to_dense(y) if several else self.classes_
             self._set_classes(labels, labels)
 
-    def _learn_targets(self, y: Array, incremental: bool) -> int:
+    def _set_targets(self, y: Array, incremental: bool) -> int:
         if hasattr(self, "_label_kind") and (self.warm_start or incremental):
             self._check_known(y)
         else:
@@ -132,7 +132,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
         if several:
             self.classes_, self._label_kind = np.arange(y.shape[1]), "multilabel"
         else:
-            self.classes_ = plain_unique(classes)
+            self.classes_ = find_classes(classes)
             self._label_kind = "multiclass" if len(self.classes_) > 2 else "binary"
 
     @property
@@ -154,24 +154,24 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
             )
 
     def _check_targets(self, y: Array, n_targets: int) -> None:
-        self._labels.check(y)
+        self._labels.check_labels(y)
 
     def _encode(self, y: Array, dtype: Any) -> Array:
         return self._labels.encode(y, dtype, self.label_smoothing)
 
-    def _row_weights(self, sample: Sample) -> Array | None:
-        factors = self._labels.class_weights(self.class_weight, sample.y, sample.weights)
+    def _compute_row_weights(self, sample: Sample) -> Array | None:
+        factors = self._labels.compute_class_factors(self.class_weight, sample.y, sample.weights)
         if factors is None:
             return sample.weights
         weights = factors if sample.weights is None else factors * sample.weights
         return weights.astype(sample.X.dtype, copy=False)
 
-    def _objective(self, targets: Array, weights: Array | None) -> Objective:
-        return objective.classification(
+    def _make_objective(self, targets: Array, weights: Array | None) -> Objective:
+        return objective.make_classification_objective(
             self._labels.kind, self._labels.n_classes, self.label_smoothing
         )
 
-    def _stratify(self, y: Array) -> Array | None:
+    def _get_strata(self, y: Array) -> Array | None:
         """A column of truth values for two classes, which errors of the split show, as in
         scikit-learn."""
         return (y == self.classes_[-1])[:, np.newaxis] if self._labels.kind == "binary" else None
@@ -200,12 +200,12 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
 
     def predict(self, X: Any) -> Array:
         """Classes (n,), or rows of 0 and 1 (n, n_labels)."""
-        outputs = self._outputs(X)
+        outputs = self._compute_outputs(X)
         return self._labels.decode(outputs)
 
     def predict_proba(self, X: Any) -> Array:
         """Probabilities (n, n_classes), in the order of `classes_`."""
-        outputs = self._outputs(X)
+        outputs = self._compute_outputs(X)
         if outputs.shape[1] > 1:
             return outputs
         both = np.empty((len(outputs), 2), outputs.dtype)
@@ -215,7 +215,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
 
     def predict_log_proba(self, X: Any) -> Array:
         """Logarithms of `predict_proba`, also of probabilities that round to 0."""
-        raw = self._outputs(X, linear=True)
+        raw = self._compute_outputs(X, linear=True)
         if self._labels.kind == "multiclass":
             return np.asarray(log_softmax(raw, axis=1))
         exact = log_expit(raw if raw.shape[1] > 1 else np.hstack([-raw, raw]))
@@ -225,7 +225,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
 
     def decision_function(self, X: Any) -> Array:
         """Outputs before softmax or sigmoid: (n,) for two classes, otherwise (n, n_classes)."""
-        raw = self._outputs(X, linear=True)
+        raw = self._compute_outputs(X, linear=True)
         return raw[:, 0] if raw.shape[1] == 1 else raw
 
     def __sklearn_tags__(self) -> Any:

@@ -1,5 +1,5 @@
-"""Scores against the number of training rows, or against a parameter: means with their spread over
-folds and seeds, every fit on a thread of its own."""
+"""Learning curves and validation curves: scores against the number of training rows or against a
+parameter, over folds and seeds, with one fit per thread."""
 
 from __future__ import annotations
 
@@ -22,34 +22,36 @@ from fastnn.estimators._fitting.samples import Index
 from fastnn.estimators.search.candidates import (
     Candidate,
     Fold,
-    candidates_of,
     check_classes,
     check_estimator,
-    folds_of,
-    seeds_of,
+    make_candidates,
+    make_folds,
+    make_seeds,
 )
-from fastnn.estimators.search.fits import Common, Limits, nets_of, train
-from fastnn.estimators.search.results import table, tell
-from fastnn.estimators.search.scores import Judge, counts_right
+from fastnn.estimators.search.fits import SearchLimits, SharedInputs, make_fits, run_fits
+from fastnn.estimators.search.results import emit_warnings, tabulate_scores
+from fastnn.estimators.search.scores import SearchScorer, is_plain_accuracy
 from fastnn.experiments.table import Table
 from fastnn.statistics import estimate
 
 Floats = NDArray[np.float64]
 
-# Values that span so much are shown on a logarithmic axis.
+# A logarithmic axis is used if the largest value exceeds this multiple of the smallest.
 LOGARITHMIC_SPAN = 50
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth value to compare by
 class Curve:
-    """Scores of an estimator, one point for each of `values`.
+    """The result of `learning_curve` or `validation_curve`: scores at each of several values.
 
     Attributes
     ----------
-    parameter : what varies: a parameter's name, or "rows".
-    values : of it, one for each point.
-    train_scores, test_scores : (n_points, n_splits, n_seeds)
-        On the rows trained on, and on those held out; NaN of a fit that was not finished.
+    parameter : str
+        The name of the parameter that varies; "rows" for a learning curve.
+    values : sequence
+        The values of the parameter, one per point.
+    train_scores, test_scores : array, shape (n_points, n_splits, n_seeds)
+        Scores on the training rows and on the test rows; NaN for a fit that was not finished.
     """
 
     parameter: str
@@ -58,16 +60,16 @@ class Curve:
     test_scores: Floats = field(repr=False)
 
     def table(self) -> Table:
-        """A row for each point: means and standard deviations (n - 1) over all folds and seeds, and
-        how many test scores there are."""
+        """A table with one row per point: means and standard deviations (with n - 1) over all folds
+        and seeds, and the number of test scores."""
         rows = []
-        for value, training, test in zip(
+        for value, train_scores, test_scores in zip(
             self.values, self.train_scores, self.test_scores, strict=True
         ):
-            of_train, of_test = estimate(training), estimate(test)
+            train, test = estimate(train_scores), estimate(test_scores)
             rows.append({
-                self.parameter: value, "train_mean": of_train.mean, "train_std": of_train.std,
-                "test_mean": of_test.mean, "test_std": of_test.std, "count": of_test.count,
+                self.parameter: value, "train_mean": train.mean, "train_std": train.std,
+                "test_mean": test.mean, "test_std": test.std, "count": test.count,
             })  # fmt: skip
         return Table.of_rows(rows)
 
@@ -75,7 +77,16 @@ class Curve:
         return str(self.table())
 
     def plot(self, axes: Any = None) -> Any:
-        """Means with bands of one standard deviation to either side; returns matplotlib's axes.
+        """Plot the mean scores, with bands of one standard deviation to either side.
+
+        Parameters
+        ----------
+        axes : matplotlib axes, optional
+            Where to plot; by default in a new figure.
+
+        Returns
+        -------
+        matplotlib axes
 
         Raises
         ------
@@ -83,7 +94,7 @@ class Curve:
             If matplotlib is not installed (`pip install matplotlib`).
         """
         axes = axes_or_new(axes, "Curve.plot")
-        places = self._places(axes)
+        places = self._get_positions(axes)
         table = self.table()
         for name, label in (("train", "training rows"), ("test", "held-out rows")):
             mean, std = np.array(table[f"{name}_mean"]), np.array(table[f"{name}_std"])
@@ -93,8 +104,8 @@ class Curve:
         axes.legend()
         return axes
 
-    def _places(self, axes: Any) -> Any:
-        """Where the points stand: numbers at their values, all else one after another."""
+    def _get_positions(self, axes: Any) -> Any:
+        """Positions of the points on the x axis: numbers at their values, others evenly spaced."""
         if any(isinstance(value, bool) or not isinstance(value, Real) for value in self.values):
             axes.set_xticks(range(len(self.values)), [str(value) for value in self.values])
             return np.arange(len(self.values))
@@ -121,35 +132,40 @@ def learning_curve(
     verbose: int = 0,
     error_score: Any = np.nan,
 ) -> Curve:
-    """Scores after training on more and more rows: scikit-learn's `learning_curve`, with several
-    seeds for each fold and all fits side by side.
+    """Scores against the number of training rows: scikit-learn's `learning_curve`, with several
+    seeds for each fold and one fit per thread.
 
     Parameters
     ----------
     estimator : MLPClassifier, MLPRegressor or LogisticRegression
-        It is not fitted itself.
-    X, y, sample_weight : as for its `fit`
-    train_sizes : array-like of shares of the first fold's training rows, or of numbers of rows
+        The function fits copies of it.
+    X, y, sample_weight
+        As for the estimator's `fit`.
+    train_sizes : array-like, default (0.1, 0.325, 0.55, 0.775, 1.0)
+        Fractions of the first fold's training rows, or numbers of rows.
     cv : int, splitter or iterable of (train, test); default: 5 folds, stratified for classes
+        Cross-validation folds.
     n_seeds : int, default 3
-        Fits to each of these; the first seed is the `random_state` of the estimator, where it has
-        one. With a single one the scores are scikit-learn's.
+        Number of fits to each training set. The first seed is the `random_state` of the estimator
+        unless that is None. With one seed, the scores are those of scikit-learn.
     scoring : scorer or its name; default: accuracy or R2
     groups : array-like, shape (n,), optional
-        For the splitter.
+        Group labels for the splitter.
     shuffle : bool, default False
-        Takes the training rows in an order drawn by `random_state`, not as the folds have them.
+        Shuffles the training rows of each fold before the first rows are taken.
+    random_state : int, RandomState or None (default)
+        Seed for `shuffle`.
     n_threads : int, optional
-        Fits at the same time; by default as many as the process may use threads.
+        Number of fits at the same time; by default all threads that the process may use.
     verbose : bool or int, default 0
-        1 shows how many of the fits are done: see `Sequential.fit`.
+        1 shows the number of finished fits; see `Sequential.fit`.
     error_score : "raise" or number, default NaN
-        The score where fitting or scoring fails.
+        The score if fitting or scoring fails.
 
     Returns
     -------
     Curve
-        With `values`, the numbers of rows.
+        Its `values` are the numbers of training rows.
 
     Raises
     ------
@@ -170,16 +186,17 @@ def learning_curve(
     True
     """
     checks.flag("shuffle", shuffle)
-    (candidate,), folds, judge = _checked(
+    (candidate,), folds, scorer = _check_inputs(
         estimator, [{}], X, y, sample_weight, cv, scoring, groups, error_score
     )
     sizes = _translate_train_sizes(train_sizes, len(folds[0].train)).tolist()
     if shuffle:
         rng = check_random_state(random_state)
         folds = [Fold(rng.permutation(fold.train), fold.test) for fold in folds]
-    parts = [_first(fold, size, candidate) for size in sizes for fold in folds]
     shape = len(sizes), len(folds)
-    return _curve("rows", sizes, shape, [candidate], parts, judge, n_seeds, n_threads, verbose)
+    folds = [_truncate_fold(fold, size, candidate) for size in sizes for fold in folds]
+    scores = _compute_scores([candidate], folds, scorer, n_seeds, n_threads, verbose)
+    return _make_curve("rows", sizes, shape, scores)
 
 
 def validation_curve(
@@ -199,18 +216,21 @@ def validation_curve(
     error_score: Any = np.nan,
 ) -> Curve:
     """Scores for several values of one parameter: scikit-learn's `validation_curve`, with several
-    seeds for each fold and all fits side by side.
+    seeds for each fold and one fit per thread.
 
     Parameters
     ----------
     param_name : str
-        A parameter of the estimator.
-    param_range : list of its values
-    estimator, X, y and the others : as for `learning_curve`
+        The name of a parameter of the estimator.
+    param_range : list
+        The values of this parameter.
+    estimator, X, y, cv, n_seeds, scoring, groups, sample_weight, n_threads, verbose, error_score
+        As for `learning_curve`.
 
     Returns
     -------
     Curve
+        Its `values` are those of `param_range`.
 
     Raises
     ------
@@ -228,69 +248,87 @@ def validation_curve(
     >>> right > too_strong
     True
     """
-    check_estimator(estimator, _of_others("validation_curve"))
+    check_estimator(estimator, _suggest_sklearn("validation_curve"))
     checks.choice("param_name", param_name, estimator.get_params())
     if param_name == "random_state":
-        raise ValueError("param_name: expected another than random_state; n_seeds varies it")
+        raise ValueError(
+            "param_name: expected a parameter other than random_state, which n_seeds varies; got it"
+        )
     if isinstance(param_range, str) or not hasattr(param_range, "__len__"):
         raise TypeError(f"param_range: expected a list of values; got {param_range!r:.80}")
     values = list(param_range)
     if not values:
         raise ValueError("param_range: expected at least one value; got none")
-    candidates, folds, judge = _checked(
+    candidates, folds, scorer = _check_inputs(
         estimator, [{param_name: value} for value in values], X, y, sample_weight, cv, scoring,
         groups, error_score,
     )  # fmt: skip
     shape = len(values), len(folds)
-    return _curve(param_name, values, shape, candidates, folds, judge, n_seeds, n_threads, verbose)
+    scores = _compute_scores(candidates, folds, scorer, n_seeds, n_threads, verbose)
+    return _make_curve(param_name, values, shape, scores)
 
 
-# ---- what both share -----------------------------------------------------------------------------
+# ---- shared by both functions --------------------------------------------------------------------
 
 
-def _of_others(name: str) -> str:
+def _suggest_sklearn(name: str) -> str:
     return f"pipelines and other estimators have sklearn.model_selection.{name}"
 
 
-def _checked(
+def _check_inputs(
     estimator: Any, settings: list[dict[str, Any]], X: Any, y: Any, sample_weight: Any, cv: Any,
     scoring: Any, groups: Any, error_score: Any,
-) -> tuple[list[Candidate], list[Fold], Judge]:  # fmt: skip
-    check_estimator(estimator, _of_others("learning_curve"))
+) -> tuple[list[Candidate], list[Fold], SearchScorer]:  # fmt: skip
+    """Check the estimator and the data; returns candidates, folds and scorer."""
+    check_estimator(estimator, _suggest_sklearn("learning_curve"))
     X, y, groups = indexable(X, y, groups)
-    candidates = candidates_of(estimator, settings, X, y, sample_weight)
-    sample = candidates[0].given.sample
-    folds = folds_of(candidates[0], cv, X, y, {"groups": groups})
-    scorer = check_scoring(estimator, scoring)
-    fast = counts_right(estimator, scoring, {}, sample)
-    return candidates, folds, Judge(scorer, X, y, {}, error_score, fast)
+    candidates = make_candidates(estimator, settings, X, y, sample_weight)
+    sample = candidates[0].data.sample
+    folds = make_folds(candidates[0], cv, X, y, {"groups": groups})
+    return (
+        candidates,
+        folds,
+        SearchScorer(
+            scorer=check_scoring(estimator, scoring),
+            X=X,
+            y=y,
+            params={},
+            error_score=error_score,
+            is_plain_accuracy=is_plain_accuracy(estimator, scoring, {}, sample),
+        ),
+    )
 
 
-def _first(fold: Fold, size: int, candidate: Candidate) -> Fold:
-    """The fold with its first training rows only, among which each class has to be."""
+def _truncate_fold(fold: Fold, size: int, candidate: Candidate) -> Fold:
+    """The fold with its first `size` training rows, which must contain every class."""
     rows: Index = fold.train[:size]
     where = f"train_sizes: the first {size} rows"
     check_classes(where, rows, candidate, "take more rows, or shuffle=True")
     return Fold(rows, fold.test)
 
 
-def _curve(
-    parameter: str, values: Sequence[Any], shape: tuple[int, int], candidates: list[Candidate],
-    folds: list[Fold], judge: Judge, n_seeds: int, n_threads: int | None, verbose: int,
-) -> Curve:  # fmt: skip
-    """Fit every candidate to every fold with every seed. `shape` is (n_points, n_splits), and what
-    each candidate and fold stands for in this order."""
+def _compute_scores(
+    candidates: list[Candidate], folds: list[Fold], scorer: SearchScorer, n_seeds: int,
+    n_threads: int | None, verbose: int,
+) -> tuple[Floats, Floats]:  # fmt: skip
+    """Fit every candidate to every fold with every seed; returns the training and the test scores,
+    (n_candidates, n_folds, n_seeds) each."""
     checks.whole("n_seeds", n_seeds, at_least=1)
     pool.check(n_threads, None, verbose)
-    common = Common(folds, judge, True, sklearn.get_config())
-    seeds = seeds_of(candidates[0].estimator.random_state, n_seeds)
-    nets = nets_of(common, candidates, seeds)
-    results = train(nets, Limits(n_threads, verbose=verbose))
-    tell(results, len(results), None, judge.error_score)
-    train_scores, test_scores = (
-        table(nets, (len(candidates), len(folds), n_seeds), part, judge.error_score)[
-            "score"
-        ].reshape(*shape, n_seeds)
-        for part in ("train", "test")
-    )
+    shared = SharedInputs(folds, scorer, True, sklearn.get_config())
+    seeds = make_seeds(candidates[0].estimator.random_state, n_seeds)
+    fits = make_fits(shared, candidates, seeds)
+    results = run_fits(fits, SearchLimits(n_threads, verbose=verbose))
+    emit_warnings(results, len(results), None, scorer.error_score)
+    shape = len(candidates), len(folds), n_seeds
+    train = tabulate_scores(fits, shape, "train", scorer.error_score)
+    test = tabulate_scores(fits, shape, "test", scorer.error_score)
+    return train["score"], test["score"]
+
+
+def _make_curve(
+    parameter: str, values: Sequence[Any], shape: tuple[int, int], scores: tuple[Floats, Floats]
+) -> Curve:
+    """A curve of shape (n_points, n_splits); candidates and folds are in this order."""
+    train_scores, test_scores = (part.reshape(*shape, -1) for part in scores)
     return Curve(parameter, values, train_scores, test_scores)

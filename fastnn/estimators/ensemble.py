@@ -1,17 +1,13 @@
-"""`MLPEnsemble`: networks that differ by their seed, as one model."""
+"""`MLPEnsemble`: an average of networks that differ by their seed."""
 
 from __future__ import annotations
 
 import os
-import warnings
-from dataclasses import replace
-from functools import partial
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn import config_context, get_config
 from sklearn.base import (
     BaseEstimator,
     ClassifierMixin,
@@ -27,49 +23,49 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastnn._parallel import pool
-from fastnn._parallel.pool import Task
 from fastnn._util.checks.arrays import check_unmasked
-from fastnn.estimators._fitting import architecture, ensemble_files
-from fastnn.estimators._fitting.base import Given
-from fastnn.estimators._fitting.commit import whole_fit
-from fastnn.estimators._fitting.parameters import twin
-from fastnn.estimators._fitting.samples import dense
-from fastnn.estimators._fitting.estimator_fit import Note
-from fastnn.estimators._fitting.sklearn_callbacks import Trace
-from fastnn.estimators._fitting.solvers import NonFiniteError
-from fastnn.estimators.search.candidates import check_estimator, seeds_of
+from fastnn.estimators._fitting import ensemble_files, ensemble_members
+from fastnn.estimators._fitting.commit import atomic_fit
+from fastnn.estimators.search.candidates import check_estimator, make_seeds
 
 Array = NDArray[Any]
 
 
 class MLPEnsemble(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
-    """Networks with the same parameters and other seeds, trained side by side, whose predictions
-    are averaged; where they disagree, the mean should not be trusted.
-    B. Lakshminarayanan, A. Pritzel, C. Blundell, "Simple and scalable predictive uncertainty
-    estimation using deep ensembles", 2017.
+    """A deep ensemble: networks with the same parameters and different seeds, trained in parallel,
+    whose predictions are averaged. The standard deviation over the networks estimates the
+    uncertainty of a prediction.
 
     Parameters
     ----------
     estimator : MLPClassifier, MLPRegressor or LogisticRegression
-        It is never fitted itself. Its `random_state` is the seed of the first member, and what the
-        others' are drawn by.
+        The ensemble fits copies of it. Its `random_state` is the seed of the first member; the
+        seeds of the others are drawn from it.
     n_estimators : int, default 10
-        Number of members.
+        Number of networks, the members.
     bootstrap : bool, default False
-        Trains each member on as many rows as there are, drawn with replacement (L. Breiman,
-        "Bagging predictors", 1996); with `early_stopping` it is validated on those not drawn.
+        Trains each member on a bootstrap sample: n of the n rows, drawn with replacement. With
+        `early_stopping`, the rows not drawn are its validation data.
     n_threads : int, optional
-        Members in training at a time; by default as many as the process may use threads.
+        Number of members trained at the same time; by default all threads that the process may use.
     verbose : bool or int, default 0
-        1 shows how many of the members are done: see `Sequential.fit`.
+        1 shows the number of trained members; see `Sequential.fit`.
 
     Attributes
     ----------
     estimators_ : list of fitted estimators
-        Without those that diverged or that Ctrl-C left unfinished.
-    classes_ : array, of a classifier
+        The members, without those that diverged or that Ctrl-C left unfinished.
+    classes_ : array
+        The class labels, for classifiers only.
     n_features_in_, feature_names_in_, n_outputs_
-        As of a member.
+        As in the members.
+
+    References
+    ----------
+    B. Lakshminarayanan, A. Pritzel, C. Blundell, "Simple and scalable predictive uncertainty
+    estimation using deep ensembles", 2017.
+
+    L. Breiman, "Bagging predictors", 1996.
 
     Examples
     --------
@@ -110,7 +106,7 @@ class MLPEnsemble(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
-        """Train the members.
+        """Fit the members to data.
 
         Parameters
         ----------
@@ -124,23 +120,23 @@ class MLPEnsemble(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         TypeError, ValueError
-            If a parameter or an array is not as described, before any work; or if the training of
-            every member diverged.
+            If a parameter or an array is not as described, before any training; or if the training
+            of every member diverged.
         KeyboardInterrupt
             On Ctrl-C before a member was finished.
 
         Warns
         -----
         UserWarning
-            If members are missing: their training diverged, or Ctrl-C ended it.
+            If members are missing, because their training diverged or Ctrl-C ended it.
         """
-        with whole_fit(self) as own:
-            done = own._train(X, y, sample_weight)
-        _warn(done)
+        with atomic_fit(self) as fitted:
+            done = fitted._train(X, y, sample_weight)
+        ensemble_members.emit_warnings(done)
         return self
 
     def _train(self, X: Any, y: Any, sample_weight: Any) -> list[pool.Done]:
-        """Train the members and keep those that were finished."""
+        """Train the members and set the fitted attributes; returns the results of all trainings."""
         check_estimator(
             self.estimator,
             "trained networks are averaged by fastnn.Ensemble, other estimators by "
@@ -150,86 +146,69 @@ class MLPEnsemble(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         if "verbose" in model.get_params(deep=False):  # LogisticRegression has none
             model.set_params(verbose=False)
         model._validate_params()
-        given = _contiguous(model._check(X, y, sample_weight, None, incremental=False))
-        members = [
-            twin(model, random_state=seed)
-            for seed in seeds_of(model.random_state, self.n_estimators)
-        ]
-        sample = given.sample
-        size = architecture.n_weights(given.hidden, sample.X.shape[1], given.n_targets)
-        wide = architecture.is_wide(size, sample.X.dtype)
-        tasks = [Task(partial(_fit, one, given, self.bootstrap, get_config()), wide=wide)
-                 for one in members]  # fmt: skip
-        done = pool.run(tasks, self.n_threads, verbose=int(self.verbose))
-        self._keep(members, done)
+        data = model._check_fit(X, y, sample_weight, None, incremental=False)
+        self.estimators_, done = ensemble_members.train_members(
+            model, make_seeds(model.random_state, self.n_estimators), data, self.bootstrap,
+            self.n_threads, int(self.verbose),
+        )  # fmt: skip
         for name in ("n_features_in_", "feature_names_in_", "classes_"):
             if hasattr(model, name):
                 setattr(self, name, getattr(model, name))
             elif hasattr(self, name):
                 delattr(self, name)
-        self.n_outputs_ = given.n_targets
+        self.n_outputs_ = data.n_targets
         return done
-
-    def _keep(self, members: list[Any], done: list[pool.Done]) -> None:
-        errors = [one.error for one in done if one.error is not None]
-        finished = [one.value is not None for one in done]
-        for error in errors:
-            if not isinstance(error, NonFiniteError) or len(errors) == len(done):
-                raise error
-        if not any(finished):
-            raise KeyboardInterrupt
-        # Their X is an array, whatever its columns were called.
-        self.estimators_ = [
-            _nameless(member) for member, whole in zip(members, finished, strict=True) if whole
-        ]
 
     # ---- predicting ----
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
-        """Labels of the mean probabilities, or means of the members' predictions.
+        """Predict the labels with the highest mean probability, or the mean of the members'
+        predictions for a regressor.
 
         Parameters
         ----------
         X : array-like or sparse matrix, shape (n, n_features)
         return_std : bool, default False
-            Return (predictions, standard deviations). Of a classifier they are those of the
-            members' probabilities of the predicted class, or of each label; of a regressor those
-            of their predictions; both of a sample of networks (n - 1). With loss="gaussian_nll"
-            they are those of the mixture of the members' distributions, noise included:
-            `std**2 = mean(std_m**2 + mean_m**2) - mean**2` (section 2.4 of the paper).
+            Return (predictions, standard deviations). For a classifier, these are the standard
+            deviations over the members of the probability of the predicted class, or of each label
+            for multilabel targets; for a regressor, those of the members' predictions; both with
+            n - 1 in the denominator. With loss="gaussian_nll", they are the standard deviations of
+            the mixture of the members' distributions, noise included:
+            `std**2 = mean(std_m**2 + mean_m**2) - mean**2` (Lakshminarayanan et al., section 2.4).
         """
         if is_classifier(self.estimator):
-            return self._labels(X, return_std)
-        X = self._checked(X)
+            return self._predict_labels(X, return_std)
+        X = self._check_X(X)
         mixture = return_std and self.estimator.loss == "gaussian_nll"
         if not mixture:
-            found = np.stack([member.predict(X) for member in self.estimators_])
-            return (found.mean(axis=0), _spread(found)) if return_std else found.mean(axis=0)
+            outputs = np.stack([member.predict(X) for member in self.estimators_])
+            mean = outputs.mean(axis=0)
+            return (mean, _compute_std(outputs)) if return_std else mean
         means, stds = (
             np.stack(parts)
             for parts in zip(*(one.predict(X, return_std=True) for one in self.estimators_),
                              strict=True)
         )  # fmt: skip
-        # The mean of squares less the square of the mean, without the difference of large numbers.
+        # The same as mean(stds**2 + means**2) - mean(means)**2, without cancellation.
         variance = (stds * stds).mean(axis=0) + means.var(axis=0)
         return means.mean(axis=0), np.sqrt(variance)
 
-    def _labels(self, X: Any, return_std: bool) -> Any:
-        found = self._probabilities(X)
+    def _predict_labels(self, X: Any, return_std: bool) -> Any:
+        probabilities = self._predict_members(X)
         labels = self.estimators_[0]._labels
-        mean, multilabel = found.mean(axis=0), labels.kind == "multilabel"
-        decided = labels.decode(mean)
+        mean = probabilities.mean(axis=0)
+        predicted = labels.decode(mean)
         if not return_std:
-            return decided
-        spread = _spread(found)
+            return predicted
+        std = _compute_std(probabilities)
         if labels.kind == "multiclass":
-            spread = np.take_along_axis(spread, mean.argmax(axis=1)[:, None], axis=1)
-        return decided, spread if multilabel else spread[:, 0]
+            std = np.take_along_axis(std, mean.argmax(axis=1)[:, None], axis=1)
+        return predicted, std if labels.kind == "multilabel" else std[:, 0]
 
     @available_if(lambda self: is_classifier(self.estimator))
     def predict_proba(self, X: Any) -> Array:
-        """Means of the members' probabilities (n, n_classes), in the order of `classes_`."""
-        mean = self._probabilities(X).mean(axis=0)
+        """Mean probabilities of the members, (n, n_classes), in the order of `classes_`."""
+        mean = self._predict_members(X).mean(axis=0)
         return np.asarray(mean if mean.shape[1] > 1 else np.hstack([1 - mean, mean]))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -240,28 +219,28 @@ class MLPEnsemble(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
     # ---- files ----
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write parameters and members to one safetensors file: whole, or not at all. `load` reads
-        it.
+        """Save the parameters and the members to one safetensors file. The file is written
+        atomically; `load` reads it.
 
         Raises
         ------
         ValueError
-            If a parameter is an object that only pickle can hold, or the estimator is of a class
-            that is not fastnn's own.
+            If only pickle can hold a parameter, or the class of the estimator is not one of
+            fastnn's.
         """
         check_is_fitted(self)
         ensemble_files.save(path, self)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read an ensemble that `save` wrote; reading runs no code from the file.
+        """Load an ensemble that `save` wrote. No code from the file is executed.
 
         Raises
         ------
         ValueError
-            If the file is damaged, or holds no ensemble.
+            If the file is damaged or holds no ensemble.
         OSError
-            If it cannot be read.
+            If the file cannot be read.
 
         Examples
         --------
@@ -279,14 +258,14 @@ class MLPEnsemble(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         ensemble: Self = ensemble_files.load(path, cls)
         return ensemble
 
-    # ---- what the calls share ----
+    # ---- shared by the methods above ----
 
-    def _probabilities(self, X: Any) -> Array:
-        """Of each member as its network gives them, (n_members, n, n_outputs)."""
-        X = self._checked(X)
-        return np.stack([member._outputs(X) for member in self.estimators_])
+    def _predict_members(self, X: Any) -> Array:
+        """The outputs of each member's network, (n_members, n, n_outputs)."""
+        X = self._check_X(X)
+        return np.stack([member._compute_outputs(X) for member in self.estimators_])
 
-    def _checked(self, X: Any) -> Any:
+    def _check_X(self, X: Any) -> Any:
         check_is_fitted(self)
         check_unmasked("X", X)
         return validate_data(
@@ -294,63 +273,14 @@ class MLPEnsemble(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         )
 
     def __sklearn_tags__(self) -> Any:
-        tags, own = super().__sklearn_tags__(), get_tags(self.estimator)
-        tags.estimator_type = own.estimator_type
-        tags.classifier_tags, tags.regressor_tags = own.classifier_tags, own.regressor_tags
-        tags.target_tags, tags.input_tags = own.target_tags, own.input_tags
+        tags, base_tags = super().__sklearn_tags__(), get_tags(self.estimator)
+        tags.estimator_type = base_tags.estimator_type
+        tags.classifier_tags = base_tags.classifier_tags
+        tags.regressor_tags = base_tags.regressor_tags
+        tags.target_tags, tags.input_tags = base_tags.target_tags, base_tags.input_tags
         return tags
 
 
-def _warn(done: list[pool.Done]) -> None:
-    """One warning for all that is to be said of the members."""
-    diverged = sum(one.error is not None for one in done)
-    left = sum(one.error is None and one.value is None for one in done)
-    for n, why in ((diverged, "diverged"), (left, "was interrupted by the user")):
-        if n:
-            text = f"the training of {n} of {len(done)} members {why}; they are left out"
-            warnings.warn(text, stacklevel=4)
-    notes = dict.fromkeys(note for one in done for note in one.value or ())
-    for note in notes:
-        warnings.warn(note.text, note.category, stacklevel=4)
-
-
-def _spread(found: Array) -> Array:
-    """Standard deviations over the members, of a sample; 0 of a single one."""
-    return np.asarray(found.std(axis=0, ddof=min(1, len(found) - 1)))
-
-
-def _nameless(member: Any) -> Any:
-    vars(member).pop("feature_names_in_", None)
-    return member
-
-
-# ---- one member ----------------------------------------------------------------------------------
-
-
-def _contiguous(given: Given) -> Given:
-    """With one X that all members read."""
-    X = np.require(dense(given.sample.X), requirements=("C", "A"))
-    return replace(given, sample=replace(given.sample, X=X))
-
-
-def _fit(member: Any, given: Given, bootstrap: bool, config: dict[str, Any]) -> list[Note] | None:
-    """Train a member; returns what is to be said of it, None where Ctrl-C came first."""
-    with config_context(**config):  # scikit-learn has one for each thread
-        own = _drawn(given, member) if bootstrap else given
-        session = member._open(own, Trace(member, member, 0, {}, listens=False))
-        outcomes = session.outcomes(None)
-        if any(outcome.interrupted for outcome in outcomes):
-            return None
-        member._finish(session, outcomes)
-    notes: list[Note] = session.notes
-    return notes
-
-
-def _drawn(given: Given, member: Any) -> Given:
-    """Rows drawn with replacement, by their positions."""
-    n = len(given.sample)
-    rows = np.sort(np.random.default_rng(member.random_state).integers(n, size=n))
-    apart = None
-    if member.early_stopping:
-        apart = given.sample.part(np.setdiff1d(np.arange(n), rows)).gathered()
-    return replace(given, sample=given.sample.part(rows), apart=apart)
+def _compute_std(outputs: Array) -> Array:
+    """Standard deviations over the members with n - 1 in the denominator; 0 for one member."""
+    return np.asarray(outputs.std(axis=0, ddof=min(1, len(outputs) - 1)))

@@ -16,7 +16,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastnn._util.checks.arrays import check_unmasked
-from fastnn.estimators._fitting.commit import whole_fit
+from fastnn.estimators._fitting.commit import atomic_fit
 
 Array = NDArray[Any]
 
@@ -83,7 +83,7 @@ class Perceptron(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ConvergenceWarning
             If the last pass still made corrections.
         """
-        with whole_fit(self) as own:
+        with atomic_fit(self) as own:
             own._train(X, y)
         if own.corrections_[-1]:
             warnings.warn(

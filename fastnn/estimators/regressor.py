@@ -13,11 +13,11 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastnn._util.scaling import KINDS
 from fastnn.estimators._fitting import objective
-from fastnn.estimators._fitting.architecture import Hidden
+from fastnn.estimators._fitting.architecture import HiddenLayers
 from fastnn.estimators._fitting.base import MultilayerPerceptron
-from fastnn.estimators._fitting.objective import REGRESSION, Objective
+from fastnn.estimators._fitting.objective import REGRESSION_LOSSES, Objective
 from fastnn.estimators._fitting.parameters import Parameters
-from fastnn.estimators._fitting.samples import checked
+from fastnn.estimators._fitting.samples import check_data
 
 Array = NDArray[Any]
 
@@ -68,7 +68,7 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):  # type: ignore[misc]
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **Parameters._parameter_constraints,
-        "loss": [StrOptions(set(REGRESSION))],
+        "loss": [StrOptions(set(REGRESSION_LOSSES))],
         "quantile": [Interval(Real, 0, 1, closed="neither")],
         "delta": [Interval(Real, 0, None, closed="neither")],
         "scale_target": [StrOptions(set(KINDS)), None],
@@ -76,7 +76,7 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):  # type: ignore[misc]
 
     # ---- targets ----
 
-    def _check_parameters(self, incremental: bool) -> Hidden:
+    def _check_parameters(self, incremental: bool) -> HiddenLayers:
         if self.loss == "poisson" and self.scale_target is not None:
             raise ValueError(
                 "scale_target: expected None with loss='poisson', whose targets are counts; got "
@@ -85,22 +85,24 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):  # type: ignore[misc]
         return super()._check_parameters(incremental)
 
     def _check_data(self, X: Any, y: Any, reset: bool) -> tuple[Any, Array]:
-        return checked(self, X, y, reset, y_numeric=True)
+        return check_data(self, X, y, reset, y_numeric=True)
 
     def _check_range(self, y: Array) -> None:
         if self.loss == "poisson" and y.min() < 0:
             raise ValueError(f"y: expected counts of at least 0 with loss='poisson'; got {y.min()}")
 
-    def _learn_targets(self, y: Array, incremental: bool) -> int:
+    def _set_targets(self, y: Array, incremental: bool) -> int:
         return 1 if y.ndim == 1 else int(y.shape[1])
 
     def _encode(self, y: Array, dtype: Any) -> Array:
         return np.require(y.reshape(len(y), -1), dtype, ("C", "A"))
 
-    def _objective(self, targets: Array, weights: Array | None) -> Objective:
-        return objective.regression(self.loss, self.quantile, self.delta, targets, weights)
+    def _make_objective(self, targets: Array, weights: Array | None) -> Objective:
+        return objective.make_regression_objective(
+            self.loss, self.quantile, self.delta, targets, weights
+        )
 
-    def _target_scaling_kind(self) -> str | None:
+    def _get_target_scaling(self) -> str | None:
         return self.scale_target
 
     # ---- calls ----
@@ -118,7 +120,7 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):  # type: ignore[misc]
             raise ValueError(
                 f"return_std: expected loss='gaussian_nll' for it; got loss={self.loss!r}"
             )
-        outputs = self._outputs(X)
+        outputs = self._compute_outputs(X)
         means = outputs[:, : self.n_outputs_]
         scaling = self._target_scaling
         if not return_std:

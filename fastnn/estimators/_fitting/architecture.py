@@ -1,4 +1,4 @@
-"""From an estimator's parameters to the layers of its network, and their initial weights."""
+"""The layers that an estimator's parameters describe, and their initial weights."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from fastnn.initializers import Initializer, Uniform
 from fastnn.layers import Dense, Dropout, Layer, Residual, dense_layers
 from fastnn.model import Sequential, make_sequential
 
-# scikit-learn's names for activations that fastnn calls otherwise.
+# scikit-learn's names for activations that have another name in fastnn.
 ALIASES = {"identity": "linear", "logistic": "sigmoid"}
 
-# A hidden step has no slope to learn by; softmax needs whole rows.
+# Excluded: step, whose derivative is 0, and softmax, which depends on all outputs of a row.
 HIDDEN = sorted({*ALIASES, *activations.NAMES} - {"step", "softmax"})
 
-# Itself, its gradient, and the two that Adam keeps.
-_NUMBERS_PER_WEIGHT = 4
+# The weight, its gradient, and Adam's two moments.
+_VALUES_PER_WEIGHT = 4
 
 
 @dataclass(frozen=True)
-class Hidden:
-    """The hidden layers, one entry for each."""
+class HiddenLayers:
+    """The hidden layers of a network: one entry per layer in each tuple."""
 
     widths: tuple[int, ...]
     activations: tuple[Activation, ...]
@@ -41,65 +41,68 @@ class Hidden:
     residual: bool
 
 
-def hidden(
+def make_hidden(
     sizes: Any, activation: Any, dropout: Any, residual: bool, n_layers: int | None,
     width: int | None,
-) -> Hidden:  # fmt: skip
-    """The hidden layers that checked parameters describe.
+) -> HiddenLayers:  # fmt: skip
+    """The hidden layers that parameters describe, whose single values were checked.
 
-    >>> hidden((8, 4), "logistic", 0.0, False, None, None).widths
+    >>> make_hidden((8, 4), "logistic", 0.0, False, None, None).widths
     (8, 4)
-    >>> hidden((8,), "relu", 0.0, False, n_layers=2, width=None).widths
+    >>> make_hidden((8,), "relu", 0.0, False, n_layers=2, width=None).widths
     (8, 8)
     """
-    widths = _widths(sizes)
+    widths = _check_widths(sizes)
     if n_layers is not None or width is not None:
-        widths = _repeated(widths, n_layers, width)
+        widths = _repeat_width(widths, n_layers, width)
     n = len(widths)
-    return Hidden(
+    return HiddenLayers(
         widths,
-        tuple(_activation(item) for item in _each("activation", activation, n)),
+        tuple(_resolve_activation(item) for item in _expand("activation", activation, n)),
         tuple(
             checks.number("dropout", rate, at_least=0, below=1)
-            for rate in _each("dropout", dropout, n)
+            for rate in _expand("dropout", dropout, n)
         ),
         residual,
     )
 
 
-def n_weights(hidden: Hidden, n_features: int, n_outputs: int) -> int:
-    """In all layers of such a network."""
+def count_weights(hidden: HiddenLayers, n_features: int, n_outputs: int) -> int:
+    """Number of weights, without biases, in all layers of a network."""
     sizes = [n_features, *hidden.widths, n_outputs]
     return sum(n_in * n_out for n_in, n_out in pairwise(sizes))
 
 
 def is_wide(n_weights: int, dtype: np.dtype[Any]) -> bool:
-    """Whether a network is faster on all threads than beside another; see `fit.WIDE_BYTES`."""
-    return _NUMBERS_PER_WEIGHT * n_weights * dtype.itemsize > WIDE_BYTES
+    """Whether a network trains faster on all threads than with other networks on one thread each;
+    see `fit.WIDE_BYTES`."""
+    return _VALUES_PER_WEIGHT * n_weights * dtype.itemsize > WIDE_BYTES
 
 
-def _widths(sizes: Any) -> tuple[int, ...]:
-    given = list(sizes) if isinstance(sizes, Iterable) else [sizes]
-    for size in given:
+def _check_widths(sizes: Any) -> tuple[int, ...]:
+    widths = list(sizes) if isinstance(sizes, Iterable) else [sizes]
+    for size in widths:
         if isinstance(size, bool) or not isinstance(size, Integral):
-            raise TypeError(f"hidden_layer_sizes: expected whole numbers above 0; got {given}")
-    if any(size <= 0 for size in given):
-        raise ValueError(f"hidden_layer_sizes must be > 0, got {given}.")
-    return tuple(map(int, given))
+            raise TypeError(f"hidden_layer_sizes: expected whole numbers above 0; got {widths}")
+    if any(size <= 0 for size in widths):
+        raise ValueError(f"hidden_layer_sizes must be > 0, got {widths}.")
+    return tuple(map(int, widths))
 
 
-def _repeated(sizes: tuple[int, ...], n_layers: int | None, width: int | None) -> tuple[int, ...]:
-    """`n_layers` layers of `width` units; what is None stays as in `sizes`."""
+def _repeat_width(
+    sizes: tuple[int, ...], n_layers: int | None, width: int | None
+) -> tuple[int, ...]:
+    """Widths for `n_layers` layers of `width` units; None keeps the number or width in `sizes`."""
     if width is not None:
         return (width,) * (len(sizes) if n_layers is None else n_layers)
     if not sizes:
-        raise ValueError("width: expected a number of units where hidden_layer_sizes is empty; "
+        raise ValueError("width: expected a number of units if hidden_layer_sizes is empty; "
                          "got None")  # fmt: skip
     return sizes[:1] * (n_layers or 0)
 
 
-def _each(name: str, value: Any, n: int) -> list[Any]:
-    """One value for each hidden layer."""
+def _expand(name: str, value: Any, n: int) -> list[Any]:
+    """A list of one value per hidden layer; a single value is repeated."""
     if not isinstance(value, list | tuple):
         return [value] * n
     if len(value) != n:
@@ -109,39 +112,45 @@ def _each(name: str, value: Any, n: int) -> list[Any]:
     return list(value)
 
 
-def _activation(value: Any) -> Activation:
-    named = value.name if isinstance(value, Activation) else value
-    name = checks.choice("activation", named, HIDDEN)
+def _resolve_activation(value: Any) -> Activation:
+    name = value.name if isinstance(value, Activation) else value
+    name = checks.choice("activation", name, HIDDEN)
     return value if isinstance(value, Activation) else Activation(ALIASES.get(name, name))
 
 
 @lru_cache
 def build_layers(
-    hidden: Hidden, n_features: int, n_outputs: int, head: str, l1: float, l2: float, init: str
+    hidden: HiddenLayers,
+    n_features: int,
+    n_outputs: int,
+    head: str,
+    l1: float,
+    l2: float,
+    init: str,
 ) -> tuple[Layer, ...]:
-    """Layers for inputs of this width. With `residual`, a hidden layer as wide as the one before
-    is a `Residual`. Penalties hold for every layer's weights."""
+    """The layers of a network. With `residual`, a hidden layer of the same width as the one before
+    becomes a `Residual`. The penalties `l1` and `l2` apply to the weights of every layer."""
     result: list[Layer] = []
     n_in = n_features
     for i, (width, kind, rate) in enumerate(
         zip(hidden.widths, hidden.activations, hidden.dropout, strict=True)
     ):
-        weights = _weight_init(init, kind, n_in, width)
+        weights = _choose_weight_init(init, kind, n_in, width)
         block: list[Layer] = [Dense(width, kind, weight_init=weights, l1=l1, l2=l2)]
         if rate:
             block.append(Dropout(rate))
-        joined = hidden.residual and i > 0 and width == n_in
-        result.extend([Residual(*block)] if joined else block)
+        is_residual = hidden.residual and i > 0 and width == n_in
+        result.extend([Residual(*block)] if is_residual else block)
         n_in = width
     last = hidden.activations[-1] if hidden.activations else Activation("relu")
-    weights = _weight_init(init, last, n_in, n_outputs)
+    weights = _choose_weight_init(init, last, n_in, n_outputs)
     result.append(Dense(n_outputs, head, weight_init=weights, l1=l1, l2=l2))
     return tuple(result)
 
 
-def _weight_init(init: str, kind: Activation, n_in: int, n_out: int) -> str | Initializer:
-    """For scikit-learn's activations its rule, Glorot's with a factor of its own after sigmoid;
-    for others what suits them."""
+def _choose_weight_init(init: str, kind: Activation, n_in: int, n_out: int) -> str | Initializer:
+    """scikit-learn's rule for its activations: Glorot's uniform distribution, with a factor of 2
+    instead of 6 for sigmoid. Other activations use fastnn's automatic choice."""
     if init != "auto" or kind.name not in ("linear", "sigmoid", "tanh", "relu"):
         return init
     bound = math.sqrt((2.0 if kind.name == "sigmoid" else 6.0) / (n_in + n_out))
@@ -149,7 +158,8 @@ def _weight_init(init: str, kind: Activation, n_in: int, n_out: int) -> str | In
 
 
 def draw(layers: tuple[Layer, ...], n_features: int, seed: int, dtype: Any) -> Sequential:
-    """A network with initial weights. scikit-learn draws biases as it draws weights."""
+    """A network with initial weights. As in scikit-learn, biases are drawn from the distribution of
+    their layer's weights."""
     state = NetworkState(layers=layers, seed=seed, dtype=dtype)
     build(state, n_features)
     dense, biases = list(dense_layers(layers)), get_views(state)[1]

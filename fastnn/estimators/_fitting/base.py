@@ -1,4 +1,4 @@
-"""What the estimators share: from the user's data to a fit."""
+"""The base class of the estimators: from the user's data to a fit."""
 
 from __future__ import annotations
 
@@ -8,37 +8,32 @@ from functools import lru_cache
 from numbers import Integral
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import _check_sample_weight
 
-from fastnn._util.checks.arrays import check_unmasked
 from fastnn._util.scaling import fit_scaling
-from fastnn.estimators._fitting import architecture
-from fastnn.estimators._fitting.architecture import Hidden
-from fastnn.estimators._fitting.commit import whole_fit
-from fastnn.estimators._fitting.fitted import Fitted
+from fastnn.estimators._fitting import restarts
+from fastnn.estimators._fitting.checking import CheckedData, CheckedEstimator
+from fastnn.estimators._fitting.commit import atomic_fit
+from fastnn.estimators._fitting.estimator_fit import EstimatorFit
 from fastnn.estimators._fitting.objective import Objective
+from fastnn.estimators._fitting.outcome import TrainingOutcome
 from fastnn.estimators._fitting.samples import (
-    Rows,
+    EncodedRows,
     Sample,
-    encoded,
-    picked,
+    drop_zero_weights,
+    encode,
     split,
-    without_weightless,
+    take,
 )
-from fastnn.estimators._fitting.estimator_fit import Outcome, Session
 from fastnn.estimators._fitting.sklearn_callbacks import (
+    CallbackNotifier,
     CallbackSupportMixin,
-    Trace,
     with_callbacks,
 )
-from fastnn.estimators._fitting.solvers import Trained
-from fastnn.estimators._fitting.validation import HeldOut
-from fastnn.schedules import Schedule
+from fastnn.estimators._fitting.validation import ValidationData
 
 Array = NDArray[Any]
 
@@ -46,71 +41,33 @@ Array = NDArray[Any]
 _OUT_ACTIVATIONS = {"linear": "identity", "sigmoid": "logistic"}
 
 
-@dataclass(frozen=True)
-class Given:
-    """What a fit was given, checked and encoded."""
-
-    hidden: Hidden
-    sample: Sample
-    targets: Array
-    """The numbers (n, n_targets) that stand for the sample's y."""
-    n_targets: int
-    apart: Sample | None = None
-    """Validation data of the user's."""
-    incremental: bool = False
-
-
 @lru_cache
-def _draws(random_state: Any, n: int) -> list[int]:
-    """Seeds of n trainings; scikit-learn takes a tenth of a millisecond to make a generator."""
+def _draw_seed_list(random_state: Any, n: int) -> list[int]:
+    """Seeds of n training runs. Cached, because scikit-learn takes 0.1 ms to make a generator."""
     draws = check_random_state(random_state).randint(2**31 - 1, size=n)
     return [int(seed) for seed in draws]
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class MultilayerPerceptron(CallbackSupportMixin, Fitted):  # type: ignore[misc]
-    """Base of the estimators."""
+class MultilayerPerceptron(CallbackSupportMixin, CheckedEstimator):  # type: ignore[misc]
+    """Base class of the estimators: `fit` and `partial_fit`."""
 
-    # ---- what the two kinds of estimator say for themselves ----
+    # ---- overridden by classifiers and regressors ----
 
-    def _check_data(self, X: Any, y: Any, reset: bool) -> tuple[Any, Array]:
-        """X and y, checked by scikit-learn's rules."""
-        raise NotImplementedError
-
-    def _check_range(self, y: Array) -> None:
-        """An error unless y are numbers, or labels, that the loss can learn."""
-
-    def _declare_classes(self, y: Any, classes: Any) -> None:
-        """Take note of the classes that a first `partial_fit` names."""
-
-    def _learn_targets(self, y: Array, incremental: bool) -> int:
-        """Take note of the classes; returns the number of targets."""
-        raise NotImplementedError
-
-    def _check_targets(self, y: Array, n_targets: int) -> None:
-        """An error unless validation targets are of the kind that is trained on."""
-        width = 1 if y.ndim == 1 else y.shape[1]
-        if width != n_targets:
-            raise ValueError(f"y: expected {n_targets} columns, as to train on; got {width}")
-
-    def _encode(self, y: Array, dtype: Any) -> Array:
-        """The numbers (n, n_targets) that the network learns."""
-        raise NotImplementedError
-
-    def _row_weights(self, sample: Sample) -> Array | None:
-        """The weights of rows, those of their classes included."""
+    def _compute_row_weights(self, sample: Sample) -> Array | None:
+        """Sample weights multiplied by class weights."""
         return sample.weights
 
-    def _objective(self, targets: Array, weights: Array | None) -> Objective:
-        """What is minimized."""
+    def _make_objective(self, targets: Array, weights: Array | None) -> Objective:
+        """The objective that training minimizes."""
         raise NotImplementedError
 
-    def _stratify(self, y: Array) -> Array | None:
-        """What the validation split keeps the shares of."""
+    def _get_strata(self, y: Array) -> Array | None:
+        """Labels to stratify the validation split by, None for a split without strata."""
         return None
 
-    def _target_scaling_kind(self) -> str | None:
-        """How targets are scaled."""
+    def _get_target_scaling(self) -> str | None:
+        """The kind of target scaling, None for unscaled targets."""
         return None
 
     # ---- calls ----
@@ -126,21 +83,25 @@ class MultilayerPerceptron(CallbackSupportMixin, Fitted):  # type: ignore[misc]
         y_val: Any = None,
         sample_weight_val: Any = None,
     ) -> Any:
-        """Train; with `warm_start`, go on where the last call ended.
+        """Fit the model to data. With `warm_start=True`, continue training from the last call.
 
-        If it raises an error, the estimator is as it was before. Ctrl-C ends the training with a
-        warning and keeps what was trained; before the first step it is raised.
+        If an error is raised, the estimator stays as it was before the call. Ctrl-C ends the
+        training with a warning and keeps the network trained so far; before the first step,
+        KeyboardInterrupt is raised.
 
         Parameters
         ----------
         X : array-like or sparse matrix, shape (n, n_features)
-            float32 is computed in float32, everything else in float64. A sparse matrix is made
-            dense.
+            Training data. float32 data are trained on in float32, all others in float64. A sparse
+            matrix is converted to a dense array.
         y : array-like, shape (n,) or (n, n_outputs)
+            Class labels or target values.
         sample_weight : array-like, shape (n,), optional
-            At least 0. A row of weight k counts as k rows, a row of weight 0 as none.
+            Weights of at least 0. A row with weight k counts as k rows; a row with weight 0 is
+            ignored.
         X_val, y_val, sample_weight_val : as X, y and sample_weight, optional
-            Scored after each epoch; the weights of the best score are kept.
+            Validation data. They are scored after each epoch, and the network's weights with the
+            best score are kept.
 
         Returns
         -------
@@ -149,15 +110,15 @@ class MultilayerPerceptron(CallbackSupportMixin, Fitted):  # type: ignore[misc]
         Raises
         ------
         ValueError, TypeError
-            If a parameter or an array is not as described; or if training diverged with no
-            earlier weights to keep.
+            If a parameter or an array is not as described; or if training diverged and no earlier
+            weights can be kept.
         RuntimeError
             If another thread is fitting the same estimator.
 
         Warns
         -----
         ConvergenceWarning
-            If `max_iter` ended the training.
+            If training stopped at `max_iter` epochs.
         """
         if (X_val is None) != (y_val is None):
             raise ValueError("y_val: expected X_val and y_val together; got only one of them")
@@ -177,8 +138,10 @@ class MultilayerPerceptron(CallbackSupportMixin, Fitted):  # type: ignore[misc]
     @available_if(lambda self: self._check_solver())
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
-        """One more epoch, on these rows; the first call builds the model. Parameters and errors as
-        for `fit`; not with `early_stopping` or solver="lbfgs".
+        """Train for one epoch on the given rows; the first call builds the model.
+
+        Parameters and errors are those of `fit`. Not available with `early_stopping` or
+        solver="lbfgs".
 
         Returns
         -------
@@ -192,161 +155,99 @@ class MultilayerPerceptron(CallbackSupportMixin, Fitted):  # type: ignore[misc]
         self, X: Any, y: Any, sample_weight: Any, validation: Any, incremental: bool,
         classes: Any = None,
     ) -> Any:  # fmt: skip
-        with whole_fit(self) as fitted:
+        with atomic_fit(self) as fitted:
             if incremental:
                 fitted._declare_classes(y, classes)
-            given = fitted._check(X, y, sample_weight, validation, incremental)
-            trace = Trace(self, fitted, self.max_iter * self.n_init, {"X": X, "y": y},
-                          listens=not incremental)  # fmt: skip
-            session = fitted._open(given, trace)
-            fitted._finish(session, session.outcomes(fitted._trained_before(incremental)))
-        for note in session.notes:
-            warnings.warn(note.text, note.category, stacklevel=5)
+            data = fitted._check_fit(X, y, sample_weight, validation, incremental)
+            max_epochs, arrays = self.max_iter * self.n_init, {"X": X, "y": y}
+            callbacks = CallbackNotifier(self, fitted, max_epochs, arrays, enabled=not incremental)
+            fit = fitted._start_fit(data, callbacks)
+            outcomes = restarts.run_restarts(fit, fitted._get_trained(incremental))
+            fitted._finish_fit(fit, outcomes)
+        for warning in fit.deferred_warnings:
+            warnings.warn(warning.text, warning.category, stacklevel=5)
         return self
 
-    def _check(
-        self, X: Any, y: Any, sample_weight: Any, validation: Any, incremental: bool
-    ) -> Given:
-        """All checks, and what they make of the data: enough for fits to any rows of them."""
-        hidden = self._check_parameters(incremental)
-        before = self._trained_before(incremental)
-        sample = self._check_sample(
-            X, y, sample_weight, dtype=before and before.network.dtype, reset=before is None
-        )
-        n_targets = self._learn_targets(sample.y, incremental)
-        apart = None
-        if validation is not None:
-            apart = self._check_validation(validation, sample.X.dtype, n_targets)
-        targets = self._encode(sample.y, sample.X.dtype)
-        return Given(hidden, sample, targets, n_targets, apart, incremental)
-
-    def _trained_before(self, incremental: bool) -> Trained | None:
-        """What this fit continues."""
-        continues = incremental or self.warm_start
-        return self._trained if continues and hasattr(self, "_trained") else None
-
-    def _open(self, given: Given, trace: Trace) -> Session:
-        """A fit to checked data, up to its first step. No process-wide state is touched from here
-        on, so that several threads may fit at a time."""
-        before = self._trained_before(given.incremental)
-        seeds = self._seeds(before is not None)
-        sample, apart, apart_targets = given.sample, given.apart, given.targets
-        if apart is not None:
-            apart_targets = self._encode(apart.y, apart.X.dtype)
+    def _start_fit(self, data: CheckedData, callbacks: CallbackNotifier) -> EstimatorFit:
+        """Prepare a fit to checked data, up to its first step. From here on no process-wide state
+        is touched, so that several threads may fit at the same time."""
+        before = self._get_trained(data.incremental)
+        seeds = self._draw_seeds(before is not None)
+        sample, validation_sample, validation_targets = data.sample, data.validation, data.targets
+        if validation_sample is not None:
+            validation_targets = self._encode(validation_sample.y, validation_sample.X.dtype)
         elif self.early_stopping and self.solver != "lbfgs":
-            stratify = self._stratify(picked(sample.y, sample.index))
-            sample, apart = split(sample, self.validation_fraction, seeds[0], stratify)
-        rows = without_weightless(self._encoded(sample, given.targets))
+            strata = self._get_strata(take(sample.y, sample.index))
+            sample, validation_sample = split(sample, self.validation_fraction, seeds[0], strata)
+        rows = drop_zero_weights(self._encode_rows(sample, data.targets))
         if self.solver == "lbfgs":  # it reads all rows at every step
-            rows = rows.gathered()
-        objective = self._objective(rows.targets, rows.shares)
+            rows = rows.gather()
+        objective = self._make_objective(rows.targets, rows.sample_weight)
         if before is None:
             self._fit_scalings(rows)
             self.t_ = 0
-        held_out = None
-        if apart is not None:
-            held_out = HeldOut(apart, self._scaled(self._encoded(apart, apart_targets)), objective)
-        session = Session(
-            self, given.hidden, self._scaled(rows), objective, held_out, trace, given.incremental,
-            seeds,
-        )  # fmt: skip
+        validation = None
+        if validation_sample is not None:
+            encoded = self._encode_rows(validation_sample, validation_targets)
+            validation = ValidationData(validation_sample, self._scale_rows(encoded), objective)
+        fit = EstimatorFit(
+            self,
+            hidden=data.hidden,
+            rows=self._scale_rows(rows),
+            objective=objective,
+            validation=validation,
+            callbacks=callbacks,
+            incremental=data.incremental,
+            seeds=seeds,
+        )
         if before is not None:
-            session.check_shape(before.network)
-        self.n_outputs_ = given.n_targets
-        self.n_layers_ = len(given.hidden.widths) + 2
+            fit.check_shape(before.network)
+        self.n_outputs_ = data.n_targets
+        self.n_layers_ = len(data.hidden.widths) + 2
         self.out_activation_ = _OUT_ACTIVATIONS.get(objective.head, objective.head)
-        return session
+        return fit
 
-    def _finish(self, session: Session, outcomes: list[Outcome]) -> None:
-        """Keep the best of what was trained."""
-        best = max(outcomes, key=lambda outcome: outcome.merit)
-        self._adopt(best, len(session.rows))
-        self.restarts_ = [outcome.merit for outcome in outcomes]
-        session.finish(best)
+    def _finish_fit(self, fit: EstimatorFit, outcomes: list[TrainingOutcome]) -> None:
+        """Store the best of the trained networks."""
+        best = max(outcomes, key=lambda outcome: outcome.score)
+        self._set_fit_attributes(best, len(fit.rows))
+        self.restarts_ = [outcome.score for outcome in outcomes]
+        fit.finish(best)
 
-    def _fit_scalings(self, rows: Rows) -> None:
+    def _fit_scalings(self, rows: EncodedRows) -> None:
         self._scaling = self._target_scaling = None
         if self.scale is not None:
-            self._scaling = fit_scaling(self.scale, picked(rows.X, rows.index), rows.shares)
-        if self._target_scaling_kind() is not None:
-            kind = self._target_scaling_kind()
-            self._target_scaling = fit_scaling(kind, rows.targets, rows.shares)
+            self._scaling = fit_scaling(self.scale, take(rows.X, rows.index), rows.sample_weight)
+        if self._get_target_scaling() is not None:
+            kind = self._get_target_scaling()
+            self._target_scaling = fit_scaling(kind, rows.targets, rows.sample_weight)
 
-    def _check_parameters(self, incremental: bool) -> Hidden:
-        """What the constraints of single parameters do not say."""
-        if incremental and self.early_stopping:
-            raise ValueError("partial_fit does not support early_stopping=True")
-        unknown_to_lbfgs = {
-            "dropout": np.any(self.dropout), "l1": self.l1, "clip_norm": self.clip_norm,
-            "learning_rate": isinstance(self.learning_rate, Schedule),
-        }  # fmt: skip
-        for name, used in unknown_to_lbfgs.items():
-            if used and self.solver == "lbfgs":
-                raise ValueError(
-                    f"{name}: expected its default with solver='lbfgs'; got {getattr(self, name)!r}"
-                )
-        if self.weight_decay and self.solver != "adam":
-            raise ValueError(
-                f"weight_decay: expected 0 with solver={self.solver!r}, as it is a part of AdamW; "
-                f"got {self.weight_decay!r} (alpha is a penalty for every solver)"
-            )
-        return architecture.hidden(
-            self.hidden_layer_sizes, self.activation, self.dropout, self.residual, self.n_layers,
-            self.width,
-        )  # fmt: skip
-
-    def _seeds(self, continues: bool) -> list[int]:
-        """A seed for each restart, which decides weights, shuffles, masks and the validation
-        rows; a continued fit keeps its own."""
+    def _draw_seeds(self, continues: bool) -> list[int]:
+        """Draw one seed per restart, for initial weights, shuffling, dropout masks and the
+        validation split; a continued fit keeps the seed of its network."""
         if continues:
             return [self._trained.network.seed]
         if isinstance(self.random_state, Integral):
-            return list(_draws(int(self.random_state), self.n_init))
-        return _draws.__wrapped__(self.random_state, self.n_init)
+            return list(_draw_seed_list(int(self.random_state), self.n_init))
+        return _draw_seed_list.__wrapped__(self.random_state, self.n_init)
 
-    def _check_sample(
-        self, X: Any, y: Any, sample_weight: Any, *, dtype: Any, reset: bool
-    ) -> Sample:
-        """Checked data; of this dtype, where a network has one already."""
-        for name, value in (("X", X), ("y", y), ("sample_weight", sample_weight)):
-            check_unmasked(name, value)
-        X, y = self._check_data(X, y, reset)
-        self._check_range(y)
-        X = X if dtype is None else X.astype(dtype, copy=False)
-        if sample_weight is None:
-            return Sample(X, y, None)
-        weights = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
-        return Sample(X, y, weights)
+    def _encode_rows(self, sample: Sample, targets: Array) -> EncodedRows:
+        """Encode a sample, without scaling it."""
+        y, weights = take(sample.y, sample.index), take(sample.weights, sample.index)
+        row_weights = self._compute_row_weights(Sample(sample.X, y, weights))
+        return encode(sample, targets, row_weights)
 
-    def _check_validation(self, validation: Any, dtype: Any, n_targets: int) -> Sample:
-        """The same of validation data, in errors by their own names."""
-        X, y, sample_weight = validation
-        try:
-            sample = self._check_sample(X, y, sample_weight, dtype=dtype, reset=False)
-            self._check_targets(sample.y, n_targets)
-        except (TypeError, ValueError) as error:
-            kind = TypeError if isinstance(error, TypeError) else ValueError
-            raise kind(f"X_val, y_val, sample_weight_val: {error}") from None
-        return sample
-
-    def _encoded(self, sample: Sample, targets: Array) -> Rows:
-        """The numbers that stand for a sample, not yet scaled."""
-        here = Sample(
-            sample.X, *(picked(part, sample.index) for part in (sample.y, sample.weights))
-        )
-        return encoded(sample, targets, self._row_weights(here))
-
-    def _scaled(self, rows: Rows) -> Rows:
-        """Scaled rows, which are copies of those that are meant alone."""
+    def _scale_rows(self, rows: EncodedRows) -> EncodedRows:
+        """Scale features and targets: a copy of the selected rows, or `rows` without scaling."""
         if self._scaling is None and self._target_scaling is None:
             return rows
-        rows = rows.gathered()
+        rows = rows.gather()
         X = rows.X if self._scaling is None else self._scaling.apply(rows.X)
         y = rows.y if self._target_scaling is None else self._target_scaling.apply(rows.y)
-        return Rows(X, y, rows.weights)
+        return EncodedRows(X, y, rows.weights)
 
-    def _adopt(self, outcome: Outcome, n_rows: int) -> None:
-        """The attributes of a fit."""
+    def _set_fit_attributes(self, outcome: TrainingOutcome, n_rows: int) -> None:
+        """Set the attributes that a fit produces."""
         progress = outcome.progress
         validated = bool(progress.validation_scores)
         self._trained, self._progress = outcome.trained, progress

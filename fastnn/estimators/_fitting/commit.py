@@ -1,4 +1,4 @@
-"""A fit is taken over whole or not at all."""
+"""Fits that change the estimator only if they succeed."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ from contextlib import contextmanager
 from typing import Any
 
 from fastnn._training.exclusive import exclusive
-from fastnn.estimators._fitting.parameters import twin
+from fastnn.estimators._fitting.parameters import shallow_copy
 
 
 @contextmanager
-def whole_fit(estimator: Any) -> Iterator[Any]:
-    """A twin to fit in the block. The attributes that it gained or lost there become the
-    estimator's when the block ends, and none of them if it raises an error: a fit that failed or
-    was interrupted leaves no new scaling beside old weights. Other threads are refused meanwhile.
+def atomic_fit(estimator: Any) -> Iterator[Any]:
+    """Yield a copy of the estimator to fit. When the block ends, the estimator takes over the
+    attributes that the copy gained or lost there; if the block raises an error, it stays unchanged.
+    A fit that failed or was interrupted therefore never combines new scaling with old weights.
+    Other threads cannot fit the same estimator until the block ends.
     """
     with exclusive(estimator):
-        fitted = twin(estimator)
+        fitted = shallow_copy(estimator)
         before = vars(fitted).copy()
         yield fitted
         after = vars(fitted)
         changes = {
             name: value for name, value in after.items() if before.get(name, before) is not value
         }
-        kept = vars(estimator) | changes
+        attributes = vars(estimator) | changes
         for name in [name for name in before if name not in after]:
-            del kept[name]  # such as names of columns, where there are none now
-        estimator.__dict__ = kept  # at once: an interrupt comes before or after it
+            del attributes[name]  # for example feature_names_in_ after a fit to a plain array
+        estimator.__dict__ = attributes  # one assignment, which an interrupt cannot divide

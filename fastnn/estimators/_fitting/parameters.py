@@ -1,4 +1,4 @@
-"""The parameters that the estimators share: scikit-learn's in its order, then fastnn's own."""
+"""The parameters that the estimators share: scikit-learn's in its order, then fastnn's."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from fastnn.schedules import Schedule
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class Parameters(BaseEstimator):  # type: ignore[misc]
-    """A dataclass only so that the constructor is written once; it checks nothing, as scikit-learn
-    asks for."""
+    """The parameters of the estimators. The constructor, which is that of a dataclass, checks
+    nothing, as scikit-learn requires."""
 
-    if TYPE_CHECKING:  # fields of the subclasses, in an order of their own
+    if TYPE_CHECKING:  # fields of the subclasses, in the order of their signatures
         hidden_layer_sizes: Any = ()
         activation: Any = ""
 
@@ -48,7 +48,7 @@ class Parameters(BaseEstimator):  # type: ignore[misc]
     epsilon: float = 1e-8
     n_iter_no_change: float = 10
     max_fun: int = 15000
-    # From here on what scikit-learn does not have.
+    # Parameters that scikit-learn does not have.
     alpha_scaling: str = "batch"
     l1: float = 0.0
     weight_decay: float = 0.0
@@ -105,24 +105,26 @@ class Parameters(BaseEstimator):  # type: ignore[misc]
     @classmethod
     @cache
     def _get_param_names(cls) -> list[str]:
-        """scikit-learn's own reads the constructor's signature each time."""
+        """Cached, because scikit-learn's method reads the constructor's signature at each call."""
         names: list[str] = super()._get_param_names()
         return names
 
     def _validate_params(self) -> None:
-        """scikit-learn's check, which is asked only where a parameter is neither its class's
-        default nor as the constraints say: it takes a seventh of a millisecond."""
+        """Call scikit-learn's check only if a parameter is neither the default of its class nor
+        satisfies its constraints: that check takes 0.14 ms."""
         kind: Any = type(self)
         constraints = _constraints(kind)
         for name in self._get_param_names():
             value = getattr(self, name)
-            usual = value is getattr(kind, name, constraints)
-            if not usual and not any(x.is_satisfied_by(value) for x in constraints.get(name, ())):
+            is_default = value is getattr(kind, name, constraints)
+            if not is_default and not any(
+                x.is_satisfied_by(value) for x in constraints.get(name, ())
+            ):
                 super()._validate_params()
 
-    # How initial weights are drawn; a teaching estimator may begin at zero.
+    # How initial weights are drawn; LogisticRegression starts from zeros.
     _weight_init: ClassVar[str] = "auto"
-    # What scipy's L-BFGS-B is told besides.
+    # Additional options for scipy's L-BFGS-B.
     _lbfgs_options: ClassVar[dict[str, Any]] = {}
 
 
@@ -136,9 +138,9 @@ def _constraints(kind: Any) -> dict[str, list[Any]]:
     }
 
 
-def twin(estimator: Any, **changes: Any) -> Any:
-    """Another estimator with the same parameters and attributes but for these changes; what they
-    refer to is shared. scikit-learn's `clone` would take a tenth of the time of a small fit."""
+def shallow_copy(estimator: Any, **changes: Any) -> Any:
+    """A shallow copy of an estimator, fitted or not, with changed attributes. scikit-learn's
+    `clone` would take a tenth of the time of a small fit."""
     other = object.__new__(type(estimator))
     other.__dict__.update(vars(estimator), **changes)
     return other

@@ -1,4 +1,4 @@
-"""The rows of a fit: as the user gave them, and as the network reads them."""
+"""The rows of a fit: as the user passed them, and as the network reads them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ Index = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Sample:
-    """Checked data in the user's terms: X (n, n_features), y as given, weights (n,) or None; and
-    which of these rows are meant, None for all, so that parts of them need no copy."""
+    """Checked data as the user passed them: X (n, n_features), y, and weights (n,) or None. `index`
+    selects rows without a copy; None selects all."""
 
     X: Any
     y: Array
@@ -30,19 +30,19 @@ class Sample:
     def __len__(self) -> int:
         return int(self.X.shape[0]) if self.index is None else len(self.index)
 
-    def part(self, index: Index) -> Sample:
-        """Some of the rows meant, by their positions among them."""
+    def select(self, index: Index) -> Sample:
+        """A subset, by positions among the selected rows."""
         return replace(self, index=index if self.index is None else self.index[index])
 
-    def gathered(self) -> Sample:
-        """A copy of the rows meant alone."""
-        return Sample(*(picked(part, self.index) for part in (self.X, self.y, self.weights)))
+    def gather(self) -> Sample:
+        """A copy of the selected rows."""
+        return Sample(*(take(part, self.index) for part in (self.X, self.y, self.weights)))
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Encoded data: C-contiguous, of the network's dtype; y is (n, n_targets). `index` as in a
-    `Sample`."""
+class EncodedRows:
+    """Encoded data: C-contiguous arrays of the network's dtype, with y (n, n_targets). `index`
+    selects rows as in `Sample`."""
 
     X: Array
     y: Array
@@ -54,42 +54,42 @@ class Rows:
 
     @property
     def arrays(self) -> Arrays:
-        """The same for an engine."""
+        """These rows as the engine's arrays."""
         return Arrays(self.X, self.y, self.weights, self.index)
 
     @property
     def targets(self) -> Array:
-        """Those of the rows meant."""
-        return np.asarray(picked(self.y, self.index))
+        """Targets of the selected rows."""
+        return np.asarray(take(self.y, self.index))
 
     @property
-    def shares(self) -> Array | None:
-        """Weights of the rows meant."""
-        weights: Array | None = picked(self.weights, self.index)
+    def sample_weight(self) -> Array | None:
+        """Weights of the selected rows."""
+        weights: Array | None = take(self.weights, self.index)
         return weights
 
-    def gathered(self) -> Rows:
-        """A copy of the rows meant alone."""
-        return Rows(np.asarray(picked(self.X, self.index)), self.targets, self.shares)
+    def gather(self) -> EncodedRows:
+        """A copy of the selected rows."""
+        return EncodedRows(np.asarray(take(self.X, self.index)), self.targets, self.sample_weight)
 
 
-def picked(values: Any, index: Index | None) -> Any:
-    """Some of the values, all where there is no index."""
+def take(values: Any, index: Index | None) -> Any:
+    """The values at an index; all of them without an index."""
     return values if values is None or index is None else values[index]
 
 
-def dense(values: Any) -> Array:
-    """An array, of a sparse matrix too."""
+def to_dense(values: Any) -> Array:
+    """Convert an array-like or a sparse matrix to an array."""
     return np.asarray(values.toarray() if hasattr(values, "toarray") else values)
 
 
-def checked(estimator: Any, X: Any, y: Any, reset: bool, y_numeric: bool) -> tuple[Any, Array]:
-    """X and y, checked by scikit-learn's rules; a single column of targets becomes (n,)."""
+def check_data(estimator: Any, X: Any, y: Any, reset: bool, y_numeric: bool) -> tuple[Any, Array]:
+    """Check X and y by scikit-learn's rules; a single column of targets becomes (n,)."""
     X, y = validate_data(
         estimator, X, y, accept_sparse=["csr", "csc"], multi_output=True, y_numeric=y_numeric,
         dtype=(np.float64, np.float32), reset=reset,
     )  # fmt: skip
-    y = dense(y)
+    y = to_dense(y)
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)
     return X, y
@@ -98,44 +98,44 @@ def checked(estimator: Any, X: Any, y: Any, reset: bool, y_numeric: bool) -> tup
 def split(
     sample: Sample, fraction: float, seed: int, stratify: Array | None
 ) -> tuple[Sample, Sample]:
-    """Training rows and validation rows."""
+    """Split a sample into training and validation rows."""
     try:
-        training, held_out = train_test_split(
+        training, validation = train_test_split(
             np.arange(len(sample)), random_state=seed, test_size=fraction, stratify=stratify
         )
     except ValueError as error:
         if stratify is None:
             raise
-        classes, counts = np.unique(picked(sample.y, sample.index), return_counts=True)
-        members = dict(zip(classes.tolist(), counts.tolist(), strict=True))
-        raise ValueError(f"{error} (rows of each class in y: {members})") from None
-    if len(held_out) < 2:
+        classes, counts = np.unique(take(sample.y, sample.index), return_counts=True)
+        class_counts = dict(zip(classes.tolist(), counts.tolist(), strict=True))
+        raise ValueError(f"{error} (rows of each class in y: {class_counts})") from None
+    if len(validation) < 2:
         raise ValueError(
             "The validation set is too small. Increase 'validation_fraction' or the size of "
             "your dataset."
         )
-    return sample.part(training), sample.part(held_out)
+    return sample.select(training), sample.select(validation)
 
 
-def encoded(sample: Sample, y: Array, weights: Array | None) -> Rows:
-    """Rows with the targets of all, and with weights for those that are meant."""
+def encode(sample: Sample, y: Array, weights: Array | None) -> EncodedRows:
+    """Encode a sample, given the targets of all rows and the weights of the selected rows."""
     if weights is not None and not weights.any():
         raise ValueError(
-            "sample_weight: expected weights above 0, times those of class_weight, among the rows "
-            "to train on and among those to validate on; got none"
+            "sample_weight: expected weights above 0, multiplied by class_weight, among the "
+            "training rows and among the validation rows; got none"
         )
     if weights is not None and sample.index is not None:
-        spread = np.zeros(len(y), weights.dtype)
-        spread[sample.index] = weights
-        weights = spread
-    X = np.require(dense(sample.X), requirements=("C", "A"))
-    return Rows(X, y, weights, sample.index)
+        all_weights = np.zeros(len(y), weights.dtype)
+        all_weights[sample.index] = weights
+        weights = all_weights
+    X = np.require(to_dense(sample.X), requirements=("C", "A"))
+    return EncodedRows(X, y, weights, sample.index)
 
 
-def without_weightless(rows: Rows) -> Rows:
-    """Without rows of weight 0, which would make batches smaller than they look."""
-    shares = rows.shares
-    if shares is None or shares.all():
+def drop_zero_weights(rows: EncodedRows) -> EncodedRows:
+    """Drop rows with weight 0: batches that contain them would be smaller than `batch_size`."""
+    sample_weight = rows.sample_weight
+    if sample_weight is None or sample_weight.all():
         return rows
-    kept = np.flatnonzero(shares)
+    kept = np.flatnonzero(sample_weight)
     return replace(rows, index=kept if rows.index is None else rows.index[kept])

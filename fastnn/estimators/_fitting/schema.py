@@ -1,5 +1,5 @@
-"""What the state of a fitted estimator in a file has to be: a closed list of names, and the kind,
-the length and the range of each value. What passes can predict, and can continue its training."""
+"""The schema of a fitted estimator's state in a file: a closed list of names, with the type, length
+and range of each value. An estimator with a valid state can predict and continue its training."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from fastnn._util.scaling import Scaling
 from fastnn.layers import Dense, output_activation
 
 State = dict[str, Any]
-Rule = tuple[str, Callable[[Any], bool]]
-"""What is expected, and whether a value is that."""
+ValueRule = tuple[str, Callable[[Any], bool]]
+"""A description of the expected value, and a function that tests a value."""
 
-# Counts and whole numbers in a file have to be below this.
+# Upper bound, exclusive, for counts and other whole numbers in a file.
 _LARGEST = 2**63
 
 
 def check_names(kind: type, names: set[str], params: set[str]) -> None:
-    """An error unless these are the parameters of a class and the attributes that its fit sets."""
+    """Raise an error if the names are not the class's parameters and fitted attributes."""
     needed = params | _ATTRIBUTES.keys()
     if issubclass(kind, ClassifierMixin):
         needed = needed | {"classes_", "_label_kind"}
@@ -37,7 +37,7 @@ def check_names(kind: type, names: set[str], params: set[str]) -> None:
 
 
 def check_attributes(state: State, network: NetworkState) -> None:
-    """An error unless attributes, whose names were checked, are what a fit makes them."""
+    """Raise an error if an attribute is not valid; `check_names` comes first."""
     _check("", _ATTRIBUTES, state)
     _check("_progress: ", _PROGRESS, state["_progress"])
     n_features, last = network.n_features_in or 0, network.layers[-1]
@@ -55,17 +55,17 @@ def check_attributes(state: State, network: NetworkState) -> None:
         raise ValueError(f"n_outputs_: got {state['n_outputs_']} for a network of {last.units}")
     for name, n in (("_scaling", n_features), ("_target_scaling", state["n_outputs_"])):
         if state[name] is not None and len(Scaling.checked(state[name]).center) != n:
-            raise ValueError(f"{name}: expected {n} columns; got another number of them")
+            raise ValueError(f"{name}: expected {n} columns; got another number of columns")
 
 
-def _check(where: str, rules: Mapping[str, Rule], values: Mapping[str, Any]) -> None:
+def _check(where: str, rules: Mapping[str, ValueRule], values: Mapping[str, Any]) -> None:
     for name, (expected, is_right) in rules.items():
         if not is_right(values[name]):
             raise ValueError(f"{where}{name}: expected {expected}; got {values[name]!r:.60}")
 
 
 def _check_classes(state: State, last: Dense) -> None:
-    """An error unless labels and outputs belong together, as `targets.Labels` has them."""
+    """Raise an error if classes and outputs do not match, as `targets.Labels` defines it."""
     kind, classes = state["_label_kind"], state["classes_"]
     n, head = last.units, output_activation((last,)).name
     counts = {
@@ -77,7 +77,7 @@ def _check_classes(state: State, last: Dense) -> None:
     is_array = any(_is_array(classes, "biufUmM", count) for count in allowed)
     if not is_array or not (classes[:-1] < classes[1:]).all() or state["n_outputs_"] != n:
         raise ValueError(
-            f"classes_: expected the labels, in their order, of {n} outputs of {head}; got "
+            f"classes_: expected the labels, in sorted order, of {n} outputs of {head}; got "
             f"{classes!r:.60} ({kind!r:.20})"
         )
 
@@ -90,7 +90,7 @@ def _is_array(value: Any, kinds: str, length: int) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    """Also infinity and NaN, which are losses of a fit that diverged."""
+    """Whether a value is a number, including infinity and NaN: losses of a fit that diverged."""
     return type(value) is float or (type(value) is int and abs(value) < _LARGEST)
 
 
@@ -98,25 +98,25 @@ def _is_dict(names: set[str]) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, dict) and set(value) == names
 
 
-_COUNT: Rule = ("a count", lambda value: type(value) is int and 0 <= value < _LARGEST)
-_NUMBER: Rule = ("a number", _is_number)
-_NUMBER_OR_NONE: Rule = ("a number or None", lambda value: value is None or _is_number(value))
-_NUMBERS: Rule = (
+_COUNT: ValueRule = ("a count", lambda value: type(value) is int and 0 <= value < _LARGEST)
+_NUMBER: ValueRule = ("a number", _is_number)
+_NUMBER_OR_NONE: ValueRule = ("a number or None", lambda value: value is None or _is_number(value))
+_NUMBERS: ValueRule = (
     "a list of numbers", lambda value: isinstance(value, list) and all(map(_is_number, value))
 )  # fmt: skip
-_TEXT: Rule = ("text", lambda value: type(value) is str)
-_FLAG: Rule = ("True or False", lambda value: type(value) is bool)
+_TEXT: ValueRule = ("text", lambda value: type(value) is str)
+_FLAG: ValueRule = ("True or False", lambda value: type(value) is bool)
 
-# The fields of `progress.Progress`; of the best weights, whether there are any.
-_PROGRESS: dict[str, Rule] = {
+# The fields of `early_stopping.FitProgress`; `best` is a flag for whether there are best weights.
+_PROGRESS: dict[str, ValueRule] = {
     **dict.fromkeys(CURVES, _NUMBERS),
     "best_loss": _NUMBER, "best_score": _NUMBER, "waited": _COUNT, "best": _FLAG,
 }  # fmt: skip
 
-_SCALING: Rule = ("a scaling or None", lambda value: value is None or isinstance(value, dict))
+_SCALING: ValueRule = ("a scaling or None", lambda value: value is None or isinstance(value, dict))
 
-# Those that every fit sets, but for the curves, which `_progress` has.
-_ATTRIBUTES: dict[str, Rule] = {
+# Attributes that every fit sets, except the curves, which are in `_progress`.
+_ATTRIBUTES: dict[str, ValueRule] = {
     "n_features_in_": _COUNT, "n_outputs_": _COUNT, "n_layers_": _COUNT, "n_iter_": _COUNT,
     "t_": _COUNT, "loss_": _NUMBER, "best_loss_": _NUMBER_OR_NONE,
     "best_validation_score_": _NUMBER_OR_NONE, "restarts_": _NUMBERS, "stop_reason_": _TEXT,

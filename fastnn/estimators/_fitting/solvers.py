@@ -1,4 +1,4 @@
-"""Training a network for an estimator: by minibatches, or by L-BFGS on all rows."""
+"""The solvers of the estimators: SGD and Adam on minibatches, L-BFGS on all rows."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from fastnn._training.state import (
     initialize_optimizer,
 )
 from fastnn._util.conversion import all_finite
-from fastnn.estimators._fitting.early_stopping import Watch
+from fastnn.estimators._fitting.early_stopping import EpochMonitor
 from fastnn.estimators._fitting.objective import Objective
-from fastnn.estimators._fitting.samples import Rows
+from fastnn.estimators._fitting.samples import EncodedRows
 from fastnn.history import History
 from fastnn.layers import Dense, Layer
 from fastnn.model import Sequential, with_layers
@@ -33,23 +33,24 @@ from fastnn.schedules import InverseTimeDecay, Schedule
 Array = NDArray[Any]
 
 # The workspace that OpenBLAS, which scipy calls, allocates at its first call: 32 MiB and a page. If
-# that fails, it tries again for ever (0.3.30) or ends the process (later versions); so the same
-# amount is asked for first, which raises MemoryError. It is not touched.
-BYTES_OF_BLAS = 2**25 + 2**16
+# that allocation fails, OpenBLAS retries forever (0.3.30) or ends the process (later versions).
+# Allocating the same amount beforehand raises MemoryError instead; the memory is not touched.
+BLAS_WORKSPACE_BYTES = 2**25 + 2**16
 
 
 @dataclass
-class Trained:
-    """A network in training. It holds its best weights between fits, and `last` those to go on
-    from, where they are others."""
+class TrainedNetwork:
+    """A network in training. Between fits it holds its best weights. If these are not the weights
+    of the last step, `last` holds the latter, to continue training from."""
 
     network: Sequential
     last: Array | None = None
     _linear: tuple[tuple[Layer, ...], Sequential] | None = None
-    """The network without its last activation, and the layers that it was made of."""
+    """The network without its last activation, and the layers from which it was built."""
 
-    def network_for(self, linear: bool) -> Sequential:
-        """The network, or one on the same parameters without the activation of its last layer."""
+    def get_network(self, linear: bool) -> Sequential:
+        """The network, or with `linear` one that shares its parameters and has no activation in the
+        last layer."""
         if not linear:
             return self.network
         layers = self.network.layers
@@ -60,36 +61,37 @@ class Trained:
             self._linear = layers, with_layers(self.network, (*before, outputs))
         return self._linear[1]
 
-    def resume(self) -> None:
-        """Take up the weights of the last step."""
+    def restore_last(self) -> None:
+        """Restore the weights of the last step."""
         if self.last is not None:
             self.network.parameters[:] = self.last
             self.last = None
 
-    def settle(self, best: Array | None) -> None:
-        """Show the best weights, and keep the last."""
+    def show_best(self, best: Array | None) -> None:
+        """Put the best weights into the network, and keep those of the last step in `last`."""
         if best is not None and not np.array_equal(best, self.network.parameters):
             self.last = self.network.parameters.copy()
             self.network.parameters[:] = best
 
 
-@dataclass(frozen=True)
-class Run:
-    """One call of a stochastic solver."""
+@dataclass(frozen=True, kw_only=True)
+class SolverRun:
+    """The arguments of one run of SGD or Adam."""
 
     objective: Objective
     optimizer: Optimizer
     rate_factor: float
+    """The engine's learning rate divided by the estimator's."""
     batch_size: int
     shuffle: bool
     epochs: int
     horizon: int | None
-    """Steps for a schedule that names none; None where unknown."""
+    """Number of steps for a schedule without one of its own; None if unknown."""
 
 
 def make_optimizer(params: Any, objective: Objective, rate: float | Schedule) -> Optimizer:
-    """The optimizer of an estimator's parameters, for the engine's gradients; SGD's learning rate
-    is converted by `Run.rate_factor`."""
+    """The optimizer that an estimator's parameters describe, converted to the engine's gradients;
+    `SolverRun.rate_factor` converts SGD's learning rate."""
     scale = objective.gradient_scale
     clip = None if params.clip_norm is None else params.clip_norm / scale
     if params.solver == "sgd":
@@ -103,9 +105,9 @@ def make_optimizer(params: Any, objective: Objective, rate: float | Schedule) ->
     return Adam(rate, **moments)
 
 
-def rates(params: Any, n_rows: int, steps_per_epoch: int) -> float | Schedule:
-    """The learning rate, or the schedule, of a fit. scikit-learn's "invscaling" falls once per
-    epoch, by the number of rows seen; its Adam knows no schedule."""
+def make_learning_rate(params: Any, n_rows: int, steps_per_epoch: int) -> float | Schedule:
+    """The learning rate or the schedule of a fit. As in scikit-learn, "invscaling" decays once per
+    epoch with the number of rows seen, and applies to SGD only."""
     if isinstance(params.learning_rate, Schedule):
         return params.learning_rate
     rate: float = params.learning_rate_init
@@ -114,17 +116,17 @@ def rates(params: Any, n_rows: int, steps_per_epoch: int) -> float | Schedule:
     return rate
 
 
-def rate_now(params: Any, rows_seen: int) -> float | Schedule:
-    """The same for a single epoch after so many rows."""
-    rate = rates(params, rows_seen, 1)
+def get_current_rate(params: Any, rows_seen: int) -> float | Schedule:
+    """The learning rate of a single epoch after `rows_seen` rows."""
+    rate = make_learning_rate(params, rows_seen, 1)
     if isinstance(rate, InverseTimeDecay) and rate is not params.learning_rate:
         return float(rate.initial_learning_rate / (1 + rows_seen) ** rate.power)
     return rate
 
 
-def _continue_optimizer(state: NetworkState, run: Run) -> OptimizerState:
-    """The optimizer's state for this run: that of the last one, where it minimized the same loss
-    with an optimizer of the same kind."""
+def _continue_optimizer(state: NetworkState, run: SolverRun) -> OptimizerState:
+    """The optimizer's state for this run: the state of the previous run if it minimized the same
+    loss with an optimizer of the same class, otherwise a new one."""
     loss, optimizer, last = run.objective.loss, run.optimizer, state.optimizer
     parameters = get_parameters(state)
     shape = (optimizer.n_slots, len(parameters))
@@ -138,34 +140,39 @@ def _continue_optimizer(state: NetworkState, run: Run) -> OptimizerState:
 
 
 def train(
-    trained: Trained, run: Run, rows: Rows, validate: Callable[[], dict[str, float]] | None,
-    watch: Watch,
-) -> History:  # fmt: skip
-    """Train by minibatches; returns what was recorded."""
+    trained: TrainedNetwork,
+    run: SolverRun,
+    rows: EncodedRows,
+    validate: Callable[[], dict[str, float]] | None,
+    monitor: EpochMonitor,
+) -> History:
+    """Train by minibatches; returns the history of losses and metrics."""
     state = trained.network.state
     state.optimizer = _continue_optimizer(state, run)
     shuffle = "epoch" if run.shuffle else "never"
     job = make_job(state, state.optimizer, rows.arrays, run.batch_size, shuffle)
     trainer = make_trainer(state, job)
-    trained.resume()
+    trained.restore_last()
     return run_epochs(TrainingRun(
         network=trained.network, state=state, job=job, trainer=trainer, epochs=run.epochs,
-        validate=validate, callbacks=[watch], deadline=watch.deadline,
+        validate=validate, callbacks=[monitor], deadline=monitor.deadline,
     ))  # fmt: skip
 
 
 def minimize(
-    trained: Trained, objective: Objective, rows: Rows, options: dict[str, Any],
+    trained: TrainedNetwork, objective: Objective, rows: EncodedRows, options: dict[str, Any],
     after: Callable[[float], bool],
 ) -> Any:  # fmt: skip
-    """Train by scipy's L-BFGS-B on all rows at once; returns scipy's result. `after` hears the
-    engine's loss after each iteration, which is a step on all rows; True stops. An error leaves the
-    weights of the last one."""
+    """Train by scipy's L-BFGS-B on all rows; returns scipy's result.
+
+    `after` is called with the engine's loss after each iteration, which counts as one step;
+    training stops if it returns True. After an error the network has the weights of the last
+    completed iteration."""
     from scipy.optimize import minimize as scipy_minimize
 
     state = trained.network.state
     parameters = get_parameters(state)
-    trained.resume()
+    trained.restore_last()
     scale = objective.gradient_scale
     job = make_full_batch_job(state, objective.loss, rows.arrays)
     evaluate = native.make_objective(job, parameters, training=False, n_threads=None)
@@ -183,7 +190,7 @@ def minimize(
         if after(intermediate_result.fun / scale):
             raise StopIteration
 
-    np.empty(BYTES_OF_BLAS, np.uint8)
+    np.empty(BLAS_WORKSPACE_BYTES, np.uint8)
     start, n_steps = parameters.astype(np.float64), state.n_steps
     try:
         result = scipy_minimize(
@@ -196,16 +203,16 @@ def minimize(
     parameters[:] = result.x
     if not all_finite(parameters):
         parameters[:], state.n_steps = start, n_steps
-        raise not_finite("L-BFGS met a loss that is not finite")
+        raise make_non_finite_error("the loss became non-finite in L-BFGS")
     return result
 
 
 class NonFiniteError(ValueError):
-    """Training diverged, and there are no earlier weights to keep."""
+    """Training diverged, and no earlier weights can be kept."""
 
 
-def not_finite(reason: str) -> NonFiniteError:
-    """The error in scikit-learn's words, with a reason."""
+def make_non_finite_error(reason: str) -> NonFiniteError:
+    """Make an error with scikit-learn's message and a reason."""
     return NonFiniteError(
         "Solver produced non-finite parameter weights. The input data may contain large values "
         f"and need to be preprocessed. ({reason})"

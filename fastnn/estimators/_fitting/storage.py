@@ -1,9 +1,9 @@
-"""Fitted estimators as plain data, and as records of files.
+"""Conversion of fitted estimators to plain data and to file records, and back.
 
-The plain state is an estimator's attributes with its own objects replaced by numbers, text, arrays
-and the bytes of a network's file; pickle, joblib and skops keep that. A file of `save` is a
-network's file (`fastnn._io.serialize`) that holds the rest of the state besides; it is checked
-against a schema, before it is written and when it is read.
+In the plain state of an estimator, fastnn's objects are replaced by numbers, strings, arrays and
+the bytes of a network's file; pickle, joblib and skops store this state. `save` writes a network's
+file (`fastnn._io.serialize`) with the rest of the state as extra data, which are checked against a
+schema both before writing and after reading.
 """
 
 from __future__ import annotations
@@ -19,35 +19,35 @@ from fastnn._io.snapshot import CURVES, Extra, Record
 from fastnn._training.state import NetworkState, copy_shallow
 from fastnn._util.scaling import Scaling
 from fastnn.estimators._fitting import schema
-from fastnn.estimators._fitting.early_stopping import Progress
-from fastnn.estimators._fitting.solvers import Trained
+from fastnn.estimators._fitting.early_stopping import FitProgress
+from fastnn.estimators._fitting.solvers import TrainedNetwork
 from fastnn.model import make_sequential
 
 Array = NDArray[Any]
 State = dict[str, Any]
 
-# Attributes that only live during a fit.
-_PASSING = ("_callback_fit_ctx", "_parent_callback_ctx", "_skl_callbacks_to_teardown")
+# Attributes that exist only during a fit.
+_TRANSIENT = ("_callback_fit_ctx", "_parent_callback_ctx", "_skl_callbacks_to_teardown")
 
-# Attributes that show what `_progress` has.
-_SHOWN_CURVES = tuple(f"{name}_" for name in CURVES)
+# Public attributes for the curves that `_progress` holds.
+_CURVE_ATTRIBUTES = tuple(f"{name}_" for name in CURVES)
 
 
 # ---- plain state ---------------------------------------------------------------------------------
 
 
-def state_of(attributes: State) -> State:
-    """Plain data for an estimator's attributes."""
-    state = {name: value for name, value in attributes.items() if name not in _PASSING}
+def to_state(attributes: State) -> State:
+    """Convert an estimator's attributes to plain data."""
+    state = {name: value for name, value in attributes.items() if name not in _TRANSIENT}
     if "_trained" not in state:
         return state
     trained = state.pop("_trained")
     network = {"network": serialize.to_bytes(trained.network.state), "last": trained.last}
-    return _plain(state) | {"_trained": network}
+    return _to_plain(state) | {"_trained": network}
 
 
-def _plain(state: State) -> State:
-    """The state of a fit, but for its network, without objects of fastnn's."""
+def _to_plain(state: State) -> State:
+    """Convert the state of a fit, without its network, to plain data."""
     progress = state["_progress"]
     scalings = {
         name: None if state[name] is None else asdict(state[name])
@@ -57,17 +57,18 @@ def _plain(state: State) -> State:
 
 
 def from_state(state: State) -> State:
-    """The attributes that `state_of` was given."""
+    """Convert plain data from `to_state` back to attributes."""
     if "_trained" not in state:
         return state
     network, _ = serialize.from_bytes(state["_trained"]["network"])
-    return _attributes(state, _trained(network, state["_trained"]["last"]))
+    return _to_attributes(state, _make_trained(network, state["_trained"]["last"]))
 
 
-def _attributes(state: State, trained: Trained) -> State:
+def _to_attributes(state: State, trained: TrainedNetwork) -> State:
+    """Convert the plain state of a fit to attributes, with its network."""
     attributes = dict(state)
-    progress = Progress(**state["_progress"])
-    # The network shows the best weights, where there are any.
+    progress = FitProgress(**state["_progress"])
+    # After validation, the network holds the best weights.
     progress.best = trained.network.parameters.copy() if progress.best else None
     attributes |= {"_trained": trained, "_progress": progress}
     validated = bool(progress.validation_scores)
@@ -79,72 +80,76 @@ def _attributes(state: State, trained: Trained) -> State:
     return attributes
 
 
-def network_of(trained: Trained, feature_names: Array | None) -> NetworkState:
-    """The network of an estimator, which knows the names of its features then; for scaled data."""
+def attach_feature_names(trained: TrainedNetwork, feature_names: Array | None) -> NetworkState:
+    """The network of an estimator, which takes scaled data, with the names of the features."""
     state = copy_shallow(trained.network.state)
     state.feature_names_in = None if feature_names is None else tuple(feature_names.tolist())
     return state
 
 
-def _trained(state: NetworkState, last: Array | None) -> Trained:
-    return Trained(make_sequential(state), None if last is None else last.copy())
+def _make_trained(state: NetworkState, last: Array | None) -> TrainedNetwork:
+    return TrainedNetwork(make_sequential(state), None if last is None else last.copy())
 
 
 # ---- files ---------------------------------------------------------------------------------------
 
 
-def record_of(estimator: Any) -> Record:
-    """What a file holds of a fitted estimator.
+def to_record(estimator: Any) -> Record:
+    """Convert a fitted estimator to the record that a file holds.
 
     Raises
     ------
     ValueError
-        If a parameter or an attribute is something that only pickle can hold.
+        If only pickle can hold a parameter or an attribute.
     """
-    attributes = {name: value for name, value in vars(estimator).items() if name not in _PASSING}
+    attributes = {name: value for name, value in vars(estimator).items() if name not in _TRANSIENT}
     trained = attributes.pop("_trained")
-    for name in _SHOWN_CURVES:
+    for name in _CURVE_ATTRIBUTES:
         del attributes[name]
-    state = _plain(attributes)
+    state = _to_plain(attributes)
     arrays = {name: np.array(state["_progress"].pop(name), np.float64) for name in CURVES}
     if trained.last is not None:
         arrays["last"] = trained.last
     data = {name: json_values.to_json(name, value) for name, value in state.items()}
-    network = network_of(trained, attributes.get("feature_names_in_"))
+    network = attach_feature_names(trained, attributes.get("feature_names_in_"))
     extra = Extra({"estimator": type(estimator).__name__, "state": data}, arrays)
-    _checked_state(type(estimator), network, extra)  # or no `load` would read it again
+    _check_state(type(estimator), network, extra)  # otherwise `load` would reject the file
     return network, extra
 
 
-def estimator_of(kind: type, network: NetworkState, extra: Extra | None) -> Any:
-    """The estimator of this class that a record is of.
+def from_record(kind: type, network: NetworkState, extra: Extra | None) -> Any:
+    """Make the estimator of this class that a record describes.
 
     Raises
     ------
     ValueError, TypeError
-        If it is of something else, or damaged.
+        If the record describes something else or is damaged.
     """
-    state = _checked_state(kind, network, extra)
+    state = _check_state(kind, network, extra)
     assert extra is not None
     estimator = kind()
     last = extra.arrays.get("last")
-    network.feature_names_in = None  # the estimator has them
-    attributes = _attributes(state, _trained(network, last))
+    network.feature_names_in = None  # they are an attribute of the estimator
+    attributes = _to_attributes(state, _make_trained(network, last))
     vars(estimator).update(attributes)
     estimator._validate_params()
     return estimator
 
 
-def _checked_state(kind: Any, network: NetworkState, extra: Extra | None) -> State:
-    """The state in a record, once it is one of a fitted estimator of this class."""
+def _check_state(kind: Any, network: NetworkState, extra: Extra | None) -> State:
+    """The state in a record; an error unless it is that of a fitted estimator of this class."""
     if extra is None or extra.data.get("estimator") != kind.__name__:
-        found = "a bare network" if extra is None else f"{extra.data.get('estimator')!r:.80}"
-        raise ValueError(f"expected an estimator of class {kind.__name__}; got {found}")
+        got = (
+            "a network without an estimator"
+            if extra is None
+            else f"{extra.data.get('estimator')!r:.80}"
+        )
+        raise ValueError(f"expected an estimator of class {kind.__name__}; got {got}")
     if extra.data.keys() != {"estimator", "state"} or not isinstance(extra.data["state"], dict):
         raise ValueError(f"expected the state of an estimator; got {sorted(extra.data)!r:.80}")
     state = {name: json_values.from_json(value) for name, value in extra.data["state"].items()}
     progress = state.get("_progress")
-    for name in _SHOWN_CURVES:  # files without arrays for them have each curve twice
+    for name in _CURVE_ATTRIBUTES:  # older files, without arrays for curves, have each twice
         state.pop(name, None)
     if isinstance(progress, dict):
         progress |= {name: extra.arrays[name].tolist() for name in CURVES if name in extra.arrays}

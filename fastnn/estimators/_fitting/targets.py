@@ -1,4 +1,4 @@
-"""Class labels as the numbers that a network learns, and back."""
+"""Encoding of class labels as targets of a network, and decoding of its outputs."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Labels:
-    """Classes, and how outputs stand for them: one sigmoid ("binary"), one softmax
-    ("multiclass"), or a sigmoid for each label ("multilabel")."""
+    """The classes, and how the outputs encode them: one sigmoid ("binary"), a softmax
+    ("multiclass"), or one sigmoid per label ("multilabel")."""
 
     classes: Array
     kind: str
@@ -28,17 +28,17 @@ class Labels:
         return len(self.classes)
 
     def encode(self, y: Array, dtype: Any, label_smoothing: float = 0.0) -> Array:
-        """Targets (n, 1) or (n, n_labels). The loss of several classes smooths by itself."""
+        """Targets (n, 1) or (n, n_labels). For "multiclass" the loss applies label smoothing."""
         if self.kind == "multilabel":
             target = np.asarray(y, dtype=dtype)
         else:
-            target = self._codes(y).astype(dtype).reshape(-1, 1)
+            target = self._to_codes(y).astype(dtype).reshape(-1, 1)
         if self.kind == "multiclass" or not label_smoothing:
             return np.ascontiguousarray(target)
         return np.ascontiguousarray((1 - label_smoothing) * target + label_smoothing / 2)
 
     def decode(self, outputs: Array) -> Array:
-        """Labels (n,), or rows of 0 and 1, for a network's outputs."""
+        """Labels (n,), or an indicator matrix of 0 and 1 (n, n_labels), for a network's outputs."""
         if self.kind == "multilabel":
             return (outputs > 0.5).astype(np.int64)
         if self.n_classes == 1:
@@ -46,38 +46,41 @@ class Labels:
         chosen = outputs.argmax(axis=1) if self.kind == "multiclass" else outputs[:, 0] > 0.5
         return np.asarray(self.classes[chosen.astype(np.intp)])
 
-    def class_weights(self, class_weight: Any, y: Array, weights: Array | None) -> Array | None:
-        """The factor of each row's weight; "balanced" gives every class the same total."""
+    def compute_class_factors(
+        self, class_weight: Any, y: Array, weights: Array | None
+    ) -> Array | None:
+        """The factor of each row's weight by its class; "balanced" gives every class the same total
+        weight."""
         if class_weight is None:
             return None
         if self.kind == "multilabel":
-            raise ValueError("class_weight: expected None for several labels per row; got "
+            raise ValueError("class_weight: expected None for multilabel targets; got "
                              f"{class_weight!r}")  # fmt: skip
-        codes = self._codes(y)
+        codes = self._to_codes(y)
         if isinstance(class_weight, str):
             factors = balanced(codes, weights, self.n_classes)
         else:
             factors = np.ones(self.n_classes)
             for label, factor in class_weight.items():
-                factors[self._code(label)] = checks.number("class_weight", factor, at_least=0)
+                factors[self._find_code(label)] = checks.number("class_weight", factor, at_least=0)
         return factors[codes]
 
-    def check(self, y: Array) -> None:
-        """An error unless y has these labels, and as many a row."""
+    def check_labels(self, y: Array) -> None:
+        """Raise an error if y has other labels, or another number of labels per row."""
         self.check_width(y)
         if self.kind != "multilabel":
-            self._codes(y)
+            self._to_codes(y)
         elif not np.isin(y, (0, 1)).all():
-            raise ValueError("y: expected rows of 0 and 1; got other numbers")
+            raise ValueError("y: expected rows of 0 and 1; got other values")
 
     def check_width(self, y: Array) -> None:
-        """An error unless y has as many labels a row as these."""
+        """Raise an error if y has another number of labels per row."""
         expected = (self.n_classes,) if self.kind == "multilabel" else ()
         if y.shape[1:] != expected:
-            what = f"rows of {self.n_classes} labels" if expected else "one label per row"
-            raise ValueError(f"y: expected {what}, as there were before; got shape {y.shape}")
+            n = f"{self.n_classes} labels" if expected else "one label"
+            raise ValueError(f"y: expected {n} per row, as before; got shape {y.shape}")
 
-    def _codes(self, y: Array) -> NDArray[np.intp]:
+    def _to_codes(self, y: Array) -> NDArray[np.intp]:
         codes = np.searchsorted(self.classes, y)
         known = self.classes[np.minimum(codes, self.n_classes - 1)] == y
         if not np.all(known):
@@ -85,16 +88,17 @@ class Labels:
             raise ValueError(f"y: expected labels of {self.classes.tolist()}; got {unknown!r}")
         return codes
 
-    def _code(self, label: Any) -> int:
-        found = np.flatnonzero(self.classes == label)
-        if not len(found):
+    def _find_code(self, label: Any) -> int:
+        positions = np.flatnonzero(self.classes == label)
+        if not len(positions):
             raise ValueError(
                 f"class_weight: expected classes of {self.classes.tolist()}; got {label!r}"
             )
-        return int(found[0])
+        return int(positions[0])
 
 
-def plain_unique(labels: Array) -> Array:
-    """The sorted classes of checked labels; those of objects as the text that they are."""
+def find_classes(labels: Array) -> Array:
+    """The sorted classes of checked labels; those of dtype object or StringDType get the
+    NumPy dtype of their values, such as `<U5`."""
     classes = np.unique(labels)
     return np.asarray(classes.tolist()) if classes.dtype.kind in "OT" else classes

@@ -1,4 +1,4 @@
-"""What a search fits: candidates, folds and seeds, all checked before any work."""
+"""The candidates, folds and seeds of a search, checked before any training."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from sklearn.utils import check_random_state
 
 from fastnn._util import prng
 from fastnn.estimators._fitting import architecture
-from fastnn.estimators._fitting.base import Given, MultilayerPerceptron
-from fastnn.estimators._fitting.samples import Index, Sample, dense
+from fastnn.estimators._fitting.base import MultilayerPerceptron
+from fastnn.estimators._fitting.checking import CheckedData
+from fastnn.estimators._fitting.samples import Index, Sample, to_dense
 
 Array = NDArray[Any]
 Params = dict[str, Any]
@@ -24,7 +25,7 @@ Params = dict[str, Any]
 
 @dataclass(frozen=True)
 class Fold:
-    """Positions of the rows to train on, and of those to score."""
+    """Positions of the training rows and of the test rows."""
 
     train: Index
     test: Index
@@ -32,44 +33,44 @@ class Fold:
 
 @dataclass(frozen=True)
 class Candidate:
-    """An estimator that knows the data's columns and classes, and what it is to fit."""
+    """Parameters to try, with a checked estimator and its data."""
 
     params: Params
     estimator: Any
-    given: Given
+    data: CheckedData
 
     @property
     def n_weights(self) -> int:
-        """In all layers, with as many outputs as targets."""
-        given = self.given
-        return architecture.n_weights(given.hidden, given.sample.X.shape[1], given.n_targets)
+        """Number of weights in all layers, with one output per target."""
+        data = self.data
+        return architecture.count_weights(data.hidden, data.sample.X.shape[1], data.n_targets)
 
     @property
     def is_wide(self) -> bool:
-        """Whether a network is faster on all threads than beside another."""
-        return architecture.is_wide(self.n_weights, self.given.sample.X.dtype)
+        """Whether a network trains faster on all threads than with others on one thread each."""
+        return architecture.is_wide(self.n_weights, self.data.sample.X.dtype)
 
 
 # ---- grids ---------------------------------------------------------------------------------------
 
 
-def check_estimator(estimator: Any, instead: str) -> None:
-    """An error unless it is a network of fastnn's; it ends in what serves others."""
+def check_estimator(estimator: Any, alternative: str) -> None:
+    """Raise an error if it is not an estimator of fastnn; the message ends with the alternative."""
     if not isinstance(estimator, MultilayerPerceptron):
         raise TypeError(
             "estimator: expected fastnn's MLPClassifier, MLPRegressor or LogisticRegression; got "
-            f"{estimator!r:.80} ({type(estimator).__name__}): {instead}"
+            f"{estimator!r:.80} ({type(estimator).__name__}): {alternative}"
         )
 
 
-def candidate_params(
+def make_settings(
     estimator: Any, grid: Any, distributions: Any, n_iter: int, random_state: Any
 ) -> list[Params]:
-    """The settings to try, from exactly one of a grid and distributions."""
+    """The settings to try, from either a grid or distributions."""
     if (grid is None) == (distributions is None):
-        both = "neither" if grid is None else "both"
+        got = "neither" if grid is None else "both"
         raise ValueError(
-            f"param_grid: expected exactly one of param_grid and param_distributions; got {both}"
+            f"param_grid: expected exactly one of param_grid and param_distributions; got {got}"
         )
     if grid is not None:
         _check_names("param_grid", grid, estimator)
@@ -78,12 +79,12 @@ def candidate_params(
     return list(ParameterSampler(distributions, n_iter, random_state=random_state))
 
 
-def _check_names(name: str, given: Any, estimator: Any) -> None:
-    """An error unless these are dicts of values to try for parameters that there are."""
+def _check_names(name: str, grid: Any, estimator: Any) -> None:
+    """Raise an error if a grid is not made of dicts from parameters to lists of values."""
     expected = "a dict from parameters to lists of values, or a list of such dicts"
-    parts = [given] if isinstance(given, Mapping) else given
+    parts = [grid] if isinstance(grid, Mapping) else grid
     if isinstance(parts, str) or not isinstance(parts, Iterable):
-        raise TypeError(f"{name}: expected {expected}; got {given!r:.80}")
+        raise TypeError(f"{name}: expected {expected}; got {grid!r:.80}")
     parts = list(parts)
     if not parts:
         raise ValueError(f"{name}: expected {expected}; got an empty one")
@@ -103,7 +104,7 @@ def _check_parameter(name: str, parameter: Any, known: list[str]) -> None:
         )
     if parameter not in known:
         near = difflib.get_close_matches(str(parameter), known, n=1)
-        hint = f", did you mean {near[0]!r}?" if near else f": there are {known}"
+        hint = f", did you mean {near[0]!r}?" if near else f": it has {known}"
         raise ValueError(f"{name}: expected parameters of the estimator; got {parameter!r}{hint}")
 
 
@@ -119,49 +120,51 @@ def _check_values(name: str, parameter: str, values: Any) -> None:
 # ---- candidates ----------------------------------------------------------------------------------
 
 
-def candidates_of(
+def make_candidates(
     estimator: Any, settings: list[Params], X: Any, y: Any, sample_weight: Any
 ) -> list[Candidate]:
-    """A candidate for each setting; X, y and weights are checked once for all of them."""
+    """One candidate per setting; X, y and weights are checked once for all candidates."""
     model = clone(estimator)
     sample = model._check_sample(X, y, sample_weight, dtype=None, reset=True)
-    n_targets = model._learn_targets(sample.y, incremental=False)
-    known = {name: value for name, value in vars(model).items() if name not in model.get_params()}
-    # Where folds name rows, the network reads them from this one array.
-    shared = replace(sample, X=np.require(dense(sample.X), requirements=("C", "A")))
+    n_targets = model._set_targets(sample.y, incremental=False)
+    learned = {n: value for n, value in vars(model).items() if n not in model.get_params()}
+    # All fits read their rows from this array, by the positions of their fold.
+    shared = replace(sample, X=np.require(to_dense(sample.X), requirements=("C", "A")))
     return [
-        _candidate(estimator, i, params, known, shared, n_targets)
+        _make_candidate(estimator, i, params, learned, shared, n_targets)
         for i, params in enumerate(settings)
     ]
 
 
-def _candidate(
-    estimator: Any, i: int, params: Params, known: Params, sample: Sample, n_targets: int
+def _make_candidate(
+    estimator: Any, i: int, params: Params, learned: Params, sample: Sample, n_targets: int
 ) -> Candidate:
-    own = clone(estimator).set_params(**clone(params, safe=False))
+    """Candidate number i; `learned` are the attributes that depend on the data alone."""
+    model = clone(estimator).set_params(**clone(params, safe=False))
     try:
-        own._validate_params()
-        hidden = own._check_parameters(incremental=False)
-        vars(own).update(known)
-        own._check_range(sample.y)
-        targets = own._encode(sample.y, sample.X.dtype)
+        model._validate_params()
+        hidden = model._check_parameters(incremental=False)
+        vars(model).update(learned)
+        model._check_range(sample.y)
+        targets = model._encode(sample.y, sample.X.dtype)
     except (TypeError, ValueError) as error:
         kind = ValueError if isinstance(error, ValueError) else TypeError
         raise kind(f"candidate {i}, {params}: {error}") from None
-    return Candidate(params, own, Given(hidden, sample, targets, n_targets))
+    data = CheckedData(hidden=hidden, sample=sample, targets=targets, n_targets=n_targets)
+    return Candidate(params, model, data)
 
 
 # ---- folds and seeds -----------------------------------------------------------------------------
 
 
-def folds_of(candidate: Candidate, cv: Any, X: Any, y: Any, params: Params) -> list[Fold]:
-    """Positions of rows in each fold; an error where one names others, or misses a class."""
+def make_folds(candidate: Candidate, cv: Any, X: Any, y: Any, params: Params) -> list[Fold]:
+    """The folds of a splitter; an error if positions are invalid or a class is missing."""
     splitter = check_cv(cv, y, classifier=is_classifier(candidate.estimator))
     folds = []
     for i, (train, test) in enumerate(splitter.split(X, y, **params)):
-        where, n = f"cv: fold {i}", len(candidate.given.sample.y)
-        rows = _positions(f"{where}: training rows", train, n)
-        folds.append(Fold(rows, _positions(f"{where}: test rows", test, n)))
+        where, n = f"cv: fold {i}", len(candidate.data.sample.y)
+        rows = _check_positions(f"{where}: training rows", train, n)
+        folds.append(Fold(rows, _check_positions(f"{where}: test rows", test, n)))
         check_classes(where, rows, candidate, "take fewer folds, or StratifiedKFold")
     if not folds:
         raise ValueError("cv: expected at least one fold; got none")
@@ -169,8 +172,8 @@ def folds_of(candidate: Candidate, cv: Any, X: Any, y: Any, params: Params) -> l
 
 
 def check_classes(where: str, rows: Index, candidate: Candidate, advice: str) -> None:
-    """An error unless each class is among these training rows."""
-    classes, y = getattr(candidate.estimator, "classes_", None), candidate.given.sample.y
+    """Raise an error if the training rows do not contain every class."""
+    classes, y = getattr(candidate.estimator, "classes_", None), candidate.data.sample.y
     missing = [] if classes is None or y.ndim != 1 else np.setdiff1d(classes, y[rows]).tolist()
     if missing:
         raise ValueError(
@@ -178,7 +181,7 @@ def check_classes(where: str, rows: Index, candidate: Candidate, advice: str) ->
         )
 
 
-def _positions(name: str, rows: Any, n: int) -> Index:
+def _check_positions(name: str, rows: Any, n: int) -> Index:
     index = np.asarray(rows)
     if index.dtype == bool and index.shape == (n,):
         index = np.flatnonzero(index)
@@ -190,13 +193,13 @@ def _positions(name: str, rows: Any, n: int) -> Index:
     return np.where(index < 0, index + n, index).astype(np.intp)
 
 
-def seeds_of(random_state: Any, n: int) -> list[int]:
-    """Seeds for the fits of each candidate to each fold, the same for all. The first one is the
-    estimator's own, so that one seed makes the fits of GridSearchCV."""
+def make_seeds(random_state: Any, n: int) -> list[int]:
+    """The seeds for the fits of each candidate to each fold. The first one is the estimator's
+    `random_state`: with one seed, the fits are those of GridSearchCV."""
     if isinstance(random_state, np.random.RandomState):
         random_state = clone(random_state, safe=False).randint(2**31 - 1)
-    own = prng.new_seed() % 2**31 if random_state is None else int(random_state)
-    rng, seeds = check_random_state(own), [own]
+    first = prng.new_seed() % 2**31 if random_state is None else int(random_state)
+    rng, seeds = check_random_state(first), [first]
     while len(seeds) < n:
         seed = int(rng.randint(2**31 - 1))
         if seed not in seeds:

@@ -1,4 +1,4 @@
-"""The networks of a search: one for each candidate, fold and seed."""
+"""The fits of a search: one network for each candidate, fold and seed."""
 
 from __future__ import annotations
 
@@ -13,219 +13,185 @@ from typing import Any
 import joblib
 from sklearn import config_context
 
-from fastnn._parallel import limits, pool
+from fastnn._parallel import pool
 from fastnn._parallel.pool import Task
-from fastnn.estimators._fitting.early_stopping import Progress, Watch
-from fastnn.estimators._fitting.parameters import twin
-from fastnn.estimators._fitting.estimator_fit import Note, Outcome, Session
-from fastnn.estimators._fitting.sklearn_callbacks import Trace
+from fastnn.estimators._fitting.outcome import DeferredWarning
+from fastnn.estimators._fitting.parameters import shallow_copy
+from fastnn.estimators._fitting.sklearn_callbacks import CallbackNotifier
 from fastnn.estimators.search.candidates import Candidate, Fold
-from fastnn.estimators.search.scores import Judge, Scores
+from fastnn.estimators.search.resumable import ResumableFit
+from fastnn.estimators.search.scores import Scores, SearchScorer
 
-# Chunks of networks that a process of joblib's gets in turn.
+# Chunks of fits per process of joblib.
 CHUNKS_PER_PROCESS = 4
 
 
 @dataclass(frozen=True)
-class Common:
-    """What all networks of a search share, without copies."""
+class SharedInputs:
+    """The inputs that all fits of a search share without copies."""
 
     folds: list[Fold]
-    judge: Judge
+    scorer: SearchScorer
     return_train_score: bool
     config: dict[str, Any]
-    """scikit-learn's, which each thread has its own of."""
+    """scikit-learn's configuration, which is thread-local."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """Positions of a network's candidate, fold and seed."""
+class FitIndex:
+    """Positions of a fit's candidate, fold and seed."""
 
     candidate: int
     fold: int
     seed: int
 
 
-@dataclass
-class Result:
-    """What came of a network up to now; a process can send it."""
+@dataclass(kw_only=True)
+class FitResult:
+    """The scores, times and warnings of a fit so far; it can be pickled."""
 
     test: Scores | None = None
     train: Scores | None = None
     fit_seconds: float = 0.0
     score_seconds: float = 0.0
     finished: bool = False
-    """Whether it was trained as long as it was to be, and scored."""
-    notes: list[Note] = field(default_factory=list)
+    """Whether the training reached its end and was scored."""
+    deferred_warnings: list[DeferredWarning] = field(default_factory=list)
     error: str | None = None
-    """The traceback of the fit, where it failed."""
+    """The traceback of the fit if it failed."""
     exception: BaseException | None = None
 
 
-class Net:
-    """A network in training. Nothing is allocated before it begins."""
+class CandidateFit:
+    """The fit of one candidate to one fold with one seed. It allocates nothing before it runs."""
 
-    def __init__(self, common: Common, candidate: Candidate, place: Place, seed: int) -> None:
-        self.common = common
+    def __init__(
+        self, shared: SharedInputs, candidate: Candidate, index: FitIndex, seed: int
+    ) -> None:
+        self.shared = shared
         self.candidate = candidate
-        self.place = place
+        self.index = index
         self.seed = seed
-        self.result = Result()
-        self._fit: _Fit | None = None
+        self.result = FitResult()
+        self._training: ResumableFit | None = None
 
-    def task(self, work: Callable[[], Result]) -> Task:
-        """What trains it, with the arithmetic of all its epochs, roughly."""
-        rows = len(self.common.folds[self.place.fold].train)
+    def make_task(self, work: Callable[[], FitResult]) -> Task:
+        """A task for the thread pool, with the approximate FLOPs of all its epochs."""
+        rows = len(self.shared.folds[self.index.fold].train)
         flops = 6.0 * self.candidate.n_weights * rows * self.candidate.estimator.max_iter
         return Task(work, flops, self.candidate.is_wide)
 
-    def whole(self) -> Result:
-        """Fit as the estimator itself would, and score."""
-        result = self._advance(lambda fit: fit.whole())
-        self.forget()
+    def run(self) -> FitResult:
+        """Fit as the estimator's `fit` would, and score."""
+        result = self._advance(lambda training: training.run())
+        self.free()
         return result
 
-    def until(self, n_epochs: int) -> Result:
-        """Train up to so many of the fit's epochs, from where it stands, and score."""
-        return self._advance(lambda fit: fit.until(n_epochs))
+    def run_until(self, n_epochs: int) -> FitResult:
+        """Continue training until `n_epochs` epochs in total, and score."""
+        return self._advance(lambda training: training.run_until(n_epochs))
 
-    def forget(self) -> None:
-        """Free what only further training needs."""
-        self._fit = None
+    def free(self) -> None:
+        """Free the memory that only further training needs."""
+        self._training = None
 
-    def _advance(self, train: Callable[[_Fit], bool]) -> Result:
+    def _advance(self, train: Callable[[ResumableFit], bool]) -> FitResult:
         result = self.result
         result.finished = False
-        with config_context(**self.common.config):
-            began = time.perf_counter()
-            if self._fit is None:
-                self._fit = self._begin()
-            result.finished = train(self._fit)
-            result.fit_seconds += time.perf_counter() - began
+        with config_context(**self.shared.config):
+            start_time = time.perf_counter()
+            if self._training is None:
+                self._training = self._start()
+            result.finished = train(self._training)
+            result.fit_seconds += time.perf_counter() - start_time
             if result.finished:
-                result.notes = list(self._fit.session.notes)
-                self._score(self._fit.estimator)
+                result.deferred_warnings = list(self._training.fit.deferred_warnings)
+                self._score(self._training.estimator)
         return result
 
-    def _begin(self) -> _Fit:
-        given = self.candidate.given
-        own = twin(self.candidate.estimator, random_state=self.seed, verbose=False)
-        rows = given.sample.part(self.common.folds[self.place.fold].train)
-        trace = Trace(own, own, 0, {}, listens=False)
-        return _Fit(own, own._open(replace(given, sample=rows), trace))
+    def _start(self) -> ResumableFit:
+        data = self.candidate.data
+        estimator = shallow_copy(self.candidate.estimator, random_state=self.seed, verbose=False)
+        rows = data.sample.select(self.shared.folds[self.index.fold].train)
+        callbacks = CallbackNotifier(estimator, estimator, 0, {}, enabled=False)
+        fit = estimator._start_fit(replace(data, sample=rows), callbacks)
+        return ResumableFit(estimator, fit)
 
     def _score(self, estimator: Any) -> None:
-        common, result, began = self.common, self.result, time.perf_counter()
-        sample, fold = self.candidate.given.sample, common.folds[self.place.fold]
-        result.test, failed = common.judge.scores(estimator, sample, fold.test)
-        result.score_seconds += time.perf_counter() - began
-        if common.return_train_score:
-            result.train, train_failed = common.judge.scores(estimator, sample, fold.train)
-            failed = failed or train_failed
-        if failed:
-            result.notes.append(Note(
+        shared, result, start_time = self.shared, self.result, time.perf_counter()
+        sample, fold = self.candidate.data.sample, shared.folds[self.index.fold]
+        result.test, error = shared.scorer.compute_scores(estimator, sample, fold.test)
+        result.score_seconds += time.perf_counter() - start_time
+        if shared.return_train_score:
+            result.train, train_error = shared.scorer.compute_scores(estimator, sample, fold.train)
+            error = error or train_error
+        if error:
+            result.deferred_warnings.append(DeferredWarning(
                 "Scoring failed. The score on this train-test partition for these parameters will "
-                f"be set to {common.judge.error_score}. Details: \n{failed}"
+                f"be set to {shared.scorer.error_score}. Details: \n{error}"
             ))  # fmt: skip
 
 
-class _Fit:
-    """A fit that can be made in parts. Each says whether it came to its end: neither Ctrl-C nor the
-    search's time cut it short."""
-
-    def __init__(self, estimator: Any, session: Session) -> None:
-        self.estimator = estimator
-        self.session = session
-        self.watch: Watch | None = None
-        self.outcome: Outcome | None = None
-
-    def whole(self) -> bool:
-        """All of it, restarts included."""
-        outcomes = self.session.outcomes(None)
-        late = time.monotonic() >= limits.deadline()
-        if any(map(_cut_short, outcomes)) or (late and len(outcomes) < len(self.session.seeds)):
-            return False
-        self.estimator._finish(self.session, outcomes)
-        return True
-
-    def until(self, n_epochs: int) -> bool:
-        """Go on up to so many epochs, unless it has ended by itself."""
-        session, estimator = self.session, self.estimator
-        if self.outcome is None or self.watch is None:
-            self.watch = session.watch(Progress())
-            self.outcome = session.run(session.drawn(session.seeds[0]), self.watch, n_epochs)
-        elif self.outcome.stop_reason is None:
-            left = n_epochs - self.watch.n_iter
-            self.outcome = session.run(self.outcome.trained, self.watch, left)
-        if _cut_short(self.outcome):
-            return False
-        estimator.t_ = 0
-        estimator._adopt(self.outcome, len(session.rows))
-        if n_epochs == estimator.max_iter:
-            session.finish(self.outcome)
-        return True
+# ---- all fits of a search ------------------------------------------------------------------------
 
 
-def _cut_short(outcome: Outcome) -> bool:
-    out_of_time = outcome.stop_reason is not None and time.monotonic() >= limits.deadline()
-    return outcome.interrupted or out_of_time
-
-
-# ---- all of them ---------------------------------------------------------------------------------
-
-
-def nets_of(common: Common, candidates: list[Candidate], seeds: list[int]) -> list[Net]:
-    """In the order of the scores' axes: candidates, folds, seeds."""
+def make_fits(
+    shared: SharedInputs, candidates: list[Candidate], seeds: list[int]
+) -> list[CandidateFit]:
+    """All fits, in the order of the scores' axes: candidates, folds, seeds."""
     return [
-        Net(common, candidate, Place(i, k, s), seed)
+        CandidateFit(shared, candidate, FitIndex(i, k, s), seed)
         for i, candidate in enumerate(candidates)
-        for k in range(len(common.folds))
+        for k in range(len(shared.folds))
         for s, seed in enumerate(seeds)
     ]
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What `pool.run` is told."""
+class SearchLimits:
+    """The number of threads and the deadline of a search, and whether it shows its progress."""
 
     n_threads: int | None
     deadline: float = math.inf
-    """By `time.time()`, which is the same in other processes."""
+    """By `time.time()`, which processes of a machine share."""
     verbose: int = 0
 
     @property
     def seconds(self) -> float | None:
-        """That are left."""
+        """The seconds left, None without a deadline."""
         return None if self.deadline == math.inf else self.deadline - time.time()
 
 
-def train(nets: Sequence[Net], limits: Limits, n_epochs: int | None = None) -> list[Result]:
-    """Fit and score every network: wholly, or up to so many epochs."""
+def run_fits(
+    fits: Sequence[CandidateFit], limits: SearchLimits, n_epochs: int | None = None
+) -> list[FitResult]:
+    """Run and score all fits; with `n_epochs`, up to this number of epochs each."""
     tasks = [
-        net.task(net.whole if n_epochs is None else partial(net.until, n_epochs)) for net in nets
+        fit.make_task(fit.run if n_epochs is None else partial(fit.run_until, n_epochs))
+        for fit in fits
     ]
     done = pool.run(tasks, limits.n_threads, limits.seconds, limits.verbose)
-    for net, one in zip(nets, done, strict=True):
+    for fit, one in zip(fits, done, strict=True):
         if one.error is not None:
-            net.forget()
-            net.result.finished, net.result.exception = False, one.error
-            net.result.error = "".join(traceback.format_exception(one.error))
-    return [net.result for net in nets]
+            fit.free()
+            fit.result.finished, fit.result.exception = False, one.error
+            fit.result.error = "".join(traceback.format_exception(one.error))
+    return [fit.result for fit in fits]
 
 
-def train_by_joblib(nets: Sequence[Net], limits: Limits) -> list[Result]:
-    """The same in the processes, or on the machines, of joblib's active backend: several chunks for
-    each, so that none waits long for the last one."""
-    n_chunks = min(len(nets), CHUNKS_PER_PROCESS * joblib.effective_n_jobs(None))
-    order = sorted(range(len(nets)), key=lambda i: -nets[i].task(nets[i].whole).flops)
+def run_fits_with_joblib(fits: Sequence[CandidateFit], limits: SearchLimits) -> list[FitResult]:
+    """Run and score all fits in the processes, or on the machines, of joblib's active backend. Each
+    process gets several chunks of similar FLOPs, which balances the load."""
+    n_chunks = min(len(fits), CHUNKS_PER_PROCESS * joblib.effective_n_jobs(None))
+    order = sorted(range(len(fits)), key=lambda i: -fits[i].make_task(fits[i].run).flops)
     chunks = [order[first::n_chunks] for first in range(n_chunks)]
     parts = joblib.Parallel(verbose=10 if limits.verbose else 0)(
-        joblib.delayed(train)([nets[i] for i in chunk], replace(limits, verbose=0))
+        joblib.delayed(run_fits)([fits[i] for i in chunk], replace(limits, verbose=0))
         for chunk in chunks
     )
-    found = {
+    by_position = {
         i: result
         for chunk, results in zip(chunks, parts, strict=True)
         for i, result in zip(chunk, results, strict=True)
     }
-    return [found[i] for i in range(len(nets))]
+    return [by_position[i] for i in range(len(fits))]

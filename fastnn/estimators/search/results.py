@@ -1,7 +1,8 @@
-"""From the results of single networks to the tables that a search shows."""
+"""The results of a search: warnings about its fits, and tables of their scores."""
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -12,8 +13,8 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 from sklearn.model_selection._validation import _warn_or_raise_about_fit_failures
 
-from fastnn.estimators._fitting.estimator_fit import Note
-from fastnn.estimators.search.fits import Net, Result
+from fastnn.estimators._fitting.outcome import DeferredWarning
+from fastnn.estimators.search.fits import CandidateFit, FitResult
 from fastnn.estimators.search.scores import Scores
 
 Floats = NDArray[np.float64]
@@ -21,17 +22,18 @@ Tables = dict[str, Floats]
 Shape = tuple[int, int, int]
 
 
-def tell(
-    results: Sequence[Result], n_candidates: int, seconds_left: float | None, error_score: Any
+def emit_warnings(
+    results: Sequence[FitResult], n_candidates: int, seconds_left: float | None, error_score: Any
 ) -> None:
-    """Warn, once for all networks, of what failed, was cut short or has not converged.
+    """Emit one warning of each kind: fits that failed, were not finished or did not converge.
 
     Raises
     ------
     ValueError
-        If every network failed; with error_score="raise", what the first one raised.
+        If every fit failed; with error_score="raise", the exception of the first failed fit is
+        raised instead.
     KeyboardInterrupt
-        If Ctrl-C left no candidate, of so many with as many networks each, to choose.
+        If Ctrl-C left no candidate with all of its fits finished.
     """
     if error_score == "raise":
         for result in results:
@@ -49,60 +51,64 @@ def tell(
     if unfinished:
         warnings.warn(
             f"{unfinished} of {len(results)} networks were not finished: "
-            f"{'max_time was over' if out_of_time else 'interrupted by the user'}; their "
+            f"{'max_time was reached' if out_of_time else 'interrupted by the user'}; their "
             "candidates have the score nan",
             stacklevel=4,
         )
-    for note, n in _counted(results):
-        warnings.warn(f"{note.text} ({n} of {len(results)} fits)", note.category, stacklevel=4)
+    for warning, n in _count_warnings(results):
+        text = f"{warning.text} ({n} of {len(results)} fits)"
+        warnings.warn(text, warning.category, stacklevel=4)
 
 
-def _counted(results: Sequence[Result]) -> list[tuple[Note, int]]:
-    """The first note of each category, and how many networks have one."""
-    first: dict[type[Warning], Note] = {}
+def _count_warnings(results: Sequence[FitResult]) -> list[tuple[DeferredWarning, int]]:
+    """The first warning of each category, and the number of fits with one."""
+    first: dict[type[Warning], DeferredWarning] = {}
     counts: Counter[type[Warning]] = Counter()
     for result in results:
-        notes = {note.category: note for note in result.notes}
-        first = notes | first
-        counts.update(notes.keys())
-    return [(note, counts[category]) for category, note in first.items()]
+        by_category = {warning.category: warning for warning in result.deferred_warnings}
+        first = by_category | first
+        counts.update(by_category.keys())
+    return [(warning, counts[category]) for category, warning in first.items()]
 
 
-def table(nets: Sequence[Net], shape: Shape, part: str, error_score: Any) -> Tables:
-    """Scores by name, shape (n_candidates, n_splits, n_seeds): nan of networks that were not
-    finished, `error_score` of those that failed. A single score is called "score"."""
-    found = [_named(getattr(net.result, part)) for net in nets]
-    names = next((scores for scores in found if scores), {"score": 0.0})
+def tabulate_scores(
+    fits: Sequence[CandidateFit], shape: Shape, part: str, error_score: Any
+) -> Tables:
+    """Arrays of scores (n_candidates, n_splits, n_seeds) by name: NaN for fits that were not
+    finished, `error_score` for fits that failed. A single score has the name "score"."""
+    all_scores = [_to_dict(getattr(fit.result, part)) for fit in fits]
+    names = next((scores for scores in all_scores if scores), {"score": 0.0})
     tables = {}
     for name in names:
         values = np.full(shape, np.nan)
-        for net, scores in zip(nets, found, strict=True):
-            place = net.place.candidate, net.place.fold, net.place.seed
-            if net.result.error is not None:
-                values[place] = error_score
-            elif net.result.finished:
-                values[place] = scores[name]
+        for fit, scores in zip(fits, all_scores, strict=True):
+            position = fit.index.candidate, fit.index.fold, fit.index.seed
+            if fit.result.error is not None:
+                values[position] = error_score
+            elif fit.result.finished:
+                values[position] = scores[name]
         tables[name] = values
     return tables
 
 
-def std_over_seeds(values: Floats) -> Floats:
-    """The spread of each candidate's mean over folds, NaN for a single seed."""
+def compute_std_over_seeds(values: Floats) -> Floats:
+    """The standard deviation over seeds of each candidate's mean over folds; NaN for one seed."""
     means = values.mean(axis=1)
     n_seeds = means.shape[1]
     return means.std(axis=1, ddof=1) if n_seeds > 1 else np.full(len(means), np.nan)
 
 
-def means(
-    nets: Sequence[Net], shape: Shape, tests: Tables, trains: Tables, several: bool
+def average_scores(
+    fits: Sequence[CandidateFit], shape: Shape, tests: Tables, trains: Tables, multimetric: bool
 ) -> list[dict[str, Any]]:
-    """For each candidate and fold what scikit-learn's table is made of: means over the seeds."""
-    seconds = np.array([(net.result.fit_seconds, net.result.score_seconds) for net in nets])
+    """Scores and times averaged over seeds: one dict per candidate and fold, as scikit-learn's
+    `_format_results` expects."""
+    seconds = np.array([(fit.result.fit_seconds, fit.result.score_seconds) for fit in fits])
     times = seconds.reshape(*shape, 2).mean(axis=2)
 
     def scores(tables: Tables, i: int, k: int) -> Any:
-        found = {name: float(values[i, k].mean()) for name, values in tables.items()}
-        return found if several else found["score"]
+        averages = {name: float(values[i, k].mean()) for name, values in tables.items()}
+        return averages if multimetric else averages["score"]
 
     rows = []
     for i, k in np.ndindex(shape[:2]):
@@ -112,18 +118,28 @@ def means(
     return rows
 
 
-def _named(scores: Scores | None) -> dict[str, float]:
+def _to_dict(scores: Scores | None) -> dict[str, float]:
     if scores is None:
         return {}
     return scores if isinstance(scores, dict) else {"score": scores}
 
 
+def average_test_score(refit: Any, fits: Sequence[CandidateFit]) -> float:
+    """The mean test score of a candidate, by which halving selects; NaN if a fit is missing."""
+    finished = [fit.result.test for fit in fits if fit.result.finished]
+    if finished and isinstance(finished[0], dict) and refit not in finished[0]:
+        names = list(finished[0])
+        raise ValueError(f"refit: expected one of {names} with halving; got {refit!r:.80}")
+    values = [scores[refit] if isinstance(scores, dict) else scores for scores in finished]
+    return float(np.mean(np.array(values, np.float64))) if len(values) == len(fits) else math.nan
+
+
 def rank_by_rung(mean: Floats, reached: NDArray[np.intp]) -> NDArray[np.int32]:
-    """Ranks from 1 on: who came to a later rung stands before all others."""
-    behind = np.where(np.isnan(mean), -1, reached)
+    """Ranks from 1; candidates that reached a later rung rank before all others."""
+    rungs = np.where(np.isnan(mean), -1, reached)
     ranks = np.zeros(len(mean), np.int32)
-    for rung in np.unique(behind):
-        here = behind == rung
+    for rung in np.unique(rungs):
+        here = rungs == rung
         within = rankdata(-np.nan_to_num(mean[here]), method="min")
-        ranks[here] = within + np.count_nonzero(behind > rung)
+        ranks[here] = within + np.count_nonzero(rungs > rung)
     return ranks

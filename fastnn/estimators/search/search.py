@@ -1,4 +1,4 @@
-"""`MLPSearchCV`: the settings of a network, compared over folds and seeds."""
+"""`MLPSearchCV`: cross-validated search over the parameters of a network."""
 
 from __future__ import annotations
 
@@ -9,89 +9,92 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-import sklearn
 from numpy.typing import NDArray
 from sklearn.base import _fit_context, clone
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import indexable
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_method_params, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
-from fastnn.estimators._fitting.commit import whole_fit
-from fastnn.estimators.search.candidates import (
-    candidate_params,
-    candidates_of,
-    check_estimator,
-    folds_of,
-    seeds_of,
-)
+from fastnn.estimators._fitting.commit import atomic_fit
 from fastnn.estimators.search.fits import (
-    Common,
-    Limits,
-    Net,
-    nets_of,
-    train,
-    train_by_joblib,
+    CandidateFit,
+    SearchLimits,
+    run_fits,
+    run_fits_with_joblib,
 )
-from fastnn.estimators.search.halving import check as check_halving
 from fastnn.estimators.search.halving import train_halving
-from fastnn.estimators.search.results import means, rank_by_rung, std_over_seeds, table, tell
-from fastnn.estimators.search.scores import Judge, counts_right
+from fastnn.estimators.search.preparation import PreparedSearch, prepare_search
+from fastnn.estimators.search.results import (
+    average_scores,
+    average_test_score,
+    compute_std_over_seeds,
+    emit_warnings,
+    rank_by_rung,
+    tabulate_scores,
+)
 from fastnn.statistics import Difference, paired_difference
 
-Array = NDArray[Any]
-Params = dict[str, Any]
-Table = dict[str, Array]
+Table = dict[str, NDArray[Any]]
 
 
 class MLPSearchCV(BaseSearchCV):  # type: ignore[misc]
-    """A search for the best parameters of `MLPClassifier`, `MLPRegressor` or `LogisticRegression`:
-    scikit-learn's `GridSearchCV` and `RandomizedSearchCV`, with a network on every thread, and
-    with several seeds for each setting.
+    """Cross-validated search for the best parameters of `MLPClassifier`, `MLPRegressor` or
+    `LogisticRegression`.
+
+    It reproduces the scores of scikit-learn's `GridSearchCV` and `RandomizedSearchCV`, trains one
+    network per thread, and can repeat each fit with several seeds.
 
     Parameters
     ----------
     estimator : MLPClassifier, MLPRegressor or LogisticRegression
-        It is never fitted itself.
+        The search fits copies of it.
     param_grid : dict of lists, or list of such dicts
-        All combinations are tried. Exactly one of this and `param_distributions`.
+        Parameters to search; all combinations are fitted. Pass either this or
+        `param_distributions`.
     param_distributions : dict of lists and of distributions with `rvs`, or list of such dicts
-        `n_iter` combinations are drawn.
+        Parameters to sample from; `n_iter` combinations are drawn.
     n_iter : int, default 10
+        Number of combinations to draw from `param_distributions`.
     random_state : int, RandomState or None (default)
-        Of these draws.
+        Seed for drawing these combinations.
     scoring, refit, error_score, return_train_score
         As for `GridSearchCV`.
     cv : int, splitter or iterable of (train, test); default: 5 folds, stratified for classes
-        Training rows must have all classes.
+        Cross-validation folds. The training rows of each fold must contain all classes.
     n_seeds : int, default 1
-        Fits of each candidate to each fold. All candidates have the same seeds and the same folds;
-        the first seed is the `random_state` of the estimator, where it has one.
+        Number of fits of each candidate to each fold. All candidates use the same seeds and folds.
+        The first seed is the `random_state` of the estimator unless that is None.
     halving : int, optional
-        Successive halving: with 3, all candidates are trained for a share of `max_iter`, the best
-        third goes on from where it stands for three times as many epochs, and so on. The result of
-        those that come to the end is the same as without.
+        The factor of successive halving. With 3, all candidates are trained for a fraction of
+        `max_iter` epochs; the best third continues training for three times as many epochs, and so
+        on. The results of the last candidates are the same as without halving.
     n_threads : int, optional
-        Networks in training at a time; by default as many as the process may use threads.
+        Number of networks trained at the same time; by default all threads that the process may
+        use.
     max_time : float, optional
-        Seconds after which no other network is trained; `refit` comes after it.
+        Time limit in seconds, after which no further network is trained. It does not include
+        `refit`.
     backend : "joblib", optional
-        Hands chunks of networks to joblib's active backend: processes, or a Dask or Ray cluster.
-        Not with `halving`; Ctrl-C then keeps nothing.
+        Runs chunks of the fits on joblib's active backend: processes, or a Dask or Ray cluster.
+        Not available with `halving`. Ctrl-C then discards all results.
     verbose : bool or int, default 0
-        1 shows how many of the networks are done: see `Sequential.fit`.
+        1 shows the number of finished networks; see `Sequential.fit`.
 
     Attributes
     ----------
     cv_results_ : dict of arrays
-        `GridSearchCV`'s, with means over the seeds, and `std_over_seeds_test_score`, the standard
-        deviation (n - 1) over the seeds of the means over the folds; `n_seeds`; with `halving`
-        `n_epochs` and `iter`, how far a candidate came.
+        As in `GridSearchCV`, with scores averaged over seeds. In addition:
+        `std_over_seeds_test_score`, the standard deviation (with n - 1) over the seeds of the means
+        over the folds; `n_seeds`; and with `halving` the last rung of each candidate, `iter`, and
+        its number of epochs, `n_epochs`.
     scores_ : array (n_candidates, n_splits, n_seeds), or dict of such arrays by scorer
+        The test score of each fit.
     seeds_ : list of int
+        The seeds of the fits to each fold.
     best_estimator_, best_params_, best_score_, best_index_, scorer_, multimetric_, n_splits_, \
 refit_time_, classes_, n_features_in_, feature_names_in_
-        As of `GridSearchCV`.
+        As in `GridSearchCV`.
 
     References
     ----------
@@ -167,14 +170,14 @@ refit_time_, classes_, n_features_in_, feature_names_in_
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Any:
-        """Search, and fit the best candidate to all rows.
+        """Fit and score all candidates; with `refit`, fit the best one to all rows.
 
         Parameters
         ----------
         X, y, sample_weight
             As for the estimator's `fit`.
         groups : array-like, shape (n,), optional
-            For the splitter.
+            Group labels for the splitter.
 
         Returns
         -------
@@ -183,73 +186,52 @@ refit_time_, classes_, n_features_in_, feature_names_in_
         Raises
         ------
         TypeError, ValueError
-            If a parameter, a candidate (named by its position) or an array is not as described,
-            before any work; or if every fit failed.
+            If a parameter, a candidate (the message contains its position) or an array is not as
+            described, before any training; or if every fit failed.
 
         Warns
         -----
         UserWarning
-            If Ctrl-C or `max_time` left networks unfinished. Their candidates' scores are nan.
+            If Ctrl-C or `max_time` left networks unfinished. Scores of their candidates are NaN.
         FitFailedWarning
             If some fits failed; their scores are `error_score`.
         """
-        with whole_fit(self) as own:
-            check_estimator(
-                own.estimator,
-                "pipelines and other estimators are searched by "
-                "sklearn.model_selection.GridSearchCV",
-            )
-            settings = candidate_params(
-                own.estimator, own.param_grid, own.param_distributions, own.n_iter,
-                own.random_state,
-            )  # fmt: skip
-            scorers, metric = own._get_scorers()
+        with atomic_fit(self) as search:
             X, y = indexable(X, y)
-            given = {"sample_weight": sample_weight, "groups": groups}
-            given = {name: value for name, value in given.items() if value is not None}
-            routed = own._get_routed_params_for_fit(_check_method_params(X, params=given))
-            candidates = candidates_of(
-                own.estimator, settings, X, y, routed.estimator.fit.get("sample_weight")
-            )
-            if own.halving is not None:
-                check_halving(own, settings)
-            split_params = routed.splitter.split
-            folds = folds_of(candidates[0], own.cv, X, y, split_params)
-            own.n_splits_ = len(folds)
-            score_params = routed.scorer.score
-            judge = Judge(
-                scorers, X, y, score_params, own.error_score,
-                counts_right(own.estimator, own.scoring, score_params, candidates[0].given.sample),
-            )  # fmt: skip
-            common = Common(folds, judge, own.return_train_score, sklearn.get_config())
-            own.seeds_ = seeds_of(own.estimator.random_state, own.n_seeds)
-            nets = nets_of(common, candidates, own.seeds_)
-            seconds = math.inf if own.max_time is None else own.max_time
-            limits = Limits(own.n_threads, time.time() + seconds, int(own.verbose))
-            reached = own._train(nets, limits)
-            results = [net.result for net in nets]
-            tell(results, len(candidates), limits.seconds, own.error_score)
-            own._keep(nets, settings, reached, metric)
+            prepared = prepare_search(search, X, y, sample_weight, groups)
+            search.n_splits_, search.seeds_ = prepared.n_splits, prepared.seeds
+            seconds = math.inf if search.max_time is None else search.max_time
+            limits = SearchLimits(search.n_threads, time.time() + seconds, int(search.verbose))
+            reached = search._run_fits(prepared.fits, limits)
+            results = [fit.result for fit in prepared.fits]
+            n_candidates = len(prepared.candidates)
+            emit_warnings(results, n_candidates, limits.seconds, search.error_score)
+            search._store_results(prepared, reached)
             for name in ("best_estimator_", "refit_time_", "feature_names_in_"):
-                vars(own).pop(name, None)  # of an earlier search
-            own.scorer_ = getattr(scorers, "_scorers", scorers)  # one that is several holds a dict
-        if self.refit:  # where that fails, the search's results stay
-            self._fit_best(X, y, routed.estimator.fit)
+                vars(search).pop(name, None)  # left from an earlier search
+            # scikit-learn's scorer of several metrics holds a dict of scorers.
+            search.scorer_ = getattr(prepared.scorers, "_scorers", prepared.scorers)
+        if self.refit:  # if it fails, the results of the search are kept
+            self._refit_best(X, y, prepared.fit_params)
         return self
 
     def compare(self, i: Any, j: Any, metric: str | None = None) -> Difference:
-        """The difference of the scores of two candidates, the first less the second, in pairs of
-        the same fold and seed: its mean, standard error and count.
+        """Compare two candidates by paired differences of their scores.
 
-        Folds share training rows, so the standard error is somewhat too small (Y. Bengio and
-        Y. Grandvalet, 2004).
+        Each pair of scores has the same fold and seed. Returns the mean, standard error and count
+        of the differences, candidate `i` minus candidate `j`. The standard error is somewhat too
+        small, because the folds share training rows (Y. Bengio and Y. Grandvalet, 2004).
 
         Parameters
         ----------
         i, j : int or dict
-            Positions of candidates in `cv_results_["params"]`, or their parameters.
+            The candidates: positions in `cv_results_["params"]`, or parameters.
         metric : str, optional
-            With several scorers, the name of one; by default that of `refit`.
+            The name of a scorer, if there are several; by default the one of `refit`.
+
+        Returns
+        -------
+        Difference
         """
         check_is_fitted(self, "scores_")
         tables = self.scores_ if isinstance(self.scores_, dict) else {"score": self.scores_}
@@ -258,55 +240,56 @@ refit_time_, classes_, n_features_in_, feature_names_in_
         if metric not in tables:
             raise ValueError(f"metric: expected one of {list(tables)}; got {metric!r}")
         scores = tables[metric]
-        first, second = scores[self._position("i", i)], scores[self._position("j", j)]
+        first, second = scores[self._get_index("i", i)], scores[self._get_index("j", j)]
         return paired_difference(first.ravel(), second.ravel())
 
-    def _position(self, name: str, at: Any) -> int:
+    def _get_index(self, name: str, candidate: Any) -> int:
         params = self.cv_results_["params"]
-        if at in params:
-            return int(params.index(at))
-        whole = isinstance(at, Integral) and not isinstance(at, bool)
-        if not whole or not 0 <= int(at) < len(params):
+        if candidate in params:
+            return int(params.index(candidate))
+        is_integer = isinstance(candidate, Integral) and not isinstance(candidate, bool)
+        if not is_integer or not 0 <= int(candidate) < len(params):
             raise ValueError(
                 f"{name}: expected a position below {len(params)}, or the parameters of a candidate"
-                f"; got {at!r:.80}"
+                f"; got {candidate!r:.80}"
             )
-        return int(at)
+        return int(candidate)
 
-    # ---- a search ----
+    # ---- fits and results ----
 
-    def _train(self, nets: list[Net], limits: Limits) -> Table:
-        """Train the networks; returns how far each candidate came, if that differs."""
+    def _run_fits(self, fits: list[CandidateFit], limits: SearchLimits) -> Table:
+        """Run all fits; with halving, returns the last rung and epoch of each candidate."""
         if self.halving is not None:
             per_candidate = self.n_splits_ * self.n_seeds
-            groups = [nets[i : i + per_candidate] for i in range(0, len(nets), per_candidate)]
-            score = partial(_mean_score, self.refit)
+            groups = [fits[i : i + per_candidate] for i in range(0, len(fits), per_candidate)]
+            score = partial(average_test_score, self.refit)
             return train_halving(groups, self.estimator.max_iter, self.halving, limits, score)
         if self.backend is None:
-            train(nets, limits)
+            run_fits(fits, limits)
         else:
-            for net, result in zip(nets, train_by_joblib(nets, limits), strict=True):
-                net.result = result
+            for fit, result in zip(fits, run_fits_with_joblib(fits, limits), strict=True):
+                fit.result = result
         return {}
 
-    # ---- what is kept of it ----
-
-    def _keep(self, nets: list[Net], settings: list[Params], reached: Table, metric: Any) -> None:
-        """The attributes that every search has."""
+    def _store_results(self, prepared: PreparedSearch, reached: Table) -> None:
+        """Set the attributes of every search, with or without `refit`."""
+        fits, settings, metric = prepared.fits, prepared.settings, prepared.refit_metric
         shape = len(settings), self.n_splits_, self.n_seeds
-        self.multimetric_ = any(isinstance(net.result.test, dict) for net in nets)
+        self.multimetric_ = any(isinstance(fit.result.test, dict) for fit in fits)
         if self.multimetric_ and callable(self.scoring):
-            first = next(net.result.test for net in nets if net.result.test)
+            first = next(fit.result.test for fit in fits if fit.result.test)
             self._check_refit_for_multimetric(first)
             metric = self.refit
-        tests = table(nets, shape, "test", self.error_score)
+        tests = tabulate_scores(fits, shape, "test", self.error_score)
         trains = {}
         if self.return_train_score:
-            trains = table(nets, shape, "train", self.error_score)
-        spreads = {f"std_over_seeds_test_{name}": std_over_seeds(tests[name]) for name in tests}
-        more = {"n_seeds": np.full(shape[0], self.n_seeds), **spreads, **reached}
-        out = means(nets, shape, tests, trains, self.multimetric_)
-        results = self._format_results(settings, self.n_splits_, out, more)
+            trains = tabulate_scores(fits, shape, "train", self.error_score)
+        stds = {
+            f"std_over_seeds_test_{name}": compute_std_over_seeds(tests[name]) for name in tests
+        }
+        columns = {"n_seeds": np.full(shape[0], self.n_seeds), **stds, **reached}
+        rows = average_scores(fits, shape, tests, trains, self.multimetric_)
+        results = self._format_results(settings, self.n_splits_, rows, columns)
         for name in tests if reached else ():
             mean = results[f"mean_test_{name}"]
             results[f"rank_test_{name}"] = rank_by_rung(mean, reached["iter"])
@@ -318,20 +301,12 @@ refit_time_, classes_, n_features_in_, feature_names_in_
                 self.best_score_ = results[f"mean_test_{metric}"][self.best_index_]
             self.best_params_ = settings[self.best_index_]
 
-    def _fit_best(self, X: Any, y: Any, params: dict[str, Any]) -> None:
+    def _refit_best(self, X: Any, y: Any, params: dict[str, Any]) -> None:
+        """Fit the best candidate to all rows."""
         best = clone(self.estimator).set_params(**clone(self.best_params_, safe=False))
-        began = time.time()
+        start_time = time.time()
         best.fit(X, y, **params)
-        found = {"best_estimator_": best, "refit_time_": time.time() - began}
+        attributes = {"best_estimator_": best, "refit_time_": time.time() - start_time}
         if hasattr(best, "feature_names_in_"):
-            found["feature_names_in_"] = best.feature_names_in_
-        self.__dict__.update(found)  # in one call, as an interrupt may come between two
-
-
-def _mean_score(refit: Any, nets: list[Net]) -> float:
-    """What halving keeps the best of."""
-    found = [net.result.test for net in nets if net.result.finished]
-    if found and isinstance(found[0], dict) and refit not in found[0]:
-        raise ValueError(f"refit: expected one of {list(found[0])} with halving; got {refit!r:.80}")
-    values = [scores[refit] if isinstance(scores, dict) else scores for scores in found]
-    return float(np.mean(np.array(values, np.float64))) if len(values) == len(nets) else math.nan
+            attributes["feature_names_in_"] = best.feature_names_in_
+        self.__dict__.update(attributes)  # one call, which an interrupt cannot divide
