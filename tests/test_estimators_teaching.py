@@ -30,7 +30,7 @@ def test_gates(gate, eta0):
 
 
 def test_xor_has_no_end():
-    with pytest.warns(ConvergenceWarning, match="no plane may separate"):
+    with pytest.warns(ConvergenceWarning, match="may not be linearly separable"):
         model = Perceptron(max_iter=20).fit(CORNERS, [0, 1, 1, 0])
     assert all(model.corrections_)
     assert model.n_iter_ == 20

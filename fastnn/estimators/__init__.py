@@ -1,5 +1,5 @@
-"""Estimators for scikit-learn's pipelines and searches: its multilayer perceptrons by the same
-names and parameters, with more of them."""
+"""Estimators with scikit-learn's interface: its multilayer perceptrons with the same names and
+parameters, and ensembles, searches and learning curves of them."""
 
 try:
     import sklearn  # noqa: F401

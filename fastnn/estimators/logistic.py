@@ -1,4 +1,4 @@
-"""`LogisticRegression`: the perceptron without hidden layers."""
+"""`LogisticRegression`: a network without hidden layers."""
 
 from __future__ import annotations
 
@@ -14,25 +14,29 @@ from fastnn.estimators.classifier import MLPClassifier
 
 
 class LogisticRegression(MLPClassifier):
-    """Logistic regression as a network of one layer, from weights of zero.
+    """Logistic regression as a network with one layer and initial weights of zero.
 
-    It minimizes what scikit-learn's estimator of this name does, `C` times the sum of the losses
-    plus half the squared length of the weights, and with solver="lbfgs" reaches its coefficients.
-    With "sgd" and "adam" it shows how gradient descent gets there.
+    It minimizes the objective of scikit-learn's `LogisticRegression`: `C` times the sum of the
+    losses plus half the squared norm of the weights. With solver="lbfgs" it reaches the same
+    coefficients; "sgd" and "adam" show how gradient descent approaches them.
 
     Parameters
     ----------
     C : float, default 1.0
-        Inverse strength of the penalty.
+        Inverse of the strength of the L2 penalty.
     solver : "lbfgs" (default), "sgd" or "adam"
+        The optimizer.
     learning_rate, learning_rate_init, batch_size, max_iter, tol, n_iter_no_change, class_weight, \
 random_state
-        As for `MLPClassifier`.
+        As for `MLPClassifier`; the defaults of `learning_rate_init`, `max_iter` and `tol` are 0.01,
+        1000 and 1e-6.
 
     Attributes
     ----------
-    coef_ : (1, n_features) for two classes, otherwise (n_classes, n_features)
-    intercept_ : (1,) or (n_classes,)
+    coef_ : array, shape (1, n_features) for two classes, otherwise (n_classes, n_features)
+        Weights.
+    intercept_ : array, shape (1,) for two classes, otherwise (n_classes,)
+        Biases.
 
     Examples
     --------
@@ -46,7 +50,7 @@ random_state
     hidden_layer_sizes = ()
     alpha_scaling = "samples"
     _weight_init: ClassVar[str] = "zeros"
-    # scipy's own tolerance of the value would end the search a few digits earlier.
+    # scipy's default `ftol` would stop the optimization a few digits earlier.
     _lbfgs_options: ClassVar[dict[str, Any]] = {"ftol": 64 * np.finfo(float).eps, "maxls": 50}
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -84,17 +88,17 @@ random_state
 
     @property
     def alpha(self) -> float:  # type: ignore[override]
-        """The penalty in `MLPClassifier`'s terms."""
+        """The strength of the penalty as `MLPClassifier` defines it."""
         return 1 / self.C
 
     @property
     def coef_(self) -> NDArray[Any]:
-        """Weights, a row for each class."""
+        """Weights, (1, n_features) for two classes, otherwise (n_classes, n_features)."""
         check_is_fitted(self)
         return self.coefs_[0].T
 
     @property
     def intercept_(self) -> NDArray[Any]:
-        """Biases."""
+        """Biases, (1,) for two classes, otherwise (n_classes,)."""
         check_is_fitted(self)
         return self.intercepts_[0]

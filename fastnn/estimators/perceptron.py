@@ -1,4 +1,4 @@
-"""`Perceptron`: the rule of 1958."""
+"""`Perceptron`: Rosenblatt's learning rule."""
 
 from __future__ import annotations
 
@@ -22,29 +22,48 @@ Array = NDArray[Any]
 
 
 class Perceptron(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """The perceptron of F. Rosenblatt, 1958: a row on the wrong side, or on the border, is added
-    to the weights, or subtracted from them. It stops when a whole pass needs no correction, which
-    comes for classes that a plane separates (A. Novikoff, 1962) and for no others.
+    """The perceptron of F. Rosenblatt.
 
-    Several classes are learned one against the rest. The loop stands in Python, to be read:
-    some microseconds a row.
+    For each misclassified row x with the label t = -1 or 1, a row on the decision boundary
+    included, the weights are corrected by `w += eta0 * t * x` and the bias by `b += eta0 * t`.
+    Training stops after a pass over all rows without a correction. Such a pass is reached if and
+    only if a hyperplane separates the classes (Novikoff's theorem).
+
+    More than two classes are learned one-versus-rest. The loop is written in Python to be readable;
+    it takes a few microseconds per row.
 
     Parameters
     ----------
     eta0 : float, default 1.0
-        The step; from weights of zero it changes only their length.
+        Step size. As training starts from zero weights, it only scales the weights.
     max_iter : int, default 1000
-        Passes over the rows at most.
+        Maximum number of passes over the rows.
     shuffle : bool, default False
-        Draw another order for each pass.
+        Whether to shuffle the rows before each pass.
     random_state : int, RandomState or None (default)
+        Seed for shuffling.
 
     Attributes
     ----------
-    coef_ : (1, n_features) for two classes, otherwise (n_classes, n_features)
-    intercept_ : (1,) or (n_classes,)
-    corrections_ : list of the number of corrections in each pass
-    n_corrections_, n_iter_ : int
+    classes_ : array
+        The class labels.
+    coef_ : array, shape (1, n_features) for two classes, otherwise (n_classes, n_features)
+        Weights.
+    intercept_ : array, shape (1,) for two classes, otherwise (n_classes,)
+        Biases.
+    corrections_ : list of int
+        Number of corrections in each pass.
+    n_corrections_ : int
+        Number of corrections in all passes.
+    n_iter_ : int
+        Number of passes.
+
+    References
+    ----------
+    F. Rosenblatt, "The perceptron: a probabilistic model for information storage and organization
+    in the brain", 1958.
+
+    A. Novikoff, "On convergence proofs on perceptrons", 1962.
 
     Examples
     --------
@@ -76,31 +95,42 @@ class Perceptron(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any) -> Self:
-        """Learn from rows X (n, n_features) and their classes y (n,).
+        """Fit the model to data.
+
+        Parameters
+        ----------
+        X : array-like, shape (n, n_features)
+        y : array-like, shape (n,)
+            Class labels.
+
+        Returns
+        -------
+        self
 
         Warns
         -----
         ConvergenceWarning
-            If the last pass still made corrections.
+            If the last pass made corrections.
         """
-        with atomic_fit(self) as own:
-            own._train(X, y)
-        if own.corrections_[-1]:
+        with atomic_fit(self) as fitted:
+            fitted._train(X, y)
+        if fitted.corrections_[-1]:
             warnings.warn(
-                f"Perceptron: the last of {self.max_iter} passes made {own.corrections_[-1]} "
-                "corrections: no plane may separate the classes", ConvergenceWarning, stacklevel=3,
+                f"Perceptron: the last of {self.max_iter} passes made {fitted.corrections_[-1]} "
+                "corrections; the classes may not be linearly separable", ConvergenceWarning,
+                stacklevel=3,
             )  # fmt: skip
         return self
 
     def _train(self, X: Any, y: Any) -> None:
-        """Pass over the rows until none needs a correction."""
+        """Make passes over the rows until one makes no correction."""
         check_unmasked("X", X)
         check_unmasked("y", y)
         X, y = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         units = np.arange(len(self.classes_)) if len(self.classes_) > 2 else np.array([1])
-        sides = np.where(codes[:, np.newaxis] == units, 1.0, -1.0)
+        signs = np.where(codes[:, np.newaxis] == units, 1.0, -1.0)
         self.coef_ = np.zeros((len(units), X.shape[1]))
         self.intercept_ = np.zeros(len(units))
         self.corrections_: list[int] = []
@@ -108,16 +138,16 @@ class Perceptron(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         for _ in range(self.max_iter):
             if self.shuffle:
                 rng.shuffle(order)
-            self.corrections_.append(self._pass(X[order], sides[order]))
+            self.corrections_.append(self._correct_weights(X[order], signs[order]))
             if not self.corrections_[-1]:
                 break
         self.n_iter_ = len(self.corrections_)
         self.n_corrections_ = sum(self.corrections_)
 
-    def _pass(self, X: Array, sides: Array) -> int:
-        """Correct the weights row by row; returns how often."""
+    def _correct_weights(self, X: Array, signs: Array) -> int:
+        """Make one pass over the rows; returns the number of corrections."""
         corrections = 0
-        for x, t in zip(X, sides, strict=True):
+        for x, t in zip(X, signs, strict=True):
             wrong = t * (self.coef_ @ x + self.intercept_) <= 0
             if wrong.any():
                 step = self.eta0 * t * wrong
@@ -127,7 +157,7 @@ class Perceptron(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return corrections
 
     def decision_function(self, X: Any) -> Array:
-        """Sums before the step: (n,) for two classes, otherwise (n, n_classes)."""
+        """Weighted sums, of shape (n,) for two classes and otherwise (n, n_classes)."""
         check_is_fitted(self)
         check_unmasked("X", X)
         X = validate_data(self, X, dtype=np.float64, reset=False)
@@ -135,7 +165,7 @@ class Perceptron(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(sums[:, 0] if len(self.classes_) <= 2 else sums)
 
     def predict(self, X: Any) -> Array:
-        """Classes (n,)."""
+        """Predict class labels (n,)."""
         sums = self.decision_function(X)
         if len(self.classes_) == 1:
             return np.repeat(self.classes_, len(sums))

@@ -24,28 +24,26 @@ Array = NDArray[Any]
 
 @dataclass(eq=False, repr=False)
 class MLPRegressor(RegressorMixin, MultilayerPerceptron):  # type: ignore[misc]
-    """A regressor: scikit-learn's `MLPRegressor`, faster and with more to choose.
+    """Multilayer perceptron regressor with the interface of scikit-learn's `MLPRegressor`.
 
-    Parameters and attributes of scikit-learn's have its names, order, defaults and meaning; those
-    that fastnn adds to both stand with `MLPClassifier` (`scoring` defaults to R2 here). These are
-    added besides:
+    Parameters and attributes are those of `MLPClassifier`, except `class_weight`, `label_smoothing`
+    and `classes_`; `scoring` defaults to R2. The following are additional.
 
     Parameters
     ----------
     loss : "squared_error" (default), "absolute_error", "huber", "poisson", "quantile" or \
 "gaussian_nll"
-        Half the squared error, and half the deviance for "poisson", as in scikit-learn; the loss
-        "squared_error" of a `Sequential` is not halved. The
-        network of "gaussian_nll" has two outputs for each target, its mean and the logarithm of
-        its variance.
+        As in scikit-learn, "squared_error" is half the squared error and "poisson" half the
+        deviance; the loss "squared_error" of a `Sequential` is not halved. With "gaussian_nll" the
+        network has two outputs per target, the mean and the logarithm of the variance.
     quantile : float, default 0.5
-        What loss="quantile" predicts.
+        The quantile that loss="quantile" predicts, between 0 and 1.
     delta : float, default 1.0
-        Where loss="huber" turns from squares to absolute values, in scaled units with
-        `scale_target`.
+        The absolute error at which loss="huber" changes from quadratic to linear, in scaled units
+        with `scale_target`.
     scale_target : "standard", "robust" or None (default)
-        Shifts and scales the targets inside the model; predictions are in the units of y, losses
-        in scaled ones.
+        Scaling of the targets inside the model. Predictions are in the units of y, losses in
+        scaled units.
 
     Examples
     --------
@@ -108,7 +106,7 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):  # type: ignore[misc]
     # ---- calls ----
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
-        """Numbers (n,) or (n, n_outputs).
+        """Predict targets, of shape (n,) for one target and otherwise (n, n_outputs).
 
         Parameters
         ----------
@@ -118,19 +116,19 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):  # type: ignore[misc]
         """
         if return_std and self.loss != "gaussian_nll":
             raise ValueError(
-                f"return_std: expected loss='gaussian_nll' for it; got loss={self.loss!r}"
+                f"return_std: expected False unless loss='gaussian_nll'; got loss={self.loss!r}"
             )
         outputs = self._compute_outputs(X)
         means = outputs[:, : self.n_outputs_]
         scaling = self._target_scaling
         if not return_std:
-            return _column(means if scaling is None else scaling.undo(means))
+            return _squeeze(means if scaling is None else scaling.undo(means))
         std = np.exp(outputs[:, self.n_outputs_ :] / 2)
         if scaling is not None:
             means, std = scaling.undo(means), (std * scaling.spread).astype(std.dtype)
-        return _column(means), _column(std)
+        return _squeeze(means), _squeeze(std)
 
 
-def _column(values: Array) -> Array:
-    """(n,) for one target; contiguous either way."""
+def _squeeze(values: Array) -> Array:
+    """Reshape (n, 1) to (n,); the result is contiguous."""
     return np.ascontiguousarray(values[:, 0] if values.shape[1] == 1 else values)

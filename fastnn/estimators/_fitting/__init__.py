@@ -1,1 +1,1 @@
-"""From an estimator's parameters and data to a trained network."""
+"""Fits of single estimators: checks, layers, solvers, early stopping and files."""
