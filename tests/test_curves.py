@@ -45,7 +45,7 @@ def classifier(**options):
     ],
     ids=["accuracy", "auc", "shuffled", "text", "r2", "lbfgs"],
 )
-def test_learning_curve_is_scikit_learns(model, y, options):
+def test_learning_curve_equals_that_of_scikit_learn(model, y, options):
     expected = model_selection.learning_curve(model, X, y, train_sizes=SIZES, **options)
     curve = fn.learning_curve(model, X, y, train_sizes=SIZES, n_seeds=1, **options)
     assert list(curve.values) == list(expected[0])
@@ -62,30 +62,30 @@ def test_learning_curve_is_scikit_learns(model, y, options):
     ],
     ids=["alpha", "activation", "loss"],
 )
-def test_validation_curve_is_scikit_learns(model, y, name, values, options):
-    given = {"param_name": name, "param_range": values, **options}
-    expected = model_selection.validation_curve(model, X, y, **given)
-    curve = fn.validation_curve(model, X, y, n_seeds=1, **given)
+def test_validation_curve_equals_that_of_scikit_learn(model, y, name, values, options):
+    arguments = {"param_name": name, "param_range": values, **options}
+    expected = model_selection.validation_curve(model, X, y, **arguments)
+    curve = fn.validation_curve(model, X, y, n_seeds=1, **arguments)
     assert (curve.parameter, list(curve.values)) == (name, values)
     np.testing.assert_array_equal(curve.train_scores[..., 0], expected[0])
     np.testing.assert_array_equal(curve.test_scores[..., 0], expected[1])
 
 
-def test_groups_and_weights_are_heeded():
+def test_groups_and_weights_are_used():
     groups = np.arange(len(X)) // 20
     weight = np.random.default_rng(0).uniform(0.1, 3, len(X))
-    given = {"train_sizes": SIZES, "cv": GroupKFold(3), "groups": groups}
+    options = {"train_sizes": SIZES, "cv": GroupKFold(3), "groups": groups}
     expected = model_selection.learning_curve(
-        classifier(), X, Y, params={"sample_weight": weight}, **given
+        classifier(), X, Y, params={"sample_weight": weight}, **options
     )
-    curve = fn.learning_curve(classifier(), X, Y, n_seeds=1, sample_weight=weight, **given)
+    curve = fn.learning_curve(classifier(), X, Y, n_seeds=1, sample_weight=weight, **options)
     np.testing.assert_array_equal(curve.test_scores[..., 0], expected[2])
 
 
 # ---- seeds ---------------------------------------------------------------------------------------
 
 
-def test_each_seed_is_a_curve_of_its_own():
+def test_each_seed_equals_a_separate_curve():
     curve = fn.learning_curve(classifier(), X, Y, train_sizes=SIZES, cv=2, n_seeds=3)
     assert curve.test_scores.shape == curve.train_scores.shape == (3, 2, 3)
     first = fn.learning_curve(classifier(), X, Y, train_sizes=SIZES, cv=2, n_seeds=1, n_threads=1)
@@ -100,42 +100,44 @@ def test_the_estimator_is_not_fitted():
     assert model.get_params() == clone(model).get_params()
 
 
-# ---- what is shown -------------------------------------------------------------------------------
+# ---- tables and plots ----------------------------------------------------------------------------
 
 
-def made_up():
+def make_example():
     test = np.array([[[0.5, 0.7], [0.6, 0.6]], [[0.9, 0.9], [0.8, np.nan]]])
     return Curve("alpha", [0.1, 10.0], test + 0.1, test)
 
 
 def test_table():
-    table = made_up().table()
+    table = make_example().table()
     assert table["alpha"] == [0.1, 10.0]
     assert table["test_mean"] == pytest.approx([0.6, 2.6 / 3])
     assert table["test_std"][0] == pytest.approx(np.std([0.5, 0.7, 0.6, 0.6], ddof=1))
     assert table["train_mean"][0] == pytest.approx(0.7)
     assert table["count"] == [4, 3]
-    assert "test_mean" in str(made_up())
+    assert "test_mean" in str(make_example())
 
 
 def test_plot():
     pyplot = pytest.importorskip("matplotlib.pyplot")
     pyplot.switch_backend("agg")
-    axes = made_up().plot()
+    axes = make_example().plot()
     assert axes.get_xscale() == "log"
     assert len(axes.get_lines()) == len(axes.collections) == 2
     test_line = axes.get_lines()[1]
     np.testing.assert_allclose(test_line.get_xydata(), [[0.1, 0.6], [10, 2.6 / 3]])
-    named = Curve("activation", ["relu", "tanh"], made_up().train_scores, made_up().test_scores)
+    named = Curve(
+        "activation", ["relu", "tanh"], make_example().train_scores, make_example().test_scores
+    )
     texts = [label.get_text() for label in named.plot().get_xticklabels()]
     assert texts == ["relu", "tanh"]
     pyplot.close("all")
 
 
-# ---- what can go wrong ---------------------------------------------------------------------------
+# ---- failures ------------------------------------------------------------------------------------
 
 
-def test_a_fit_that_fails_has_the_error_score(monkeypatch):
+def test_failed_fit_has_the_error_score(monkeypatch):
     run = restarts.run_restarts
 
     def fails(fit, before):
@@ -154,7 +156,7 @@ def test_a_fit_that_fails_has_the_error_score(monkeypatch):
         fn.validation_curve(classifier(), X, Y, error_score="raise", **options)
 
 
-def test_ctrl_c_keeps_the_finished(monkeypatch):
+def test_ctrl_c_keeps_finished_fits(monkeypatch):
     train, started = EstimatorFit._train, []
 
     def interrupted(fit, *args):
@@ -169,7 +171,7 @@ def test_ctrl_c_keeps_the_finished(monkeypatch):
     assert 1 <= np.isnan(curve.test_scores).sum() < 6
 
 
-def test_warnings_point_at_the_call():
+def test_warnings_point_to_the_caller():
     with pytest.warns(match="hasn't converged") as caught:
         fn.learning_curve(classifier(), X, Y, train_sizes=SIZES, cv=2, n_seeds=2)
     assert [warning.filename for warning in caught] == [__file__]
@@ -217,7 +219,7 @@ def test_bad_input_of_validation_curve(options, kind, message):
 
 
 @pytest.mark.long
-def test_the_picture_of_the_page_is_drawn(tmp_path):
+def test_the_plot_of_the_documentation_is_drawn(tmp_path):
     pytest.importorskip("matplotlib")
     tool = runpy.run_path(str(Path(__file__).parents[1] / "tools" / "error_bars.py"))
     tool["main"](tmp_path / "picture.png")

@@ -1,7 +1,6 @@
-"""Every parameter, attribute, warning and error of scikit-learn's perceptrons: each is exercised
-on scikit-learn's estimator and on fastnn's, and the two are compared.
+"""Comparison of the estimators with scikit-learn's: every parameter, attribute, warning and error.
 
-From the same initial weights, with the rows in the same order, both go the same way."""
+From the same initial weights, and with the rows in the same order, both train the same way."""
 
 import inspect
 import itertools
@@ -51,9 +50,9 @@ def data(rng, kind, n=60, y=None):
 
 
 @pytest.fixture
-def same_start(monkeypatch):
-    """Both estimators with the same initial weights. An epsilon of nothing hides that
-    scikit-learn's Adam has it in another place."""
+def same_initial_weights(monkeypatch):
+    """Gives both estimators the same initial weights. A negligible epsilon hides that
+    scikit-learn's Adam adds it in another place."""
 
     def make(kind, **params):
         params = {"epsilon": 1e-30} | params
@@ -81,15 +80,15 @@ def same_start(monkeypatch):
 
 def test_signatures():
     for theirs, ours in PAIRS.values():
-        wanted = inspect.signature(theirs).parameters
-        found = inspect.signature(ours).parameters
-        assert list(found)[: len(wanted)] == list(wanted)
-        for name, parameter in wanted.items():
-            assert found[name].default == parameter.default, name
-            assert found[name].kind == parameter.kind, name
+        expected = inspect.signature(theirs).parameters
+        parameters = inspect.signature(ours).parameters
+        assert list(parameters)[: len(expected)] == list(expected)
+        for name, parameter in expected.items():
+            assert parameters[name].default == parameter.default, name
+            assert parameters[name].kind == parameter.kind, name
 
 
-# ---- the same way ------------------------------------------------------------------------------
+# ---- training ----------------------------------------------------------------------------------
 
 WAYS = {
     "defaults": ("MLPClassifier", {}, None),
@@ -144,13 +143,13 @@ WAYS = {
 
 
 @pytest.mark.parametrize("name", WAYS)
-def test_both_go_the_same_way(name, same_start, rng):
+def test_training_matches_scikit_learn(name, same_initial_weights, rng):
     kind, params, y = WAYS[name]
     X, y = data(rng, kind, y=y)
-    theirs, ours = same_start(kind, **{"max_iter": 40, "shuffle": False} | params)
+    theirs, ours = same_initial_weights(kind, **{"max_iter": 40, "shuffle": False} | params)
     theirs.fit(X, y)
     ours.fit(X, y)
-    compare(theirs, ours)
+    assert_same_attributes(theirs, ours)
     assert_close(theirs.predict(X), ours.predict(X))
     assert theirs.score(X, y) == pytest.approx(ours.score(X, y))
     for call in ("predict_proba", "predict_log_proba"):
@@ -163,13 +162,13 @@ SAME = ["n_iter_", "t_", "n_layers_", "n_outputs_", "out_activation_", "n_featur
 CLOSE = ["loss_", "best_loss_", "loss_curve_", "classes_"]
 
 
-def compare(theirs, ours):
-    """All public attributes that scikit-learn's estimator has after its fit."""
-    found = {name for name in dir(theirs) if name.endswith("_") and not name.startswith("_")}
-    assert found - {"classes_"} <= {*SAME, *CLOSE, "coefs_", "intercepts_"}
-    for name in found & set(SAME):
+def assert_same_attributes(theirs, ours):
+    """Compare all public attributes of scikit-learn's fitted estimator."""
+    attributes = {name for name in dir(theirs) if name.endswith("_") and not name.startswith("_")}
+    assert attributes - {"classes_"} <= {*SAME, *CLOSE, "coefs_", "intercepts_"}
+    for name in attributes & set(SAME):
         assert getattr(ours, name) == getattr(theirs, name), name
-    for name in found & set(CLOSE):
+    for name in attributes & set(CLOSE):
         assert_close(getattr(theirs, name), getattr(ours, name), name=name)
     for name in ("coefs_", "intercepts_"):
         for a, b in zip(getattr(theirs, name), getattr(ours, name), strict=True):
@@ -181,21 +180,23 @@ def assert_close(theirs, ours, rtol=1e-8, name=""):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_sample_weight(kind, same_start, rng):
+def test_sample_weight(kind, same_initial_weights, rng):
     X, y = data(rng, kind)
     weight = rng.uniform(0.2, 3, len(X))
-    theirs, ours = same_start(kind, max_iter=30, shuffle=False, alpha=2.0)
+    theirs, ours = same_initial_weights(kind, max_iter=30, shuffle=False, alpha=2.0)
     theirs.fit(X, y, weight)
     ours.fit(X, y, weight)
-    compare(theirs, ours)
+    assert_same_attributes(theirs, ours)
     assert theirs.score(X, y, weight) == pytest.approx(ours.score(X, y, weight))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("params", [{}, {"max_iter": 5}, {"tol": 1e-2}, {"max_fun": 4}])
-def test_lbfgs(kind, params, same_start, rng):
+def test_lbfgs(kind, params, same_initial_weights, rng):
     X, y = data(rng, kind)
-    theirs, ours = same_start(kind, solver="lbfgs", alpha=1.0, hidden_layer_sizes=(6,), **params)
+    theirs, ours = same_initial_weights(
+        kind, solver="lbfgs", alpha=1.0, hidden_layer_sizes=(6,), **params
+    )
     theirs.fit(X, y)
     ours.fit(X, y)
     for name in (*SAME, "loss_"):
@@ -204,7 +205,7 @@ def test_lbfgs(kind, params, same_start, rng):
             rel = 1e-6 if params else 0.05
             expected = pytest.approx(same, rel=rel) if name == "loss_" else same
             assert name == "n_iter_" or getattr(ours, name) == expected, name
-    if params:  # few steps, before rounding can lead elsewhere
+    if params:  # few steps, before rounding errors grow
         assert ours.n_iter_ == theirs.n_iter_
         assert_close(theirs.predict(X), ours.predict(X), 1e-6)
 
@@ -221,36 +222,36 @@ def test_dtypes(kind, dtype, rng):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("form", [sparse.csr_matrix, sparse.csc_matrix, sparse.csr_array])
-def test_sparse_input(kind, form, same_start, rng):
+def test_sparse_input(kind, form, same_initial_weights, rng):
     X, y = data(rng, kind)
     X[X < 0] = 0
-    theirs, ours = same_start(kind, max_iter=15, shuffle=False)
-    compare(theirs.fit(form(X), y), ours.fit(form(X), y))
+    theirs, ours = same_initial_weights(kind, max_iter=15, shuffle=False)
+    assert_same_attributes(theirs.fit(form(X), y), ours.fit(form(X), y))
     assert_close(theirs.predict(form(X)), ours.predict(form(X)))
     assert_close(ours.predict(X), ours.predict(form(X)), 0)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("params", [{}, {"solver": "sgd"}, {"batch_size": 20}])
-def test_partial_fit(kind, params, same_start, rng):
+def test_partial_fit(kind, params, same_initial_weights, rng):
     X, y = data(rng, kind)
-    theirs, ours = same_start(kind, shuffle=False, **params)
+    theirs, ours = same_initial_weights(kind, shuffle=False, **params)
     first = {"classes": np.unique(y)} if kind == "MLPClassifier" else {}
     for call in range(6):
         for model in (theirs, ours):
             model.partial_fit(X, y, **(first if call == 0 else {}))
-        compare(theirs, ours)
+        assert_same_attributes(theirs, ours)
 
 
-def test_partial_fit_invscaling(same_start, rng):
+def test_partial_fit_invscaling(same_initial_weights, rng):
     X, y = data(rng, "MLPRegressor")
-    theirs, ours = same_start(
+    theirs, ours = same_initial_weights(
         "MLPRegressor", shuffle=False, solver="sgd", learning_rate="invscaling", power_t=0.3
     )
     for rows in (slice(20), slice(20, 50), slice(60), slice(10)):
         for model in (theirs, ours):
             model.partial_fit(X[rows], y[rows])
-        compare(theirs, ours)
+        assert_same_attributes(theirs, ours)
 
 
 LONG = {"hidden_layer_sizes": (4,), "activation": "tanh", "shuffle": False, "solver": "sgd"}
@@ -261,34 +262,34 @@ LONG = {"hidden_layer_sizes": (4,), "activation": "tanh", "shuffle": False, "sol
     "params",
     [{"solver": "adam"}, {}, {"learning_rate": "invscaling"}, {"learning_rate": "adaptive"}],
 )
-def test_a_stream_beyond_patience(kind, params, same_start, rng):
+def test_partial_fit_beyond_patience(kind, params, same_initial_weights, rng):
     X, y = data(rng, kind)
-    theirs, ours = same_start(kind, learning_rate_init=0.1, **LONG | params)
-    first, waited = classes_of(type(ours), y), 0
+    theirs, ours = same_initial_weights(kind, learning_rate_init=0.1, **LONG | params)
+    first, waited = get_classes(type(ours), y), 0
     for n in rng.integers(1, 61, 300):
         rows = rng.choice(60, n)
         for model in (theirs, ours):
             model.partial_fit(X[rows], y[rows], **first)
         first, waited = {}, max(waited, theirs._no_improvement_count)
-    if "adaptive" not in params.values():  # which begins to count anew at a lower rate
+    if "adaptive" not in params.values():  # which resets the count when it lowers the rate
         assert waited > theirs.n_iter_no_change
-    compare(theirs, ours)
+    assert_same_attributes(theirs, ours)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("max_iter", [1, 3, 200])
-def test_warm_start_beyond_patience(kind, max_iter, same_start, rng):
-    """Without momentum, whose velocity scikit-learn does not keep between fits."""
+def test_warm_start_beyond_patience(kind, max_iter, same_initial_weights, rng):
+    """Momentum is off, because scikit-learn does not keep its velocity between fits."""
     X, y = data(rng, kind)
-    theirs, ours = same_start(
+    theirs, ours = same_initial_weights(
         kind, warm_start=True, max_iter=max_iter, momentum=0.0, tol=0.01, learning_rate_init=0.1,
         **LONG,
     )  # fmt: skip
     for call in range(70):
         for model in (theirs, ours):
             model.set_params(n_iter_no_change=10 if call < 50 else 3)
-        found = [outcome(lambda m=m: m.fit(X, y)) for m in (theirs, ours)]
-        assert found[0] == found[1]
+        results = [run_and_record(lambda m=m: m.fit(X, y)) for m in (theirs, ours)]
+        assert results[0] == results[1]
         assert (theirs.n_iter_, theirs.loss_curve_) == (
             ours.n_iter_, pytest.approx(ours.loss_curve_, rel=1e-8)
         )  # fmt: skip
@@ -297,7 +298,7 @@ def test_warm_start_beyond_patience(kind, max_iter, same_start, rng):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_early_stopping(kind, rng):
-    """The split is drawn from other random numbers, so that only forms can be compared."""
+    """The splits use different random numbers, so that only types and lengths are compared."""
     X, y = data(rng, kind, n=200)
     params = {"early_stopping": True, "validation_fraction": 0.2, "max_iter": 30,
               "random_state": 0, "n_iter_no_change": 3}  # fmt: skip
@@ -326,7 +327,7 @@ def test_warm_start(kind, rng):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_verbose(kind, rng, capsys):
-    """Lines of the same form, where no terminal shows a progress bar."""
+    """Without a terminal, both print lines of the same form."""
     X, y = data(rng, kind)
     printed = []
     for estimator in PAIRS[kind]:
@@ -373,17 +374,17 @@ def test_initial_weights_have_the_same_distribution(activation, rng):
                 np.testing.assert_allclose(np.abs(b).max(), np.abs(a).max(), rtol=0.05)
 
 
-# ---- the same warnings and errors ----------------------------------------------------------------
+# ---- warnings and errors -------------------------------------------------------------------------
 
 
-def outcome(action):
-    """What a call came to: its exception or its warnings, as (class, text)."""
+def run_and_record(action):
+    """Call a function and return its exception or its warnings as (class, text)."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             action()
-        except Exception as error:  # any is compared, but for the order of what it lists
-            listed = re.sub(r"{.*?}", lambda found: str(sorted(found[0])), str(error))
+        except Exception as error:  # any exception is compared, except the order of lists in it
+            listed = re.sub(r"{.*?}", lambda match: str(sorted(match[0])), str(error))
             return [(type(error), listed)]
     return [(w.category, str(w.message)) for w in caught]
 
@@ -422,22 +423,22 @@ def test_bad_parameters(kind, rng):
     assert set(known) <= {*BAD_PARAMETERS, *WIDER}
     for name in known:
         for value in BAD_PARAMETERS.get(name, []):
-            a, b = bad_fits(kind, {name: value}, X, y)
+            a, b = record_bad_fits(kind, {name: value}, X, y)
             assert a == b, (name, value)
         for value in WIDER.get(name, []):
-            a, b = bad_fits(kind, {name: value}, X, y)
+            a, b = record_bad_fits(kind, {name: value}, X, y)
             assert a[0][0] is b[0][0]
             assert a[0][1].split(" must be ")[0] == b[0][1].split(" must be ")[0]
 
 
-def bad_fits(kind, params, X, y):
-    return [outcome(lambda e=e: e(**params).fit(X, y)) for e in PAIRS[kind]]
+def record_bad_fits(kind, params, X, y):
+    return [run_and_record(lambda e=e: e(**params).fit(X, y)) for e in PAIRS[kind]]
 
 
 @pytest.mark.parametrize("sizes", [(3, 0), (-2,), [0]])
-def test_hidden_layers_without_units(sizes, rng):
+def test_hidden_layer_sizes_must_be_positive(sizes, rng):
     X, y = data(rng, "MLPClassifier")
-    theirs, ours = (outcome(lambda e=e: e(sizes).fit(X, y)) for e in PAIRS["MLPClassifier"])
+    theirs, ours = (run_and_record(lambda e=e: e(sizes).fit(X, y)) for e in PAIRS["MLPClassifier"])
     assert theirs == ours
 
 
@@ -445,7 +446,7 @@ def fits(**params):
     return lambda estimator, X, y: estimator(**params).fit(X, y)
 
 
-def again(model, call):
+def call_again(model, call):
     call(model)
     return model
 
@@ -469,20 +470,20 @@ SITUATIONS = {
     "NaN to predict": lambda e, X, y: e(tol=10.0).fit(X, y).predict(X * np.nan),
     "validation set too small": fits(early_stopping=True, validation_fraction=0.01),
     "partial_fit with early_stopping": lambda e, X, y: e(early_stopping=True).partial_fit(
-        X, y, **classes_of(e, y)
+        X, y, **get_classes(e, y)
     ),
-    "partial_fit with other features": lambda e, X, y: again(
-        e(), lambda m: m.partial_fit(X, y, **classes_of(e, y))
+    "partial_fit with other features": lambda e, X, y: call_again(
+        e(), lambda m: m.partial_fit(X, y, **get_classes(e, y))
     ).partial_fit(X[:, :2], y),
     "too large": lambda e, X, y: e(solver="sgd", random_state=0).fit(X * 1e200, y),
 }
 CLASSIFIER_SITUATIONS = {
     "partial_fit with lbfgs": lambda e, X, y: e(solver="lbfgs").partial_fit,
     "partial_fit without classes": lambda e, X, y: e().partial_fit(X, y),
-    "partial_fit with other classes": lambda e, X, y: again(
+    "partial_fit with other classes": lambda e, X, y: call_again(
         e(), lambda m: m.partial_fit(X, y, classes=[0, 1, 2])
     ).partial_fit(X, y, classes=[0, 1]),
-    "partial_fit with new classes": lambda e, X, y: again(
+    "partial_fit with new classes": lambda e, X, y: call_again(
         e(), lambda m: m.partial_fit(X, y, classes=[0, 1, 2])
     ).partial_fit(X, y + 1),
     "warm_start with other classes": lambda e, X, y: (
@@ -493,12 +494,12 @@ CLASSIFIER_SITUATIONS = {
 }
 
 
-def classes_of(estimator, y):
+def get_classes(estimator, y):
     return {"classes": np.unique(y)} if "Classifier" in estimator.__name__ else {}
 
 
-def start(text):
-    """The beginning of a message, which fastnn may end with more advice."""
+def get_beginning(text):
+    """The beginning of a message, to which fastnn may add advice."""
     return re.split(r" \(|: y: |(?<=label type:)", text)[0]
 
 
@@ -512,18 +513,22 @@ def start(text):
 def test_warnings_and_errors(kind, name, rng):
     X, y = data(rng, kind)
     situation = SITUATIONS.get(name) or CLASSIFIER_SITUATIONS[name]
-    theirs, ours = (outcome(lambda e=e: situation(e, X.copy(), y.copy())) for e in PAIRS[kind])
-    theirs = [(cls, text) for cls, text in theirs if cls is not RuntimeWarning]  # of its numpy
+    theirs, ours = (
+        run_and_record(lambda e=e: situation(e, X.copy(), y.copy())) for e in PAIRS[kind]
+    )
+    theirs = [(cls, text) for cls, text in theirs if cls is not RuntimeWarning]  # from NumPy
     assert len(ours) == len(theirs)
     assert all(issubclass(a, b) for (a, _), (b, _) in zip(ours, theirs, strict=True))
-    if name != "lbfgs not converged":  # which tells scipy's wording
-        assert [start(text) for _, text in ours] == [start(text) for _, text in theirs]
+    if name != "lbfgs not converged":  # whose text depends on scipy
+        assert [get_beginning(text) for _, text in ours] == [
+            get_beginning(text) for _, text in theirs
+        ]
     silent = {"converged"}
     assert bool(theirs) == (name not in silent)
 
 
-def test_the_classes_of_warnings_and_errors():
-    """The situations above meet all classes that scikit-learn's module raises."""
+def test_situations_cover_all_warnings_and_errors():
+    """The situations above raise every class of warning and error in scikit-learn's module."""
     source = inspect.getsource(neural_network._multilayer_perceptron)
     for named in (ConvergenceWarning, ValueError, AttributeError):
         assert named.__name__ in source
@@ -532,7 +537,7 @@ def test_the_classes_of_warnings_and_errors():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_interrupts(kind, rng, monkeypatch):
+def test_keyboard_interrupt(kind, rng, monkeypatch):
     X, y = data(rng, kind)
     theirs, ours = (estimator(random_state=0) for estimator in PAIRS[kind])
     for where, name in ((type(theirs), "_update_no_improvement_count"), (EpochMonitor, "after")):
@@ -546,7 +551,7 @@ def test_interrupts(kind, rng, monkeypatch):
 
 
 def interrupted_at(call, method):
-    """The method, at whose end Ctrl-C is pressed in the given call."""
+    """The method, interrupted by Ctrl-C at the end of its n-th call."""
     calls = itertools.count(1)
 
     def interrupted(*args):

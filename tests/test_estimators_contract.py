@@ -1,4 +1,4 @@
-"""scikit-learn's own checks of estimators, with nothing expected to fail."""
+"""scikit-learn's checks of estimators; none is expected to fail."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the estimators offer beyond scikit-learn's."""
+"""Parameters and methods of the estimators that scikit-learn's do not have."""
 
 import time
 import warnings
@@ -36,7 +36,7 @@ def data(rng, n=80, y="classes"):
     return X, targets[y]
 
 
-def same(model, other, tolerance=1e-10):
+def assert_same_model(model, other, tolerance=1e-10):
     for a, b in zip(model.coefs_ + model.intercepts_, other.coefs_ + other.intercepts_,
                     strict=True):  # fmt: skip
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
@@ -61,14 +61,14 @@ FULL_BATCH = [
 
 
 @pytest.mark.parametrize(("kind", "params", "y"), FULL_BATCH)
-def test_a_weight_is_a_number_of_rows(kind, params, y, rng):
+def test_sample_weights_equal_repeated_rows(kind, params, y, rng):
     X, y = data(rng, 40, y)
     weight = rng.integers(0, 4, 40)
     repeated = np.repeat(np.arange(40), weight)
     model = kind(hidden_layer_sizes=(6,), activation="tanh", max_iter=25, random_state=0,
                  alpha=1.0, shuffle=False).set_params(**params)  # fmt: skip
     weighted = clone(model).set_params(batch_size="auto").fit(X, y, sample_weight=weight)
-    same(weighted, clone(model).fit(X[repeated], y[repeated]))
+    assert_same_model(weighted, clone(model).fit(X[repeated], y[repeated]))
     assert weighted.score(X, y, weight) == pytest.approx(
         weighted.score(X[repeated], y[repeated]), rel=1e-12
     )
@@ -76,7 +76,7 @@ def test_a_weight_is_a_number_of_rows(kind, params, y, rng):
 
 @pytest.mark.parametrize("class_weight", ["balanced", {0: 2.0, 1: 0.5}, {2: 3}])
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-def test_class_weight_stands_for_sample_weights(class_weight, solver, rng):
+def test_class_weight_equals_sample_weights(class_weight, solver, rng):
     X, y = data(rng)
     factors = {0: 1.0, 1: 1.0, 2: 1.0}
     if class_weight == "balanced":
@@ -84,7 +84,9 @@ def test_class_weight_stands_for_sample_weights(class_weight, solver, rng):
     factors = factors | (class_weight if isinstance(class_weight, dict) else {})
     weight = np.array([factors[label] for label in y])
     model = MLPClassifier((6,), solver=solver, max_iter=10, random_state=0)
-    same(clone(model).set_params(class_weight=class_weight).fit(X, y), model.fit(X, y, weight))
+    assert_same_model(
+        clone(model).set_params(class_weight=class_weight).fit(X, y), model.fit(X, y, weight)
+    )
 
 
 def test_class_weight_multiplies_sample_weight(rng):
@@ -92,15 +94,17 @@ def test_class_weight_multiplies_sample_weight(rng):
     weight = rng.uniform(0.5, 2, len(y))
     model = MLPClassifier((6,), max_iter=10, random_state=0, class_weight={1: 3.0})
     plain = clone(model).set_params(class_weight=None)
-    same(model.fit(X, y, weight), plain.fit(X, y, weight * np.where(y == 1, 3.0, 1.0)))
+    assert_same_model(model.fit(X, y, weight), plain.fit(X, y, weight * np.where(y == 1, 3.0, 1.0)))
 
 
-def test_rows_without_weight_are_as_if_absent(rng):
+def test_rows_with_weight_zero_are_ignored(rng):
     X, y = data(rng)
     weight = (rng.random(len(y)) < 0.6).astype(float)
     model = MLPClassifier((6,), max_iter=5, batch_size=16, random_state=0)
     there = clone(model).fit(X, y, weight)
-    same(there, clone(model).fit(X[weight > 0], y[weight > 0], np.ones(int(weight.sum()))))
+    assert_same_model(
+        there, clone(model).fit(X[weight > 0], y[weight > 0], np.ones(int(weight.sum())))
+    )
 
 
 def test_weights_in_partial_fit(rng):
@@ -109,13 +113,13 @@ def test_weights_in_partial_fit(rng):
     for _ in range(3):
         twice.partial_fit(np.vstack([X, X]), np.hstack([y, y]))
         weighted.partial_fit(X, y, np.full(len(y), 2.0))
-    same(twice, weighted)
+    assert_same_model(twice, weighted)
 
 
 # ---- losses --------------------------------------------------------------------------------------
 
 
-def test_regression_losses_are_what_they_say(rng):
+def test_regression_losses_match_their_formulas(rng):
     X, y = data(rng, 400, "numbers")
     median = MLPRegressor("absolute_error", (), solver="lbfgs", alpha=0).fit(X, y).predict(X)
     assert abs((y > median).mean() - 0.5) < 0.05
@@ -127,7 +131,7 @@ def test_regression_losses_are_what_they_say(rng):
         assert huber.fit(X, y).score(X, y) > 0.7
 
 
-def test_loss_curves_in_their_units(rng):
+def test_loss_curves_are_in_the_units_of_the_loss(rng):
     X, y = data(rng, 60, "numbers")
     still = {"learning_rate_init": 1e-12, "max_iter": 1, "alpha": 0, "random_state": 0}
     losses = {
@@ -145,7 +149,7 @@ def test_loss_curves_in_their_units(rng):
         assert model.validation_loss_curve_[0] == pytest.approx(expected, rel=1e-6)
 
 
-def test_uncertainty(rng):
+def test_predicted_standard_deviation(rng):
     x = rng.uniform(-2, 2, (2000, 1))
     noise = 0.1 + 0.3 * (x[:, 0] > 0)
     y = 100 + 50 * (np.sin(x[:, 0]) + noise * rng.normal(size=2000))
@@ -160,7 +164,7 @@ def test_uncertainty(rng):
         MLPRegressor(max_iter=2).fit(x, y).predict(x, return_std=True)
 
 
-def test_uncertainty_of_several_targets(rng):
+def test_predicted_standard_deviation_of_several_targets(rng):
     X, y = data(rng, y="outputs")
     mean, std = MLPRegressor("gaussian_nll", max_iter=3).fit(X, y).predict(X, return_std=True)
     assert mean.shape == std.shape == y.shape
@@ -181,7 +185,7 @@ def test_label_smoothing(rng):
 # ---- architecture --------------------------------------------------------------------------------
 
 
-def layers_of(model):
+def get_layers(model):
     return model._trained.network.layers
 
 
@@ -189,7 +193,7 @@ def test_activations_per_layer(rng):
     X, y = data(rng)
     activations = ["tanh", "gelu", fn.activations.leaky_relu(0.2)]
     model = MLPClassifier((5, 6, 7), activation=activations, max_iter=2).fit(X, y)
-    assert [layer.activation.name for layer in layers_of(model)[:-1]] == [
+    assert [layer.activation.name for layer in get_layers(model)[:-1]] == [
         "tanh", "gelu", "leaky_relu",
     ]  # fmt: skip
 
@@ -197,14 +201,14 @@ def test_activations_per_layer(rng):
 def test_dropout_and_residual(rng):
     X, y = data(rng)
     model = MLPClassifier((6, 6, 6, 3), dropout=[0.0, 0.5, 0.0, 0.1], residual=True, max_iter=2)
-    first, second, third, fourth, drop, _ = layers_of(model.fit(X, y))
+    first, second, third, fourth, drop, _ = get_layers(model.fit(X, y))
     assert isinstance(first, fn.Dense)
     assert [type(layer) for layer in second.layers] == [fn.Dense, fn.Dropout]
     assert isinstance(third, fn.Residual)
     assert (fourth.units, drop.rate) == (3, 0.1)
 
 
-def test_searchable_sizes(rng):
+def test_n_layers_and_width(rng):
     X, y = data(rng)
     for params, sizes in [
         ({"n_layers": 2, "width": 5}, [5, 5]),
@@ -220,7 +224,7 @@ def test_searchable_sizes(rng):
 # ---- penalties and optimizers --------------------------------------------------------------------
 
 
-def test_alpha_by_samples_does_not_depend_on_the_batch(rng):
+def test_alpha_scaling_by_samples_does_not_depend_on_batch_size(rng):
     X, y = data(rng, 200, "numbers")
     sizes = {}
     for scaling in ("batch", "samples"):
@@ -233,7 +237,7 @@ def test_alpha_by_samples_does_not_depend_on_the_batch(rng):
     assert sizes["batch", 10] < 0.5 * sizes["batch", 200]
 
 
-def test_l1_makes_weights_small(rng):
+def test_l1_reduces_weights(rng):
     X, y = data(rng, 100, "numbers")
     settings = {"hidden_layer_sizes": (), "max_iter": 800, "n_iter_no_change": 800, "alpha": 0}
     plain, sparse = (MLPRegressor(**settings, l1=l1, random_state=0).fit(X, y) for l1 in (0, 20))
@@ -249,7 +253,7 @@ def test_weight_decay_is_adamw(rng):
     assert isinstance(decayed._trained.network.state.optimizer.optimizer, fn.optimizers.AdamW)
 
 
-def test_clip_norm_bounds_a_step(rng):
+def test_clip_norm_limits_a_step(rng):
     X, y = data(rng, y="numbers")
     start, step = (
         MLPRegressor(solver="sgd", momentum=0.0, max_iter=1, random_state=0, clip_norm=0.5,
@@ -275,20 +279,20 @@ def test_schedules(schedule, solver, rng):
     np.testing.assert_allclose(network.history["learning_rate"], rates)
 
 
-def test_an_end_that_was_planned_is_no_warning(rng):
+def test_no_convergence_warning_with_a_schedule(rng):
     X, y = data(rng)
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
         MLPClassifier(learning_rate=fn.schedules.OneCycle(0.02), max_iter=3).fit(X, y)
 
 
-def test_warnings_point_at_the_call(rng):
+def test_warnings_point_to_the_caller(rng):
     with pytest.warns(ConvergenceWarning) as caught:
         MLPClassifier(max_iter=2).fit(*data(rng))
     assert caught[0].filename == __file__
 
 
-def test_a_schedule_without_end_in_partial_fit(rng):
+def test_partial_fit_rejects_a_schedule_without_n_steps(rng):
     X, y = data(rng)
     with pytest.raises(ValueError, match=r"n_steps: expected OneCycle\(n_steps=\.\.\.\)"):
         MLPRegressor(learning_rate=fn.schedules.OneCycle(0.1)).partial_fit(X, y)
@@ -299,9 +303,9 @@ def test_a_schedule_without_end_in_partial_fit(rng):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
-def test_the_best_weights_are_kept(kind, solver, rng):
+def test_best_weights_are_kept(kind, solver, rng):
     X, y = data(rng, 60)
-    y = rng.permutation(y)  # nothing to learn, so that validation soon gets worse
+    y = rng.permutation(y)  # random labels, so that the validation score soon decreases
     X_val, y_val = data(rng, 60)
     model = kind(solver=solver, learning_rate_init=0.02, max_iter=30, random_state=0, alpha=0)
     model.fit(X, y, X_val=X_val, y_val=y_val)
@@ -316,7 +320,7 @@ def test_the_best_weights_are_kept(kind, solver, rng):
 
 
 @pytest.mark.parametrize("scoring", ["loss", "neg_log_loss", "f1_macro", get_scorer("accuracy")])
-def test_early_stopping_on_any_score(scoring, rng):
+def test_early_stopping_with_other_scores(scoring, rng):
     X, y = data(rng, 120)
     X_val, y_val = data(rng, 60)
     model = MLPClassifier(early_stopping=True, scoring=scoring, n_iter_no_change=3, random_state=0,
@@ -329,14 +333,14 @@ def test_early_stopping_on_any_score(scoring, rng):
     assert model.best_validation_score_ == pytest.approx(scorer(model, X_val, y_val))
 
 
-def test_the_default_score_of_losses_without_a_metric(rng):
+def test_default_score_for_losses_without_a_metric(rng):
     X, y = data(rng, y="counts")
     for loss in ("poisson", "quantile", "gaussian_nll"):
         model = MLPRegressor(loss, max_iter=4, random_state=0).fit(X, y, X_val=X, y_val=y)
         assert model.best_validation_score_ == pytest.approx(model.score(X, y))
 
 
-def test_weights_of_validation_rows(rng):
+def test_validation_sample_weights(rng):
     X, y = data(rng, y="binary")
     weight = rng.integers(1, 4, len(y))
     model = MLPClassifier(max_iter=4, random_state=0)
@@ -347,7 +351,7 @@ def test_weights_of_validation_rows(rng):
     np.testing.assert_allclose(weighted.validation_scores_, repeated.validation_scores_)
 
 
-def test_early_stopping_splits_weights_too(rng):
+def test_early_stopping_splits_sample_weights(rng):
     X, y = data(rng)
     model = MLPClassifier(early_stopping=True, max_iter=5, random_state=0)
     assert len(model.fit(X, y, rng.uniform(0.5, 2, len(y))).validation_scores_) == 5
@@ -359,7 +363,7 @@ def test_early_stopping_splits_weights_too(rng):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("scale", ["standard", "robust"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_scaling_inside(kind, scale, dtype, rng):
+def test_feature_scaling(kind, scale, dtype, rng):
     X, y = data(rng)
     X = np.column_stack([X, np.full(len(X), 3.25)]).astype(dtype)
     far = (X * [1, 10, 100, 0.1, 1] + [0, 5, -1000, 2, 0]).astype(dtype)
@@ -380,7 +384,7 @@ def test_target_scaling(rng):
 
 
 @pytest.mark.parametrize("class_weight", [None, "balanced", {0: 5.0}])
-def test_the_default_score_is_the_estimators(class_weight, rng):
+def test_default_validation_score_is_the_score_method(class_weight, rng):
     X, y = data(rng, 300)
     X_val, y_val = data(rng, 60)
     model = MLPClassifier(class_weight=class_weight, max_iter=5, random_state=0)
@@ -388,7 +392,7 @@ def test_the_default_score_is_the_estimators(class_weight, rng):
     assert model.best_validation_score_ == pytest.approx(model.score(X_val, y_val))
 
 
-# ---- time, restarts, reasons ---------------------------------------------------------------------
+# ---- time limit, restarts, stop reasons ----------------------------------------------------------
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
@@ -439,19 +443,19 @@ def test_restarts_keep_the_best(kind, rng):
     ],
     ids=str,
 )
-def test_restarts_side_by_side_are_those_in_turn(options, rng):
+def test_parallel_restarts_equal_sequential_ones(options, rng):
     X, y = data(rng, 80)
     model = MLPClassifier((8,), n_init=4, max_iter=10, random_state=0, **options)
-    beside = clone(model).fit(X, y)
-    in_turn = clone(model).set_params(verbose=True).fit(X, y)
-    assert beside.restarts_ == in_turn.restarts_
-    assert beside.loss_curve_ == in_turn.loss_curve_
-    assert beside.validation_scores_ == in_turn.validation_scores_
-    assert all(map(np.array_equal, beside.coefs_, in_turn.coefs_))
-    assert beside._trained.network.seed == in_turn._trained.network.seed
+    parallel = clone(model).fit(X, y)
+    sequential = clone(model).set_params(verbose=True).fit(X, y)
+    assert parallel.restarts_ == sequential.restarts_
+    assert parallel.loss_curve_ == sequential.loss_curve_
+    assert parallel.validation_scores_ == sequential.validation_scores_
+    assert all(map(np.array_equal, parallel.coefs_, sequential.coefs_))
+    assert parallel._trained.network.seed == sequential._trained.network.seed
 
 
-def test_restarts_after_ctrl_c_keep_what_there_is(rng, monkeypatch):
+def test_ctrl_c_keeps_finished_restarts(rng, monkeypatch):
     X, y = data(rng, 80)
     train, started = EstimatorFit._train, []
 
@@ -465,12 +469,12 @@ def test_restarts_after_ctrl_c_keep_what_there_is(rng, monkeypatch):
     model = MLPClassifier((8,), n_init=5, max_iter=10, random_state=0)
     with pytest.warns(UserWarning, match="interrupted by user"):
         model.fit(X, y)
-    assert len(model.restarts_) == 4  # without the one that was not trained at all
+    assert len(model.restarts_) == 4  # without the one that was never trained
     assert model.loss_curve_
     assert np.isfinite(model.predict_proba(X)).all()
 
 
-def test_an_error_in_a_restart_arrives(rng):
+def test_errors_in_restarts_are_raised(rng):
     X, y = data(rng, 80)
 
     def scorer(estimator, X, y):
@@ -481,7 +485,7 @@ def test_an_error_in_a_restart_arrives(rng):
         model.fit(X, y)
 
 
-def test_squared_error_is_half_of_a_networks(rng):
+def test_squared_error_is_half_that_of_a_network(rng):
     X = rng.normal(size=(40, 3))
     y = X[:, 0] ** 2
     model = MLPRegressor(hidden_layer_sizes=(4,), solver="lbfgs", alpha=0.0, max_iter=20)
@@ -495,7 +499,7 @@ def test_squared_error_is_half_of_a_networks(rng):
     assert model.loss_ == pytest.approx(loss / 2)
 
 
-def test_reasons_to_stop(rng):
+def test_stop_reasons(rng):
     X, y = data(rng)
     assert MLPClassifier(max_iter=3).fit(X, y).stop_reason_ == "max_iter of 3 epochs reached"
     assert "Training loss did not improve" in MLPClassifier(tol=9.0).fit(X, y).stop_reason_
@@ -504,7 +508,7 @@ def test_reasons_to_stop(rng):
     assert "Validation score did not improve" in stopped
 
 
-def test_divergence_keeps_validated_weights(rng):
+def test_divergence_keeps_the_best_validated_weights(rng):
     X, y = data(rng, y="numbers")
     model = MLPRegressor(solver="sgd", learning_rate_init=3.0, max_iter=200, random_state=0)
     with pytest.raises(ValueError, match=r"Solver produced non-finite.*learning rate"):
@@ -515,7 +519,7 @@ def test_divergence_keeps_validated_weights(rng):
     assert "diverged" in model.stop_reason_
 
 
-def test_a_restart_that_diverges_is_left_out(rng, monkeypatch):
+def test_diverged_restarts_are_left_out(rng, monkeypatch):
     X, y = data(rng, y="numbers")
     model = MLPRegressor(solver="sgd", max_iter=20, n_init=3, random_state=0)
     draw = architecture.draw
@@ -535,7 +539,7 @@ def test_a_restart_that_diverges_is_left_out(rng, monkeypatch):
         model.fit(X, y)
 
 
-def test_going_on_without_validation_data_shows_the_last_weights(rng):
+def test_continuing_without_validation_data_keeps_the_last_weights(rng):
     X, y = data(rng)
     model = MLPClassifier(warm_start=True, max_iter=5, random_state=0, learning_rate_init=0.05)
     model.fit(X, y, X_val=X, y_val=rng.permutation(y))
@@ -544,7 +548,7 @@ def test_going_on_without_validation_data_shows_the_last_weights(rng):
     assert model._trained.last is None
     assert (model.coefs_[0] != shown).any()
     through = MLPClassifier(max_iter=6, random_state=0, learning_rate_init=0.05).fit(X, y)
-    same(model, through, 0)
+    assert_same_model(model, through, 0)
 
 
 # ---- outputs -------------------------------------------------------------------------------------
@@ -563,8 +567,8 @@ def test_decision_function(y, rng):
     np.testing.assert_allclose(np.exp(log_p), p)
 
 
-def test_log_probabilities_of_labels_that_are_all_certain():
-    """Of equal probabilities the first is the largest, in logarithms too."""
+def test_log_probabilities_that_round_to_one():
+    """argmax is the same as for the probabilities: the first of equal ones."""
     X = np.array([[1.0], [-1.0]])
     model = MLPClassifier((), max_iter=1, random_state=0).fit(X, [[1, 1, 1], [0, 0, 0]])
     model.coefs_, model.intercepts_ = [np.array([[40.0, 50.0, 60.0]])], [np.zeros(3)]
@@ -573,25 +577,25 @@ def test_log_probabilities_of_labels_that_are_all_certain():
     np.testing.assert_allclose(model.predict_log_proba(X[1:]), [[-40.0, -50.0, -60.0]])
 
 
-def test_a_rare_class_is_named():
+def test_split_error_contains_class_counts():
     X, y = [[1, 2], [2, 3], [3, 4], [4, 5]], ["ham", "ham", "ham", "spam"]
     with pytest.raises(ValueError, match=r"rows of each class in y: \{'ham': 3, 'spam': 1\}"):
         MLPClassifier(early_stopping=True).fit(X, y)
 
 
-def test_validation_outputs_that_overflow_have_no_score(rng):
+def test_validation_score_is_nan_after_overflow(rng):
     X = rng.normal(size=(40, 2))
     model = MLPRegressor(loss="poisson", max_iter=3, scoring="r2")
     model.fit(X, X[:, 0] ** 2, X_val=X * 1e200, y_val=X[:, 0] ** 2)
     assert np.isnan(model.validation_scores_).all()
 
 
-def test_log_probabilities_of_what_rounds_to_nothing():
+def test_log_probabilities_that_round_to_zero():
     model = MLPClassifier((), solver="lbfgs", alpha=0).fit([[0.0], [1.0]], [0, 1])
     assert model.predict_log_proba([[1e3]])[0, 0] < -1e3
 
 
-def test_weights_can_be_changed(rng):
+def test_weights_can_be_assigned(rng):
     X, y = data(rng)
     model = MLPClassifier((3,), max_iter=2).fit(X, y)
     model.coefs_ = [np.zeros((4, 3)), np.zeros((3, 3))]
@@ -703,7 +707,7 @@ def test_bad_input(message, rng):
         BAD_FITS[message](MLPClassifier(max_iter=2), X, y)
 
 
-def test_bad_targets_to_continue_with(rng):
+def test_continuing_with_other_targets_is_an_error(rng):
     X, y = data(rng, y="numbers")
     model = MLPRegressor(max_iter=2, warm_start=True).fit(X, y)
     with pytest.raises(ValueError, match="y: expected targets for 1 outputs, as the weights to"):
@@ -714,7 +718,7 @@ def test_bad_targets_to_continue_with(rng):
 
 
 @pytest.mark.parametrize("change", [{"activation": "tanh"}, {"loss": "poisson"}])
-def test_a_continued_network_predicts_as_it_trains(change, rng):
+def test_continuing_with_another_activation_or_loss(change, rng):
     X, y = data(rng, y="counts")
     model = MLPRegressor(max_iter=2, warm_start=True, random_state=0).fit(X, y)
     model.predict(X)
@@ -728,7 +732,7 @@ def test_a_continued_network_predicts_as_it_trains(change, rng):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_network_keeps_its_dtype(kind, rng):
+def test_continued_network_keeps_its_dtype(kind, rng):
     X, y = data(rng)
     narrow = X.astype(np.float32)
     model = kind(max_iter=2, warm_start=True).fit(X, y).fit(narrow, y)
@@ -737,21 +741,21 @@ def test_a_network_keeps_its_dtype(kind, rng):
     assert model.coefs_[0].dtype == np.float32
 
 
-def test_partial_fit_takes_sparse_labels(rng):
+def test_partial_fit_accepts_sparse_labels(rng):
     sparse = pytest.importorskip("scipy.sparse")
     X, y = data(rng, y="labels")
     model = MLPClassifier(random_state=0).partial_fit(X, sparse.csr_matrix(y), classes=[0, 1, 2])
-    same(model, MLPClassifier(random_state=0).partial_fit(X, y, classes=[0, 1, 2]))
+    assert_same_model(model, MLPClassifier(random_state=0).partial_fit(X, y, classes=[0, 1, 2]))
 
 
-def test_negative_counts(rng):
+def test_poisson_rejects_negative_targets(rng):
     X, y = data(rng, y="numbers")
     with pytest.raises(ValueError, match="y: expected counts of at least 0 with loss='poisson'"):
         MLPRegressor("poisson").fit(X, y)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_arrays_are_neither_changed_nor_kept(kind, rng):
+def test_arrays_are_not_modified_or_kept(kind, rng):
     X, y = data(rng)
     weight = np.ones(len(y))
     copies = X.copy(), y.copy(), weight.copy()

@@ -1,4 +1,4 @@
-"""Fitted estimators in files and in other processes, and training that goes on from there."""
+"""Saving and loading of fitted estimators, in this and other processes, and continued training."""
 
 import json
 import pickle
@@ -26,7 +26,7 @@ def data(rng, kind):
     return X, np.array(["no", "maybe", "yes"])[rng.integers(3, size=90)]
 
 
-# Each names what has a state to go on with.
+# Options of the training, each with a state that continued training needs.
 TRAININGS = {
     "adam": {},
     "dropout": {"dropout": 0.3, "hidden_layer_sizes": (12, 12), "residual": True},
@@ -40,7 +40,7 @@ TRAININGS = {
     "scaled": {"scale": "robust", "shuffle": False},
 }
 
-GO_ON = """
+CONTINUE = """
 import sys, warnings
 import numpy as np, fastnn
 warnings.simplefilter("ignore")
@@ -54,7 +54,7 @@ model.save(path)
 
 @pytest.mark.process
 @pytest.mark.parametrize("kind", [fn.MLPClassifier, fn.MLPRegressor])
-def test_a_fit_goes_on_in_another_process_to_the_bit(kind, rng, tmp_path):
+def test_training_continues_bit_identically_in_another_process(kind, rng, tmp_path):
     X, y = data(rng, kind)
     np.savez(tmp_path / "data.npz", X=X, y=y)
     path = tmp_path / "model.safetensors"
@@ -63,13 +63,13 @@ def test_a_fit_goes_on_in_another_process_to_the_bit(kind, rng, tmp_path):
     whole = kind(max_iter=20, **settings).fit(X, y)
     half = kind(max_iter=10, **settings).fit(X, y)
     half.save(path)
-    command = [sys.executable, "-c", GO_ON, kind.__name__, str(path), str(tmp_path / "data.npz")]
+    command = [sys.executable, "-c", CONTINUE, kind.__name__, str(path), str(tmp_path / "data.npz")]
     subprocess.run(command, check=True, timeout=60)
     assert_same(kind.load(path), whole)
 
 
 def assert_same(model, other):
-    """Weights shown and weights to go on from, curves and patience, to the bit."""
+    """Best and last weights, curves and patience are bit-identical."""
     a, b = model._trained, other._trained
     np.testing.assert_array_equal(a.network.parameters, b.network.parameters)
     np.testing.assert_array_equal(a.network.state.optimizer.slots, b.network.state.optimizer.slots)
@@ -84,7 +84,7 @@ def assert_same(model, other):
 
 @pytest.mark.parametrize("kind", [fn.MLPClassifier, fn.MLPRegressor])
 @pytest.mark.parametrize("name", TRAININGS)
-def test_two_halves_are_a_whole(kind, name, rng, tmp_path):
+def test_two_half_fits_equal_one_fit(kind, name, rng, tmp_path):
     X, y = data(rng, kind)
     settings = {"random_state": 7, "warm_start": True, "batch_size": 25} | TRAININGS[name]
     whole = kind(max_iter=16, **settings).fit(X, y)
@@ -95,11 +95,11 @@ def test_two_halves_are_a_whole(kind, name, rng, tmp_path):
     assert_same(pickle.loads(pickle.dumps(half)).fit(X, y), whole)
 
 
-def test_partial_fits_go_on_after_a_file(rng, tmp_path):
+def test_partial_fit_continues_after_loading(rng, tmp_path):
     X, y = data(rng, fn.MLPClassifier)
-    through = fn.MLPClassifier(random_state=0)
+    uninterrupted = fn.MLPClassifier(random_state=0)
     for _ in range(6):
-        through.partial_fit(X, y, classes=np.unique(y))
+        uninterrupted.partial_fit(X, y, classes=np.unique(y))
     stopped = fn.MLPClassifier(random_state=0)
     for _ in range(3):
         stopped.partial_fit(X, y, classes=np.unique(y))
@@ -107,10 +107,10 @@ def test_partial_fits_go_on_after_a_file(rng, tmp_path):
     stopped = fn.MLPClassifier.load(tmp_path / "model.safetensors")
     for _ in range(3):
         stopped.partial_fit(X, y)
-    assert_same(stopped, through)
+    assert_same(stopped, uninterrupted)
 
 
-# ---- what a file holds -------------------------------------------------------------------------
+# ---- contents of files -------------------------------------------------------------------------
 
 MODELS = [
     fn.MLPClassifier((5,), class_weight={"no": 2.0, "maybe": 1, "yes": 0.5}, max_iter=5),
@@ -123,10 +123,10 @@ MODELS = [
 
 @pytest.mark.parametrize("way", ["save", "pickle", "joblib", "skops"])
 @pytest.mark.parametrize("model", MODELS, ids=range(len(MODELS)))
-def test_models_come_back(model, way, rng, tmp_path):
+def test_models_round_trip(model, way, rng, tmp_path):
     X, y = data(rng, type(model))
     model = clone(model).set_params(random_state=1).fit(X, y)
-    back = through(way, model, tmp_path)
+    back = save_and_load(way, model, tmp_path)
     np.testing.assert_array_equal(back.predict(X), model.predict(X))
     assert repr(back) == repr(model)
     assert back.get_params().keys() == model.get_params().keys()
@@ -134,7 +134,7 @@ def test_models_come_back(model, way, rng, tmp_path):
     back.set_params(warm_start=True).fit(X, y)
 
 
-def through(way, model, folder):
+def save_and_load(way, model, folder):
     path = folder / "model"
     if way == "save":
         model.save(path)
@@ -164,12 +164,12 @@ def assert_attributes_equal(model, other):
 
 
 @pytest.mark.parametrize("labels", [[0, 1], [2.0, 3.0, 5.5], [True, False], ["a", "b", "ç"]])
-def test_classes_come_back(labels, rng, tmp_path):
+def test_classes_round_trip(labels, rng, tmp_path):
     X = rng.normal(size=(30, 2))
     y = np.array(labels)[np.arange(30) % len(labels)]
     y = y.astype(np.int64) if y.dtype == np.float64 else y
-    for given in (y, y.astype(object) if y.dtype.kind == "U" else y):
-        model = fn.MLPClassifier((3,), max_iter=2).fit(X, given)
+    for labels_ in (y, y.astype(object) if y.dtype.kind == "U" else y):
+        model = fn.MLPClassifier((3,), max_iter=2).fit(X, labels_)
         model.save(tmp_path / "model.safetensors")
         back = fn.MLPClassifier.load(tmp_path / "model.safetensors")
         assert back.classes_.dtype == model.classes_.dtype
@@ -186,7 +186,7 @@ DATES = ["2020-01-01", "2021-01-01", "2022-06-30"]
     + [np.array([-5, 0, 7], "timedelta64[h]"), np.array([0, 1, 2], np.int8)],
     ids=lambda classes: classes.dtype.str,
 )
-def test_dates_and_small_numbers_as_classes_come_back(classes, rng, tmp_path):
+def test_dates_and_small_integers_as_classes_round_trip(classes, rng, tmp_path):
     classes = np.unique(classes)
     X, y = rng.normal(size=(30, 2)), classes[np.arange(30) % len(classes)]
     weights = dict.fromkeys(np.unique(classes), 1.5)
@@ -200,7 +200,7 @@ def test_dates_and_small_numbers_as_classes_come_back(classes, rng, tmp_path):
     assert_same(back.fit(X, y), model.fit(X, y))
 
 
-def test_a_file_of_an_estimator_is_a_network(rng, tmp_path):
+def test_file_of_an_estimator_loads_as_a_network(rng, tmp_path):
     X, y = data(rng, fn.MLPClassifier)
     model = fn.MLPClassifier(max_iter=3).fit(X, y)
     model.save(tmp_path / "model.safetensors")
@@ -208,14 +208,14 @@ def test_a_file_of_an_estimator_is_a_network(rng, tmp_path):
     np.testing.assert_array_equal(network.predict(X), model.predict_proba(X))
 
 
-def test_files_that_hold_something_else(rng, tmp_path):
+def test_files_with_other_contents_are_rejected(rng, tmp_path):
     path = tmp_path / "model.safetensors"
     unfitted = fn.MLPClassifier()
     with pytest.raises(NotFittedError):
         unfitted.save(path)
     with pytest.raises(ValueError, match="Unknown label type"):
         unfitted.fit(rng.normal(size=(3, 2)), [0.5, 0.1, 0.2])
-    with pytest.raises(NotFittedError):  # a fit that failed is none
+    with pytest.raises(NotFittedError):  # a failed fit leaves it unfitted
         unfitted.save(path)
     fn.Sequential(fn.Dense(2), random_state=0).build(3).save(path)
     with pytest.raises(ValueError, match="expected an estimator of class MLPClassifier; got a ne"):
@@ -241,7 +241,7 @@ ENSEMBLES = {
 
 
 @pytest.mark.parametrize("name", ENSEMBLES)
-def test_ensembles_come_back(name, rng, tmp_path):
+def test_ensembles_round_trip(name, rng, tmp_path):
     pandas = pytest.importorskip("pandas")
     X, y = data(rng, type(ENSEMBLES[name]))
     X = pandas.DataFrame(X, columns=list("abcd"))
@@ -263,7 +263,7 @@ def test_ensembles_come_back(name, rng, tmp_path):
     np.testing.assert_array_equal(back.fit(X, y).predict(X), ensemble.predict(X))
 
 
-def test_files_of_ensembles_and_of_single_models_are_told_apart(rng, tmp_path):
+def test_files_of_ensembles_and_single_models_are_distinguished(rng, tmp_path):
     X, y = data(rng, fn.MLPClassifier)
     path = tmp_path / "file"
     with pytest.raises(NotFittedError):
@@ -278,7 +278,7 @@ def test_files_of_ensembles_and_of_single_models_are_told_apart(rng, tmp_path):
         fn.MLPEnsemble.load(path)
 
 
-def test_an_ensemble_of_a_class_of_the_user(rng, tmp_path):
+def test_ensemble_of_a_user_defined_class_is_rejected(rng, tmp_path):
     class Mine(fn.MLPClassifier):
         pass
 
@@ -335,10 +335,10 @@ def test_damaged_ensembles(change, message, rng, tmp_path):
     assert type(caught.value) is ValueError
 
 
-# ---- what a file cannot hold ---------------------------------------------------------------------
+# ---- unsupported contents ------------------------------------------------------------------------
 
 
-def test_parameters_that_only_pickle_can_hold(rng, tmp_path):
+def test_parameters_that_only_pickle_supports(rng, tmp_path):
     X, y = data(rng, fn.MLPRegressor)
     model = fn.MLPRegressor(max_iter=2, random_state=np.random.RandomState(0)).fit(X, y)
     with pytest.raises(ValueError, match=r"random_state: expected numbers.*RandomState"):

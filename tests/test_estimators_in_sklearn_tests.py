@@ -1,4 +1,4 @@
-"""scikit-learn's own tests of its perceptrons, as installed, with fastnn's classes."""
+"""The installed scikit-learn's tests of its perceptrons, run with fastnn's classes."""
 
 import importlib.util
 import inspect
@@ -14,7 +14,7 @@ from sklearn.utils.fixes import parse_version
 
 import fastnn
 
-# scikit-learn filters warnings by rules of its own.
+# scikit-learn's tests have filters for warnings.
 pytestmark = pytest.mark.filterwarnings("default")
 
 # Tests that read scikit-learn's private attributes or call its private functions, with their names.
@@ -29,7 +29,7 @@ PRIVATE = {
 
 
 def load_tests():
-    """The functions of scikit-learn's module, where its MLPClassifier and MLPRegressor are ours."""
+    """The functions of scikit-learn's test module, with fastnn's MLPClassifier and MLPRegressor."""
     try:
         spec = importlib.util.find_spec("sklearn.neural_network.tests.test_mlp")
     except ModuleNotFoundError:
@@ -50,20 +50,20 @@ globals().update({name: test for name, test in TESTS.items() if name not in PRIV
 
 @pytest.fixture
 def global_random_seed():
-    """That of scikit-learn's conftest.py, with its default."""
+    """scikit-learn's fixture with its default value."""
     return 42
 
 
 @pytest.mark.parametrize("name", PRIVATE)
-def test_reasons_to_leave_out(name):
-    """Each test left out is there and names something private of the estimator."""
+def test_skipped_tests_use_private_names(name):
+    """Each skipped test exists and uses a private name of the estimator."""
     if name not in TESTS and parse_version(sklearn.__version__) < parse_version("1.9"):
         pytest.skip("not in this version of scikit-learn")
     assert re.search(rf"\b(mlp|clf)\.{PRIVATE[name]}\b", inspect.getsource(TESTS[name]))
 
 
-def test_the_classes_are_ours():
-    found = {value for test in TESTS.values() for value in test.__globals__.values()
+def test_the_tested_classes_are_those_of_fastnn():
+    classes = {value for test in TESTS.values() for value in test.__globals__.values()
              if getattr(value, "__name__", "") in ("MLPClassifier", "MLPRegressor")}  # fmt: skip
-    assert found == {fastnn.MLPClassifier, fastnn.MLPRegressor}
+    assert classes == {fastnn.MLPClassifier, fastnn.MLPRegressor}
     assert len(TESTS) > 30

@@ -1,4 +1,4 @@
-"""The estimators inside scikit-learn's tools, and with frames."""
+"""The estimators in scikit-learn's tools, with data frames and with callbacks."""
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ import fastnn as fn
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
-    # Old scikit-learn and new scipy.
+    # Old scikit-learn with new scipy.
     pytest.mark.filterwarnings("ignore:scipy.optimize. The .disp:DeprecationWarning"),
 ]
 
@@ -37,7 +37,7 @@ def small(kind, **params):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.filterwarnings("default")  # those of worker processes and of joblib's temporary files
+@pytest.mark.filterwarnings("default")  # warnings of worker processes and joblib's temporary files
 def test_grid_search_in_processes(kind, rng):
     X, y = data(rng)
     grid = {"n_layers": [1, 2], "width": [4, 8], "activation": ["relu", ["gelu", "tanh"]],
@@ -57,15 +57,17 @@ def test_cross_validate_with_weights(rng):
     with sklearn.config_context(enable_metadata_routing=True):
         model = small(fn.MLPClassifier).set_fit_request(sample_weight=True)
         model = model.set_score_request(sample_weight=True)
-        found = model_selection.cross_validate(model, X, y, params={"sample_weight": weight}, cv=3)
+        results = model_selection.cross_validate(
+            model, X, y, params={"sample_weight": weight}, cv=3
+        )
     by_hand = []
     for train, test in model_selection.StratifiedKFold(3).split(X, y):
         fitted = clone(model).fit(X[train], y[train], weight[train])
         by_hand.append(fitted.score(X[test], y[test], weight[test]))
-    np.testing.assert_array_equal(found["test_score"], by_hand)
+    np.testing.assert_array_equal(results["test_score"], by_hand)
 
 
-def test_validation_data_through_a_pipeline(rng):
+def test_validation_data_in_a_pipeline(rng):
     X, y = data(rng)
     X_val, y_val = data(rng, 40)
     with sklearn.config_context(enable_metadata_routing=True):
@@ -74,9 +76,9 @@ def test_validation_data_through_a_pipeline(rng):
         pipeline.transform_input = ["X_val"]
         pipeline.fit(X, y, X_val=X_val, y_val=y_val)
     scaler = StandardScaler().fit(X)
-    alone = clone(model).fit(scaler.transform(X), y, X_val=scaler.transform(X_val), y_val=y_val)
-    assert pipeline[-1].validation_scores_ == alone.validation_scores_
-    assert pipeline[-1].validation_loss_curve_ == alone.validation_loss_curve_
+    separate = clone(model).fit(scaler.transform(X), y, X_val=scaler.transform(X_val), y_val=y_val)
+    assert pipeline[-1].validation_scores_ == separate.validation_scores_
+    assert pipeline[-1].validation_loss_curve_ == separate.validation_loss_curve_
 
 
 def test_a_search_with_validation_data(rng):
@@ -88,7 +90,7 @@ def test_a_search_with_validation_data(rng):
     assert len(search.best_estimator_.validation_scores_) == 15
 
 
-def test_calibration_looks_at_the_raw_outputs(rng):
+def test_calibration_uses_decision_function(rng):
     X, y = data(rng)
     calibrated = CalibratedClassifierCV(small(fn.MLPClassifier), cv=2).fit(X, y)
     assert calibrated.score(X, y) > 0.8
@@ -105,13 +107,13 @@ def test_inspection(kind, rng):
     assert average[-1] > average[0]
 
 
-def test_kinds():
+def test_estimator_types():
     assert is_classifier(fn.MLPClassifier())
     assert is_regressor(fn.MLPRegressor())
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_clones_and_representations(kind):
+def test_clone_and_repr(kind):
     model = kind(width=3, dropout=[0.1], learning_rate=fn.schedules.CosineDecay(0.1))
     assert clone(model).get_params() == model.get_params()
     assert repr(kind(alpha=0.5)) == f"{kind.__name__}(alpha=0.5)"
@@ -121,7 +123,7 @@ def test_clones_and_representations(kind):
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_frames(library, kind, rng):
+def test_data_frames(library, kind, rng):
     module = pytest.importorskip(library)
     X, y = data(rng)
     frame = module.DataFrame({name: X[:, i] for i, name in enumerate("abc")})
@@ -131,13 +133,13 @@ def test_frames(library, kind, rng):
     np.testing.assert_array_equal(model.predict(frame), clone(model).fit(
         X, y, X_val=X[:40], y_val=y[:40]).predict(X))  # fmt: skip
     if library == "polars" and parse_version(sklearn.__version__) < parse_version("1.7"):
-        return  # which did not know the names of its columns
+        return  # it does not read the column names
     assert list(model.feature_names_in_) == ["a", "b", "c"]
     with pytest.raises(ValueError, match="feature names should match"):
         model.predict(frame[["b", "a", "c"]])
 
 
-def test_frames_of_other_kinds(rng):
+def test_data_frames_with_other_columns(rng):
     X, y = data(rng)
     frame = pd.DataFrame(X, columns=list("abc")).astype({"a": "Float64"})
     frame["d"] = (X[:, 0] > 0).astype("int8")
@@ -177,24 +179,24 @@ since_callbacks = pytest.mark.skipif(
 
 
 class Recorder:
-    """A callback that keeps what it hears, and stops after some epochs."""
+    """A callback that records its calls, and stops training after `stop_after` epochs."""
 
     def __init__(self, stop_after=np.inf):
-        self.heard, self.scores, self.stop_after = [], [], stop_after
+        self.calls, self.scores, self.stop_after = [], [], stop_after
 
     def setup(self, estimator, context):
-        self.heard.append(("setup", context.max_subtasks))
+        self.calls.append(("setup", context.max_subtasks))
 
     def on_fit_task_begin(self, estimator, context):
-        self.heard.append(("begin", context.task_name))
+        self.calls.append(("begin", context.task_name))
 
     def on_fit_task_end(self, estimator, context, *, X=None, y=None, fitted_estimator=None):
-        self.heard.append(("end", context.task_name))
+        self.calls.append(("end", context.task_name))
         self.scores.append(fitted_estimator.score(X, y))
         return len(self.scores) >= self.stop_after
 
     def teardown(self, estimator, context):
-        self.heard.append(("teardown", context.task_name))
+        self.calls.append(("teardown", context.task_name))
 
 
 @since_callbacks
@@ -206,12 +208,12 @@ def test_callbacks(solver, rng):
     model = small(fn.MLPClassifier, solver=solver).set_callbacks(recorder).fit(frame, y)
     epochs = [("begin", "epoch"), ("end", "epoch")] * model.n_iter_
     fit = [("begin", "fit"), *epochs, ("end", "fit")]
-    assert recorder.heard == [("setup", 15), *fit, ("teardown", "fit")]
+    assert recorder.calls == [("setup", 15), *fit, ("teardown", "fit")]
     assert recorder.scores[-1] == recorder.scores[-2] == model.score(frame, y)
 
 
 @since_callbacks
-def test_a_callback_stops(rng):
+def test_callback_stops_training(rng):
     X, y = data(rng)
     model = small(fn.MLPRegressor).set_callbacks(Recorder(stop_after=3)).fit(X, y)
     assert model.n_iter_ == 3
@@ -219,7 +221,7 @@ def test_a_callback_stops(rng):
 
 
 @since_callbacks
-def test_a_callback_keeps_the_model_of_each_epoch(rng):
+def test_callback_receives_the_model_of_each_epoch(rng):
     X, y = data(rng)
     kept = []
 
@@ -234,7 +236,7 @@ def test_a_callback_keeps_the_model_of_each_epoch(rng):
 
 
 @since_callbacks
-def test_callbacks_of_scikit_learn(rng):
+def test_scikit_learn_callbacks(rng):
     from sklearn.callback import ScoringMonitor
 
     X, y = data(rng)

@@ -1,4 +1,4 @@
-"""Predictions for arrays as the network reads them take a shorter way, with the same answers."""
+"""Predictions for plain arrays skip scikit-learn's checks, with the same results and errors."""
 
 import copy
 from functools import cache
@@ -56,28 +56,28 @@ def model(request, dtype):
     return copy.deepcopy(fitted_model(request.param, dtype))
 
 
-def calls_of(model):
+def get_methods(model):
     calls = [getattr(model, name) for name in CALLS if hasattr(model, name)]
     if getattr(model, "loss", "") == "gaussian_nll":
         calls.append(lambda X: np.stack(model.predict(X, return_std=True)))
     return calls
 
 
-def answers(model, X):
-    """Of every call: twice, as the first prepares the network for the next ones."""
-    return [call(X) for call in calls_of(model) for _ in range(2)]
+def predict_twice(model, X):
+    """Call every method twice: the first call prepares the network for later ones."""
+    return [call(X) for call in get_methods(model) for _ in range(2)]
 
 
-def outcome(call, X):
+def run_or_catch(call, X):
     try:
         return call(X)
-    except Exception as error:  # any is compared
+    except Exception as error:  # any exception is compared
         return type(error), str(error)
 
 
 @pytest.fixture
-def long_way(monkeypatch):
-    """Makes `_compute_outputs` take scikit-learn's checks for every array."""
+def disable_fast_path(monkeypatch):
+    """Makes `_compute_outputs` run scikit-learn's checks for every array."""
 
     def close():
         monkeypatch.setattr(fitted.Fitted, "_predict_plain", lambda self, X, linear: None)
@@ -86,20 +86,20 @@ def long_way(monkeypatch):
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 300])
-def test_the_same_bits(model, n, rng, dtype, long_way):
+def test_fast_path_is_bit_identical(model, n, rng, dtype, disable_fast_path):
     X = rng.normal(3, 2, size=(n, 4)).astype(dtype)
-    short = answers(model, X)
-    long_way()
-    for a, b in zip(short, answers(model, X), strict=True):
+    short = predict_twice(model, X)
+    disable_fast_path()
+    for a, b in zip(short, predict_twice(model, X), strict=True):
         assert (a.dtype, a.shape, a.flags.c_contiguous) == (b.dtype, b.shape, b.flags.c_contiguous)
         np.testing.assert_array_equal(a, b)
 
 
-def test_it_is_taken(model, rng, dtype, monkeypatch):
+def test_fast_path_is_used(model, rng, dtype, monkeypatch):
     X = rng.normal(3, 2, size=(5, 4)).astype(dtype)
-    answers(model, X)
+    predict_twice(model, X)
     monkeypatch.setattr(fitted, "validate_data", None)
-    answers(model, X)
+    predict_twice(model, X)
 
 
 OTHERS = {
@@ -126,17 +126,17 @@ OTHERS = {
 
 @pytest.mark.parametrize("name", OTHERS)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_other_input(model, name, rng, dtype, long_way):
+def test_other_input_gives_the_same_results(model, name, rng, dtype, disable_fast_path):
     X = OTHERS[name](rng.normal(3, 0.5, size=(6, 4)).astype(dtype))
-    answers(model, rng.normal(size=(1, 4)).astype(dtype))
-    short = [outcome(call, X) for call in calls_of(model)]
-    long_way()
-    for a, b in zip(short, [outcome(call, X) for call in calls_of(model)], strict=True):
+    predict_twice(model, rng.normal(size=(1, 4)).astype(dtype))
+    short = [run_or_catch(call, X) for call in get_methods(model)]
+    disable_fast_path()
+    for a, b in zip(short, [run_or_catch(call, X) for call in get_methods(model)], strict=True):
         np.testing.assert_array_equal(a, b)
         assert isinstance(a, tuple) == isinstance(b, tuple)
 
 
-def test_errors_are_those_of_scikit_learn(rng):
+def test_error_messages_are_those_of_scikit_learn(rng):
     X = rng.normal(size=(30, 3))
     model = fn.MLPRegressor(max_iter=2, scale="standard")
     with pytest.raises(NotFittedError):
@@ -149,7 +149,7 @@ def test_errors_are_those_of_scikit_learn(rng):
 
 
 @pytest.mark.parametrize("scale", [None, "standard"])
-def test_scikit_learn_settings_keep_their_meaning(scale, rng):
+def test_scikit_learn_configuration(scale, rng):
     X = rng.normal(size=(30, 3))
     model = fn.MLPRegressor(max_iter=2, scale=scale).fit(X, X[:, 0])
     plain = model.predict(X)
@@ -160,7 +160,7 @@ def test_scikit_learn_settings_keep_their_meaning(scale, rng):
         np.testing.assert_array_equal(model.predict(X), plain)
 
 
-def test_a_model_of_named_columns_warns_of_arrays(rng):
+def test_warning_for_arrays_after_a_fit_to_named_columns(rng):
     pd = pytest.importorskip("pandas")
     X = rng.normal(size=(30, 3))
     model = fn.MLPRegressor(max_iter=2).fit(pd.DataFrame(X, columns=list("abc")), X[:, 0])
@@ -169,19 +169,19 @@ def test_a_model_of_named_columns_warns_of_arrays(rng):
             model.predict(X)
 
 
-def test_weights_changed_in_place_count_at_once(model, rng, dtype):
-    """Also those of outputs before the last activation."""
+def test_predictions_use_weights_changed_in_place(model, rng, dtype):
+    """Outputs before the last activation do too."""
     X = rng.normal(3, 2, size=(1, 4)).astype(dtype)
-    answers(model, X)
+    predict_twice(model, X)
     model.coefs_ = [w * 2 for w in model.coefs_]
-    changed = answers(model, X)
+    changed = predict_twice(model, X)
     model.coefs_ = [w / 2 for w in model.coefs_]
-    back = answers(model, X)
+    back = predict_twice(model, X)
     assert any((a != b).any() for a, b in zip(changed, back, strict=True)
                if a.dtype.kind == "f")  # fmt: skip
 
 
-def test_another_activation_counts_at_once(rng):
+def test_predictions_use_a_changed_activation(rng):
     X = rng.normal(size=(30, 3))
     model = fn.MLPClassifier((4,), warm_start=True, max_iter=1, random_state=0).fit(X, X[:, 0] > 0)
     model.decision_function(X)

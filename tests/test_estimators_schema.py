@@ -1,5 +1,5 @@
-"""A damaged state in an estimator's file is a ValueError that names the file, whatever is damaged;
-no text of a file names a type, or asks for memory."""
+"""Damaged states in estimators' files: any damage raises a ValueError with the file's name, and no
+text in a file can select a Python type or a large allocation."""
 
 import json
 import struct
@@ -41,9 +41,8 @@ def contents(tmp_path_factory):
     return contents
 
 
-def changed(content, change, text="extra"):
-    """The file with one of its texts changed, and without the digest, which would keep it from
-    being looked at."""
+def change_file(content, change, text="extra"):
+    """Change one of a file's texts, and remove the digest, which would reject the file earlier."""
     size = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + size])
     metadata = header["__metadata__"]
@@ -55,7 +54,7 @@ def changed(content, change, text="extra"):
     return struct.pack("<Q", len(head)) + head + content[8 + size :]
 
 
-def refused(kind, content, folder):
+def load_and_get_error(kind, content, folder):
     path = folder / "damaged"
     path.write_bytes(content)
     with pytest.raises(ValueError, match="expected a whole fastnn file of version 1") as caught:
@@ -66,21 +65,21 @@ def refused(kind, content, folder):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_an_unchanged_state_loads(name, contents, tmp_path):
+def test_unchanged_state_loads(name, contents, tmp_path):
     kind, content = contents[name]
-    (tmp_path / "same").write_bytes(changed(content, lambda data: None))
+    (tmp_path / "same").write_bytes(change_file(content, lambda data: None))
     assert kind.load(tmp_path / "same").predict(X).shape == (40,)
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_no_part_of_a_state_is_optional_and_none_is_added(name, contents, tmp_path):
+def test_missing_or_additional_entries_are_rejected(name, contents, tmp_path):
     kind, content = contents[name]
     names = []
-    changed(content, lambda data: names.extend(data["state"]))
+    change_file(content, lambda data: names.extend(data["state"]))
     assert len(names) > 20
     for one in names:
-        message = refused(kind, changed(content, lambda data, one=one: data["state"].pop(one)),
-                          tmp_path)  # fmt: skip
+        changed = change_file(content, lambda data, one=one: data["state"].pop(one))
+        message = load_and_get_error(kind, changed, tmp_path)
         assert f"missing: ['{one}']" in message
 
 
@@ -89,10 +88,10 @@ UNKNOWN = ["__sklearn_tags__", "__class__", "predict", "fit", "_trained", "coefs
 
 
 @pytest.mark.parametrize("name", UNKNOWN)
-def test_attributes_are_of_a_closed_list(name, contents, tmp_path):
+def test_unknown_attributes_are_rejected(name, contents, tmp_path):
     for kind, content in contents.values():
-        message = refused(kind, changed(content, lambda data: data["state"].update({name: 5})),
-                          tmp_path)  # fmt: skip
+        changed = change_file(content, lambda data: data["state"].update({name: 5}))
+        message = load_and_get_error(kind, changed, tmp_path)
         assert "unknown" in message
 
 
@@ -176,8 +175,8 @@ EDITS = [
 )
 def test_values_are_checked(name, value, message, contents, tmp_path):
     kind, content = contents["classifier"]
-    damaged = changed(content, lambda data: data["state"].update({name: value}))
-    assert message in refused(kind, damaged, tmp_path)
+    damaged = change_file(content, lambda data: data["state"].update({name: value}))
+    assert message in load_and_get_error(kind, damaged, tmp_path)
 
 
 SCALINGS = [
@@ -199,8 +198,8 @@ def test_scalings_are_checked(name, value, message, contents, tmp_path):
         pairs = dict(data["state"]["_scaling"]["dict"])
         data["state"]["_scaling"] = {"dict": [*(pairs | {name: value}).items()]}
 
-    damaged = changed(content, change)
-    assert message in refused(kind, damaged, tmp_path)
+    damaged = change_file(content, change)
+    assert message in load_and_get_error(kind, damaged, tmp_path)
     with pytest.raises(ValueError, match="expected a whole fastnn file"):
         fn.load(tmp_path / "damaged")
 
@@ -215,18 +214,18 @@ def test_progress_is_checked(name, value, contents, tmp_path):
     def change(data):
         data["state"]["_progress"]["dict"].append([name, value])
 
-    assert "_progress: " in refused(kind, changed(content, change), tmp_path)
+    assert "_progress: " in load_and_get_error(kind, change_file(content, change), tmp_path)
 
 
 def test_outputs_of_a_regressor_are_checked(contents, tmp_path):
     kind, content = contents["regressor"]
     for n in (0, 3, 4):
-        damaged = changed(content, lambda data, n=n: data["state"].update(n_outputs_=n))
-        assert "n_outputs_: got" in refused(kind, damaged, tmp_path)
+        damaged = change_file(content, lambda data, n=n: data["state"].update(n_outputs_=n))
+        assert "n_outputs_: got" in load_and_get_error(kind, damaged, tmp_path)
 
 
-def test_the_network_is_one_of_an_estimator(contents, tmp_path):
-    """Another file's network under an estimator's state."""
+def test_networks_that_no_estimator_has_are_rejected(contents, tmp_path):
+    """Combine an estimator's state with other networks."""
     kind, content = contents["binary"]
 
     def to_softmax(data):
@@ -237,10 +236,10 @@ def test_the_network_is_one_of_an_estimator(contents, tmp_path):
         data["layers"][-1] = {"type": "Residual", "layers": [data["layers"][-1]]}
 
     for change in (to_softmax, to_residual):
-        refused(kind, changed(content, change, "config"), tmp_path)
+        load_and_get_error(kind, change_file(content, change, "config"), tmp_path)
 
 
-def test_a_description_that_is_another_object(contents, tmp_path):
+def test_description_of_another_object_is_rejected(contents, tmp_path):
     kind, content = contents["binary"]
     for change, message in (
         (lambda data: data.update(state=[]), "expected the state"),
@@ -248,40 +247,40 @@ def test_a_description_that_is_another_object(contents, tmp_path):
         (lambda data: data.pop("state"), "expected the state"),
         (lambda data: data.update(estimator=["MLPClassifier"]), "of class MLPClassifier; got"),
     ):
-        assert message in refused(kind, changed(content, change), tmp_path)
+        assert message in load_and_get_error(kind, change_file(content, change), tmp_path)
 
 
-def test_a_small_file_asks_for_little_memory(contents, tmp_path):
+def test_small_files_need_little_memory(contents, tmp_path):
     kind, content = contents["classifier"]
     values = ["a", "b" * 2000, *map(str, range(2000))]
     for classes in (array("<U500000000", ["a", "b", "c"]), array("<U1", sorted(values))):
         path = tmp_path / "damaged"
-        path.write_bytes(changed(content, lambda data, value=classes: data["state"].update(
+        path.write_bytes(change_file(content, lambda data, value=classes: data["state"].update(
             classes_=value)))  # fmt: skip
         tracemalloc.start()
         try:
             if len(classes["values"]) == 3:
                 assert kind.load(path).classes_.dtype == "<U1"
             else:
-                refused(kind, path.read_bytes(), tmp_path)
+                load_and_get_error(kind, path.read_bytes(), tmp_path)
             assert tracemalloc.get_traced_memory()[1] < 50e6
         finally:
             tracemalloc.stop()
 
 
-def test_text_is_not_padded_without_limit(contents, tmp_path):
+def test_length_of_text_is_limited(contents, tmp_path):
     kind, content = contents["classifier"]
     values = ["a" * 100_000, *["b"] * 100_000]
-    damaged = changed(
+    damaged = change_file(
         content, lambda data: data["state"].update(classes_=array("<U100000", values))
     )
-    assert "characters" in refused(kind, damaged, tmp_path)
+    assert "characters" in load_and_get_error(kind, damaged, tmp_path)
 
 
-# ---- what a file cannot hold is refused when it is written ---------------------------------------
+# ---- errors when writing -------------------------------------------------------------------------
 
 
-def test_attributes_of_others_are_not_written(tmp_path):
+def test_unknown_attributes_are_not_written(tmp_path):
     model = MODELS["binary"]()
     model.note_ = "mine"
     with pytest.raises(ValueError, match=r"unknown: \['note_'\]"):
@@ -289,8 +288,8 @@ def test_attributes_of_others_are_not_written(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_the_schema_knows_all_attributes_of_a_fit(tmp_path):
-    """Whatever a fit sets is in the file, and back."""
+def test_schema_contains_all_attributes_of_a_fit(tmp_path):
+    """All attributes that a fit sets are saved and loaded."""
     for make in MODELS.values():
         model = make()
         model.save(tmp_path / "model")
@@ -298,8 +297,8 @@ def test_the_schema_knows_all_attributes_of_a_fit(tmp_path):
         assert set(vars(back)) == set(vars(model))
 
 
-def test_long_curves_come_back(tmp_path):
-    """As of a hundred thousand calls of partial_fit."""
+def test_long_curves_round_trip(tmp_path):
+    """Curves as long as after 100,000 calls of partial_fit."""
     model = fn.MLPRegressor(hidden_layer_sizes=(2,), random_state=0).partial_fit(X, X[:, 0])
     curve = model._progress.loss_curve
     curve.extend([curve[0]] * 200_000)

@@ -1,4 +1,4 @@
-"""Training in many calls: streams of `partial_fit`, and fits that continue after their end."""
+"""Training in many calls: many calls of `partial_fit`, and fits that continue after convergence."""
 
 import copy
 import pickle
@@ -53,7 +53,7 @@ TARGETS = {
 }
 
 
-def first_call(model, y):
+def call_first(model, y):
     if not hasattr(model, "predict_proba"):
         return {}
     return {"classes": [0, 1] if y.ndim == 2 else np.unique(y)}
@@ -61,28 +61,28 @@ def first_call(model, y):
 
 @pytest.mark.parametrize("name", STREAMS)
 @pytest.mark.filterwarnings("ignore:Got `batch_size`")
-def test_an_estimator_in_1000_calls(name, rng, tmp_path):
-    """To its end, although patience is used up many times; and from a copy, pickle or file in
-    mid-stream with the same bits."""
+def test_a_thousand_calls_of_partial_fit(name, rng, tmp_path):
+    """All calls train although patience is exceeded many times, and continuing from a copy, pickle
+    or file is bit-identical."""
     kind, params, targets = STREAMS[name]
     X = rng.normal(size=(40, 3))
     y = TARGETS[targets](X)
     model = kind(**params)
-    first, apart, rows_seen = first_call(model, y), [], 0
+    first, copies, rows_seen = call_first(model, y), [], 0
     for i, n in enumerate(rng.integers(1, 41, N_CALLS)):
         rows = rng.choice(40, n)
         if i == N_CALLS - 20:
             model.save(tmp_path / "model.safetensors")
-            apart = [pickle.loads(pickle.dumps(model)), kind.load(tmp_path / "model.safetensors"),
+            copies = [pickle.loads(pickle.dumps(model)), kind.load(tmp_path / "model.safetensors"),
                      copy.deepcopy(model)]  # fmt: skip
-        for one in (model, *apart):
+        for one in (model, *copies):
             one.partial_fit(X[rows], y[rows], **first)
         first, rows_seen = {}, rows_seen + n
         assert model.n_iter_ == 1
     assert len(model.loss_curve_) == N_CALLS
     assert model.t_ == rows_seen
     assert model.best_loss_ == min(model.loss_curve_)
-    for one in apart:
+    for one in copies:
         assert one.loss_curve_ == model.loss_curve_
         np.testing.assert_array_equal(one._trained.network.parameters,
                                       model._trained.network.parameters)  # fmt: skip
@@ -100,8 +100,8 @@ WARM = {
 
 
 @pytest.mark.parametrize("name", WARM)
-def test_fits_after_convergence(name):
-    """Once patience is used up, a fit trains one epoch, and more only if that one improved."""
+def test_fit_after_convergence(name):
+    """After patience is exceeded, a fit trains one epoch, and more only if that epoch improves."""
     X, y = load_iris(return_X_y=True)
     model = fn.MLPClassifier(**IRIS | {"max_iter": 500} | WARM[name], warm_start=True)
     n_short = 0
@@ -119,7 +119,7 @@ def test_fits_after_convergence(name):
 
 
 def test_lbfgs_after_convergence():
-    """No step is left to make; the loss is that of the last fit's data."""
+    """L-BFGS makes no step; the loss is computed on the data of the last fit."""
     X, y = load_iris(return_X_y=True)
     model = fn.MLPClassifier(**IRIS, solver="lbfgs", alpha=1.0, warm_start=True).fit(X, y)
     n, loss = len(model.loss_curve_), model.loss_
@@ -133,7 +133,7 @@ def test_lbfgs_after_convergence():
 
 
 @pytest.mark.parametrize("lowered", [1, 5])
-def test_a_lowered_patience(lowered):
+def test_lower_patience(lowered):
     X, y = load_iris(return_X_y=True)
     model = fn.MLPClassifier(**IRIS | {"tol": 1.0}, max_iter=30, warm_start=True)
     model.set_params(n_iter_no_change=1000).fit(X, y)
@@ -158,12 +158,12 @@ def test_partial_fit_after_convergence(solver, through, tmp_path):
         assert (model.n_iter_, len(model.loss_curve_)) == (1, n + calls)
 
 
-def test_partial_fit_names_its_end():
+def test_stop_reason_of_partial_fit():
     model = fn.MLPRegressor(**SMALL).partial_fit([[0.0], [1.0]], [0.0, 1.0])
     assert model.stop_reason_ == "partial_fit trains one epoch"
 
 
-def test_scikit_learn_learning_curve_in_increments():
+def test_incremental_learning_curve_of_scikit_learn():
     X, y = load_iris(return_X_y=True)
     model = fn.MLPClassifier(**IRIS)
     sizes, train, _ = learning_curve(
@@ -177,8 +177,8 @@ def test_scikit_learn_learning_curve_in_increments():
 def test_multi_output_regressor(rng):
     X = rng.normal(size=(30, 2))
     meta = MultiOutputRegressor(fn.MLPRegressor(**SMALL, tol=0.1))
-    alone = clone(meta.estimator)
+    separate = clone(meta.estimator)
     for _ in range(60):
         meta.partial_fit(X, X)
-        alone.partial_fit(X, X[:, 1])
-    np.testing.assert_array_equal(meta.predict(X)[:, 1], alone.predict(X))
+        separate.partial_fit(X, X[:, 1])
+    np.testing.assert_array_equal(meta.predict(X)[:, 1], separate.predict(X))

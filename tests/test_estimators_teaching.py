@@ -1,4 +1,4 @@
-"""`Perceptron` and `LogisticRegression`, the members of the family for teaching."""
+"""The estimators for teaching, `Perceptron` and `LogisticRegression`."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 from fastnn import LogisticRegression, Perceptron
 
-# Old scikit-learn and new scipy.
+# Old scikit-learn with new scipy.
 pytestmark = pytest.mark.filterwarnings("ignore:scipy.optimize. The .disp:DeprecationWarning")
 
 GATES = {"and": [0, 0, 0, 1], "or": [0, 1, 1, 1], "nand": [1, 1, 1, 0], "first": [0, 0, 1, 1]}
@@ -20,7 +20,7 @@ CORNERS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
 
 @pytest.mark.parametrize("gate", GATES)
 @pytest.mark.parametrize("eta0", [1.0, 0.25])
-def test_gates(gate, eta0):
+def test_logic_gates(gate, eta0):
     model = Perceptron(eta0=eta0).fit(CORNERS, GATES[gate])
     assert model.predict(CORNERS).tolist() == GATES[gate]
     assert model.corrections_[-1] == 0
@@ -29,7 +29,7 @@ def test_gates(gate, eta0):
     assert model.n_corrections_ == Perceptron().fit(CORNERS, GATES[gate]).n_corrections_
 
 
-def test_xor_has_no_end():
+def test_xor_does_not_converge():
     with pytest.warns(ConvergenceWarning, match="may not be linearly separable"):
         model = Perceptron(max_iter=20).fit(CORNERS, [0, 1, 1, 0])
     assert all(model.corrections_)
@@ -46,8 +46,8 @@ def test_corrections_by_hand():
     assert (model.coef_[0, 0], model.intercept_[0], model.n_corrections_) == (w, b, count)
 
 
-def test_the_bound_of_novikoff(rng):
-    """At most (R / margin)**2 corrections, with the bias as one more feature of 1."""
+def test_novikoff_bound(rng):
+    """At most (R / margin)**2 corrections, with the bias as an additional feature of ones."""
     X = rng.normal(size=(200, 2))
     side = X @ [0.6, 0.8]
     X, side = X[np.abs(side) > 0.2], side[np.abs(side) > 0.2]
@@ -70,7 +70,7 @@ def test_several_classes():
 @pytest.mark.parametrize("C", [0.01, 1.0, 100.0])
 @pytest.mark.parametrize("load", [datasets.load_iris, datasets.load_breast_cancer])
 @pytest.mark.parametrize("weights", [None, "sample", "balanced"])
-def test_scikit_learns_coefficients(C, load, weights, rng):
+def test_coefficients_equal_those_of_scikit_learn(C, load, weights, rng):
     X, y = load(return_X_y=True)
     X = StandardScaler().fit_transform(X)
     weight = rng.uniform(0.5, 2, len(y)) if weights == "sample" else None
@@ -84,15 +84,15 @@ def test_scikit_learns_coefficients(C, load, weights, rng):
 
 
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
-def test_gradient_descent_gets_there_too(solver):
+def test_gradient_descent_approaches_the_same_coefficients(solver):
     X, y = datasets.load_iris(return_X_y=True)
     X = StandardScaler().fit_transform(X)
     model = LogisticRegression(solver=solver, learning_rate_init=0.1, max_iter=3000, tol=1e-12)
-    found = model.fit(X, y).coef_
-    np.testing.assert_allclose(found, LogisticRegression().fit(X, y).coef_, atol=0.02)
+    coef = model.fit(X, y).coef_
+    np.testing.assert_allclose(coef, LogisticRegression().fit(X, y).coef_, atol=0.02)
 
 
-def test_a_logistic_regression_in_a_file(tmp_path):
+def test_saving_and_loading(tmp_path):
     X, y = datasets.load_iris(return_X_y=True)
     model = LogisticRegression(C=0.5).fit(X, y)
     model.save(tmp_path / "model.safetensors")

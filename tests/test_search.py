@@ -1,4 +1,4 @@
-"""`MLPSearchCV`: GridSearchCV's numbers, seeds, halving, failures, and bad input."""
+"""`MLPSearchCV`: scores of GridSearchCV, seeds, halving, failures and bad input."""
 
 import os
 import pickle
@@ -57,8 +57,8 @@ def small(kind=MLPClassifier, **params):
     return kind(**defaults | {"random_state": 3} | params)
 
 
-def same_tables(search, other):
-    """All but the times, to the bit."""
+def assert_same_tables(search, other):
+    """The results are bit-identical, except for the times."""
     mine, theirs = search.cv_results_, other.cv_results_
     assert set(mine) - set(theirs) == {
         "n_seeds", *(name for name in mine if name.startswith("std_over_seeds"))
@@ -68,7 +68,7 @@ def same_tables(search, other):
             np.testing.assert_array_equal(np.array(mine[name]), np.array(theirs[name]), name)
 
 
-# ---- GridSearchCV's numbers ---------------------------------------------------------------------
+# ---- scores of GridSearchCV ---------------------------------------------------------------------
 
 CASES = {
     "default": (MLPClassifier, {}, "classes", {}),
@@ -93,7 +93,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_numbers_of_grid_search(rng, case):
+def test_scores_equal_those_of_grid_search(rng, case):
     kind, params, targets, settings = CASES[case]
     X, y = data(rng, y=targets)
     X = X.astype(float) if case == "float64" else X
@@ -101,7 +101,7 @@ def test_the_numbers_of_grid_search(rng, case):
     grid = {"C": [0.1, 1.0]} if params is None else {"alpha": [1e-4, 1.0], "batch_size": [16, 40]}
     search = MLPSearchCV(model, grid, **settings).fit(X, y)
     other = GridSearchCV(model, grid, **settings).fit(X, y)
-    same_tables(search, other)
+    assert_same_tables(search, other)
     for name in ("best_index_", "best_score_", "best_params_", "n_splits_", "multimetric_",
                  "n_features_in_"):  # fmt: skip
         assert getattr(search, name) == getattr(other, name), name
@@ -112,7 +112,7 @@ def test_the_numbers_of_grid_search(rng, case):
         np.testing.assert_array_equal(search.classes_, other.classes_)
 
 
-def test_frames_weights_groups_and_a_scorer_of_ones_own(rng):
+def test_data_frames_weights_groups_and_a_custom_scorer(rng):
     X, y = data(rng, y="binary")
     frame, weights = pd.DataFrame(X, columns=list("abcd")), rng.integers(0, 3, len(X))
     groups = np.arange(len(X)) % 7
@@ -126,7 +126,7 @@ def test_frames_weights_groups_and_a_scorer_of_ones_own(rng):
         .fit(frame, pd.Series(y), sample_weight=weights, groups=groups)
         for kind in (MLPSearchCV, GridSearchCV)
     ]  # fmt: skip
-    same_tables(*both)
+    assert_same_tables(*both)
     assert both[0].feature_names_in_.tolist() == list("abcd")
     np.testing.assert_array_equal(both[0].predict(frame), both[1].predict(frame))
 
@@ -137,20 +137,20 @@ def test_sparse_data(rng):
         kind(small(), {"alpha": [1e-4, 1.0]}).fit(csr_matrix(X), y)
         for kind in (MLPSearchCV, GridSearchCV)
     ]
-    same_tables(*both)
+    assert_same_tables(*both)
 
 
-def test_draws_from_distributions(rng):
+def test_sampling_from_distributions(rng):
     X, y = data(rng)
     distributions = {"alpha": loguniform(1e-4, 1), "width": [4, 8]}
     search = MLPSearchCV(
         small(), param_distributions=distributions, n_iter=3, random_state=5
     ).fit(X, y)  # fmt: skip
     other = RandomizedSearchCV(small(), distributions, n_iter=3, random_state=5).fit(X, y)
-    same_tables(search, other)
+    assert_same_tables(search, other)
 
 
-def test_a_callable_refit_and_none(rng):
+def test_callable_refit_and_no_refit(rng):
     X, y = data(rng)
     last = MLPSearchCV(small(), {"alpha": [1, 2]}, refit=lambda results: 1).fit(X, y)
     assert last.best_params_ == {"alpha": 2}
@@ -163,16 +163,16 @@ def test_a_callable_refit_and_none(rng):
 # ---- seeds ---------------------------------------------------------------------------------------
 
 
-def test_seeds_are_fits_of_their_own(rng):
+def test_each_seed_equals_a_separate_search(rng):
     X, y = data(rng)
     search = MLPSearchCV(small(), {"alpha": [1e-4, 1.0]}, cv=3, n_seeds=3).fit(X, y)
     assert search.seeds_[0] == 3
     assert len(set(search.seeds_)) == 3
     assert search.scores_.shape == (2, 3, 3)
     for s, seed in enumerate(search.seeds_):
-        alone = GridSearchCV(small(random_state=seed), {"alpha": [1e-4, 1.0]}, cv=3).fit(X, y)
+        separate = GridSearchCV(small(random_state=seed), {"alpha": [1e-4, 1.0]}, cv=3).fit(X, y)
         for k in range(3):
-            expected = alone.cv_results_[f"split{k}_test_score"]
+            expected = separate.cv_results_[f"split{k}_test_score"]
             np.testing.assert_array_equal(search.scores_[:, k, s], expected)
     table = search.cv_results_
     np.testing.assert_array_equal(table["split1_test_score"], search.scores_[:, 1].mean(axis=1))
@@ -181,19 +181,19 @@ def test_seeds_are_fits_of_their_own(rng):
     assert table["n_seeds"].tolist() == [3, 3]
 
 
-def test_one_seed_has_no_spread(rng):
+def test_std_over_one_seed_is_nan(rng):
     X, y = data(rng)
     search = MLPSearchCV(small(), {"alpha": [1]}, cv=3).fit(X, y)
     assert np.isnan(search.cv_results_["std_over_seeds_test_score"]).all()
 
 
 @pytest.mark.parametrize("random_state", [None, np.random.RandomState(0)])
-def test_seeds_without_a_number(rng, random_state):
+def test_seeds_without_an_integer_random_state(rng, random_state):
     X, y = data(rng)
     model = small(random_state=random_state)
     search = MLPSearchCV(model, {"alpha": [1e-4, 1e-4]}, cv=3, n_seeds=2).fit(X, y)
     np.testing.assert_array_equal(search.scores_[0], search.scores_[1])
-    if random_state is not None:  # and the user's generator was not drawn from
+    if random_state is not None:  # the user's generator is unchanged
         assert random_state.randint(1000) == np.random.RandomState(0).randint(1000)
 
 
@@ -201,9 +201,9 @@ def test_compare(rng):
     X, y = data(rng)
     search = MLPSearchCV(small(), {"alpha": [1e-4, 10.0]}, cv=3, n_seeds=2).fit(X, y)
     pairs = (search.scores_[0] - search.scores_[1]).ravel()
-    found = search.compare(0, {"alpha": 10.0})
-    assert (found.mean, found.count) == (pytest.approx(pairs.mean()), 6)
-    assert found.standard_error == pytest.approx(pairs.std(ddof=1) / np.sqrt(6))
+    difference = search.compare(0, {"alpha": 10.0})
+    assert (difference.mean, difference.count) == (pytest.approx(pairs.mean()), 6)
+    assert difference.standard_error == pytest.approx(pairs.std(ddof=1) / np.sqrt(6))
     for wrong in (2, -1, True, {"alpha": 3}):
         with pytest.raises(ValueError, match="i: expected a position below 2"):
             search.compare(wrong, 0)
@@ -211,7 +211,7 @@ def test_compare(rng):
         search.compare(0, 1, metric="r2")
 
 
-def test_threads_do_not_change_a_bit(rng):
+def test_results_are_bit_identical_for_any_n_threads(rng):
     X, y = data(rng)
     grid = {"hidden_layer_sizes": [(4,), (16, 8), (64,)], "dropout": [0, 0.2]}
     one, four = (
@@ -242,7 +242,7 @@ HALVED = {
 
 
 @pytest.mark.parametrize("case", HALVED)
-def test_survivors_of_halving_equal_an_unbroken_run(rng, case):
+def test_last_candidates_of_halving_equal_uninterrupted_training(rng, case):
     X, y = data(rng)
     model = small(max_iter=20, **HALVED[case])
     grid = {"alpha": [1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0, 3.0, 0.3]}
@@ -258,7 +258,7 @@ def test_survivors_of_halving_equal_an_unbroken_run(rng, case):
     assert (table["rank_test_score"][table["iter"] == 0] > 3).all()
 
 
-def test_the_rungs_of_halving_are_those_of_a_run_stopped_there(rng):
+def test_each_rung_equals_a_fit_of_that_many_epochs(rng):
     X, y = data(rng)
     model = small(max_iter=8, tol=0, n_iter_no_change=100)
     grid = {"alpha": [1e-4, 1e-3, 1e-2, 0.1]}
@@ -275,7 +275,7 @@ def test_the_rungs_of_halving_are_those_of_a_run_stopped_there(rng):
     ({"max_time": 3.0}, {}, "max_time=None"),
     ({}, {"backend": "joblib"}, "backend: expected None with halving"),
 ])  # fmt: skip
-def test_what_halving_cannot_part(rng, params, settings, message):
+def test_halving_rejects_unsupported_parameters(rng, params, settings, message):
     with pytest.raises(ValueError, match=message):
         MLPSearchCV(small(**params), {"alpha": [1]}, halving=2, **settings).fit(*data(rng))
     with pytest.raises(ValueError, match="refit: expected the name of the score"):
@@ -286,17 +286,17 @@ def test_what_halving_cannot_part(rng, params, settings, message):
         MLPSearchCV(small(), {"max_iter": [1, 2]}, halving=2).fit(*data(rng))
 
 
-# ---- what goes wrong -----------------------------------------------------------------------------
+# ---- failures ------------------------------------------------------------------------------------
 
 
-def test_a_failing_candidate_leaves_the_others_alone(rng):
+def test_failed_candidate_does_not_affect_others(rng):
     X, y = data(rng)
     model = small(solver="sgd")
     grid = [{"learning_rate_init": [0.02]}, {"learning_rate_init": [1e30]}]
     with pytest.warns(FitFailedWarning, match="5 fits failed"):
         search = MLPSearchCV(model, grid, error_score=-1).fit(X, y)
-    alone = MLPSearchCV(model, grid[:1]).fit(X, y)
-    np.testing.assert_array_equal(search.scores_[0], alone.scores_[0])
+    separate = MLPSearchCV(model, grid[:1]).fit(X, y)
+    np.testing.assert_array_equal(search.scores_[0], separate.scores_[0])
     assert (search.scores_[1] == -1).all()
     with pytest.raises(ValueError, match="non-finite"):
         MLPSearchCV(model, grid, error_score="raise").fit(X, y)
@@ -304,7 +304,7 @@ def test_a_failing_candidate_leaves_the_others_alone(rng):
         MLPSearchCV(model, grid[1:]).fit(X, y)
 
 
-def test_halving_by_one_of_several_scores(rng):
+def test_halving_with_several_scores(rng):
     X, y = data(rng)
     grid = {"alpha": [1e-4, 100.0]}
     search = MLPSearchCV(small(max_iter=8), grid, halving=2, scoring=["accuracy", "neg_log_loss"],
@@ -317,7 +317,7 @@ def test_halving_by_one_of_several_scores(rng):
                     scoring=lambda model, X, y: {"a": 1.0}).fit(X, y)  # fmt: skip
 
 
-def test_a_failing_candidate_of_halving(rng):
+def test_failed_candidate_in_halving(rng):
     X, y = data(rng)
     grid = {"learning_rate_init": [0.02, 1e30, 0.01, 0.03]}
     with pytest.warns(FitFailedWarning, match="5 fits failed"):
@@ -326,7 +326,7 @@ def test_a_failing_candidate_of_halving(rng):
     assert search.best_index_ != 1
 
 
-def test_restarts_that_run_out_of_time_are_not_scored(rng):
+def test_unfinished_restarts_are_not_scored(rng):
     X, y = data(rng, n=4000)
     model = small(tol=0, n_iter_no_change=10**6, max_iter=10**6, n_init=3)
     grid = [{"alpha": [1.0]}, {"max_iter": [1], "n_init": [1]}]
@@ -336,7 +336,7 @@ def test_restarts_that_run_out_of_time_are_not_scored(rng):
     assert np.isfinite(search.scores_[1]).all()
 
 
-def test_a_failing_scorer(rng):
+def test_failing_scorer(rng):
     def scorer(estimator, X, y):
         raise RuntimeError("no score today")
 
@@ -348,7 +348,7 @@ def test_a_failing_scorer(rng):
         MLPSearchCV(small(), {"alpha": [1]}, scoring=scorer, error_score="raise").fit(X, y)
 
 
-def test_warnings_of_many_fits_come_once(rng):
+def test_one_warning_for_many_fits(rng):
     X, y = data(rng)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -358,7 +358,7 @@ def test_warnings_of_many_fits_come_once(rng):
     assert one.filename == __file__
 
 
-def test_max_time_keeps_what_was_finished(rng):
+def test_max_time_keeps_finished_fits(rng):
     X, y = data(rng, n=4000)
     model = small(tol=0, n_iter_no_change=10**6)
     model.set_params(hidden_layer_sizes=(64,), max_iter=2)
@@ -372,7 +372,7 @@ def test_max_time_keeps_what_was_finished(rng):
         MLPSearchCV(model, grid[:1], cv=2, max_time=0.05).fit(X, y)
 
 
-def test_ctrl_c_keeps_what_was_finished(rng):
+def test_ctrl_c_keeps_finished_fits(rng):
     X, y = data(rng, n=4000)
     model = small(tol=0, n_iter_no_change=10**6, max_iter=2)
     grid = [{"max_iter": [10**7]}, {"alpha": [1.0]}]
@@ -386,7 +386,7 @@ def test_ctrl_c_keeps_what_was_finished(rng):
     assert search.predict(X[:2]).shape == (2,)
 
 
-def test_ctrl_c_in_a_rung_of_halving(rng):
+def test_ctrl_c_during_halving(rng):
     X, y = data(rng, n=4000)
     model = small(tol=0, n_iter_no_change=10**6, max_iter=10**7)
     threading.Timer(1.0, os.kill, [os.getpid(), signal.SIGINT]).start()
@@ -398,7 +398,7 @@ def test_ctrl_c_in_a_rung_of_halving(rng):
     np.testing.assert_array_equal(timed.scores_, other.scores_)
 
 
-def test_ctrl_c_before_anything_was_finished(rng):
+def test_ctrl_c_before_the_first_finished_fit(rng):
     X, y = data(rng, n=4000)
     model = small(tol=0, n_iter_no_change=10**6, max_iter=10**7)
     threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGINT]).start()
@@ -429,7 +429,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_input_is_an_error_before_any_work(rng, case, monkeypatch):
+def test_bad_input_is_an_error_before_training(rng, case, monkeypatch):
     params, message = BAD[case]
     monkeypatch.setattr("fastnn._parallel.pool.run", None)
     with pytest.raises(ValueError, match=message):
@@ -444,12 +444,12 @@ def test_bad_input_is_an_error_before_any_work(rng, case, monkeypatch):
     ({"param_grid": {"solver": "adam"}}, "a list of values for 'solver'"),
     ({"param_distributions": {"alpha": 3}}, "a list of values for 'alpha'"),
 ])  # fmt: skip
-def test_grids_of_a_wrong_type(rng, params, message):
+def test_grid_of_a_wrong_type(rng, params, message):
     with pytest.raises(TypeError, match=message):
         MLPSearchCV(small(), **params).fit(*data(rng))
 
 
-def test_a_fold_that_misses_a_class(rng):
+def test_fold_without_a_class(rng):
     X, y = data(rng)
     train = np.flatnonzero(y != 2)
     with pytest.raises(ValueError, match="fold 0: expected training rows of every class"):
@@ -459,7 +459,7 @@ def test_a_fold_that_misses_a_class(rng):
 @pytest.mark.parametrize("estimator", [
     make_pipeline(MLPClassifier()), SklearnRegression(), fn.Perceptron(), MLPClassifier, None,
 ])  # fmt: skip
-def test_other_estimators_are_refused(rng, estimator):
+def test_other_estimators_are_rejected(rng, estimator):
     with pytest.raises(TypeError, match="GridSearchCV"):
         MLPSearchCV(estimator, {"alpha": [1]}).fit(*data(rng))
 
@@ -506,7 +506,7 @@ def test_no_copy_of_X(rng, tmp_path):
     assert peak < X.nbytes / 2
 
 
-def test_arrays_are_left_alone_and_may_be_read_only(rng):
+def test_arrays_are_not_modified_and_may_be_read_only(rng):
     X, y = data(rng)
     before = X.copy(), y.copy()
     X.setflags(write=False)
@@ -573,13 +573,13 @@ def run(script, tmp_path):
 
 
 @pytest.mark.process
-def test_processes_of_joblib(tmp_path):
+def test_joblib_processes(tmp_path):
     done = run(WITH_PROCESSES, tmp_path)
     assert done.stdout.strip() == "equal", done.stderr
 
 
 @pytest.mark.process
-def test_a_dask_cluster_that_loses_a_worker(tmp_path):
+def test_dask_cluster_that_loses_a_worker(tmp_path):
     pytest.importorskip("distributed")
     done = run(WITH_A_LOST_WORKER, tmp_path)
     assert done.stdout.strip() == "True 1", done.stderr

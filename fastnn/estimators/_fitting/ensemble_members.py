@@ -59,8 +59,8 @@ def train_members(
 
 
 def emit_warnings(done: list[pool.Done]) -> None:
-    """Emit the warnings of all members: one for diverged, one for interrupted members, and each of
-    their own once."""
+    """Emit one warning for diverged members, one for interrupted members, and each different
+    warning of the members once."""
     diverged = sum(one.error is not None for one in done)
     interrupted = sum(one.error is None and one.value is None for one in done)
     for n, what in ((diverged, "diverged"), (interrupted, "was interrupted by the user")):

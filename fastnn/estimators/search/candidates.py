@@ -139,7 +139,7 @@ def make_candidates(
 def _make_candidate(
     estimator: Any, i: int, params: Params, learned: Params, sample: Sample, n_targets: int
 ) -> Candidate:
-    """Candidate number i; `learned` are the attributes that depend on the data alone."""
+    """Candidate number i; `learned` are attributes that depend only on the data."""
     model = clone(estimator).set_params(**clone(params, safe=False))
     try:
         model._validate_params()

@@ -35,7 +35,7 @@ class PreparedSearch:
     refit_metric: Any
     """The name of the score that selects the best candidate."""
     fit_params: dict[str, Any]
-    """Arguments of the best estimator's `fit`, besides X and y."""
+    """Arguments of the best estimator's `fit` in addition to X and y."""
 
 
 def prepare_search(search: Any, X: Any, y: Any, sample_weight: Any, groups: Any) -> PreparedSearch:
