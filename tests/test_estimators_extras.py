@@ -160,7 +160,7 @@ def test_predicted_standard_deviation(rng):
     np.testing.assert_allclose(std, [5, 20], rtol=0.3)
     np.testing.assert_array_equal(model.predict(x[:3]), model.predict(x[:3], return_std=True)[0])
     assert model.n_outputs_ == 1
-    with pytest.raises(ValueError, match="return_std: expected loss='gaussian_nll'"):
+    with pytest.raises(ValueError, match="return_std: expected False unless loss='gaussian_nll'"):
         MLPRegressor(max_iter=2).fit(x, y).predict(x, return_std=True)
 
 

@@ -7,11 +7,12 @@ except ImportError:
     raise ImportError("fastnn's estimators need scikit-learn: pip install scikit-learn") from None
 
 from fastnn.estimators.classifier import MLPClassifier
-from fastnn.estimators.curves import Curve, learning_curve, validation_curve
+from fastnn.estimators.curves import learning_curve, validation_curve
 from fastnn.estimators.ensemble import MLPEnsemble
 from fastnn.estimators.logistic import LogisticRegression
 from fastnn.estimators.perceptron import Perceptron
 from fastnn.estimators.regressor import MLPRegressor
+from fastnn.estimators.score_curve import Curve
 from fastnn.estimators.search.search import MLPSearchCV
 
 __all__ = [

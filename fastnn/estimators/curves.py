@@ -4,8 +4,6 @@ parameter, over folds and seeds, with one fit per thread."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -17,8 +15,8 @@ from sklearn.utils import check_random_state, indexable
 
 from fastnn._parallel import pool
 from fastnn._util import checks
-from fastnn._util.plotting import axes_or_new
 from fastnn.estimators._fitting.samples import Index
+from fastnn.estimators.score_curve import Curve
 from fastnn.estimators.search.candidates import (
     Candidate,
     Fold,
@@ -31,88 +29,8 @@ from fastnn.estimators.search.candidates import (
 from fastnn.estimators.search.fits import SearchLimits, SharedInputs, make_fits, run_fits
 from fastnn.estimators.search.results import emit_warnings, tabulate_scores
 from fastnn.estimators.search.scores import SearchScorer, is_plain_accuracy
-from fastnn.experiments.table import Table
-from fastnn.statistics import estimate
 
 Floats = NDArray[np.float64]
-
-# A logarithmic axis is used if the largest value exceeds this multiple of the smallest.
-LOGARITHMIC_SPAN = 50
-
-
-@dataclass(frozen=True, eq=False)  # arrays have no single truth value to compare by
-class Curve:
-    """The result of `learning_curve` or `validation_curve`: scores at each of several values.
-
-    Attributes
-    ----------
-    parameter : str
-        The name of the parameter that varies; "rows" for a learning curve.
-    values : sequence
-        The values of the parameter, one per point.
-    train_scores, test_scores : array, shape (n_points, n_splits, n_seeds)
-        Scores on the training rows and on the test rows; NaN for a fit that was not finished.
-    """
-
-    parameter: str
-    values: Sequence[Any]
-    train_scores: Floats = field(repr=False)
-    test_scores: Floats = field(repr=False)
-
-    def table(self) -> Table:
-        """A table with one row per point: means and standard deviations (with n - 1) over all folds
-        and seeds, and the number of test scores."""
-        rows = []
-        for value, train_scores, test_scores in zip(
-            self.values, self.train_scores, self.test_scores, strict=True
-        ):
-            train, test = estimate(train_scores), estimate(test_scores)
-            rows.append({
-                self.parameter: value, "train_mean": train.mean, "train_std": train.std,
-                "test_mean": test.mean, "test_std": test.std, "count": test.count,
-            })  # fmt: skip
-        return Table.of_rows(rows)
-
-    def __str__(self) -> str:
-        return str(self.table())
-
-    def plot(self, axes: Any = None) -> Any:
-        """Plot the mean scores, with bands of one standard deviation to either side.
-
-        Parameters
-        ----------
-        axes : matplotlib axes, optional
-            Where to plot; by default in a new figure.
-
-        Returns
-        -------
-        matplotlib axes
-
-        Raises
-        ------
-        ImportError
-            If matplotlib is not installed (`pip install matplotlib`).
-        """
-        axes = axes_or_new(axes, "Curve.plot")
-        places = self._get_positions(axes)
-        table = self.table()
-        for name, label in (("train", "training rows"), ("test", "held-out rows")):
-            mean, std = np.array(table[f"{name}_mean"]), np.array(table[f"{name}_std"])
-            axes.fill_between(places, mean - std, mean + std, alpha=0.2)
-            axes.plot(places, mean, marker="o", markersize=3, label=label)
-        axes.set(xlabel=self.parameter, ylabel="score")
-        axes.legend()
-        return axes
-
-    def _get_positions(self, axes: Any) -> Any:
-        """Positions of the points on the x axis: numbers at their values, others evenly spaced."""
-        if any(isinstance(value, bool) or not isinstance(value, Real) for value in self.values):
-            axes.set_xticks(range(len(self.values)), [str(value) for value in self.values])
-            return np.arange(len(self.values))
-        places = np.array(self.values, np.float64)
-        if places.min() > 0 and places.max() > LOGARITHMIC_SPAN * places.min():
-            axes.set_xscale("log")
-        return places
 
 
 def learning_curve(

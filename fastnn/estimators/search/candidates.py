@@ -73,13 +73,13 @@ def make_settings(
             f"param_grid: expected exactly one of param_grid and param_distributions; got {got}"
         )
     if grid is not None:
-        _check_names("param_grid", grid, estimator)
+        _check_grid("param_grid", grid, estimator)
         return list(ParameterGrid(grid))
-    _check_names("param_distributions", distributions, estimator)
+    _check_grid("param_distributions", distributions, estimator)
     return list(ParameterSampler(distributions, n_iter, random_state=random_state))
 
 
-def _check_names(name: str, grid: Any, estimator: Any) -> None:
+def _check_grid(name: str, grid: Any, estimator: Any) -> None:
     """Raise an error if a grid is not made of dicts from parameters to lists of values."""
     expected = "a dict from parameters to lists of values, or a list of such dicts"
     parts = [grid] if isinstance(grid, Mapping) else grid
