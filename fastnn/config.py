@@ -16,7 +16,7 @@ except metadata.PackageNotFoundError:  # compiled in place, not installed
     __version__ = "unknown"
 
 
-def config() -> dict[str, str]:
+def get_config() -> dict[str, str]:
     """What is in use, by name."""
     return {
         "fastnn": __version__,
@@ -33,5 +33,5 @@ def config() -> dict[str, str]:
 
 def show_config() -> None:
     """Print versions, the engine's instruction set and the number of threads in use."""
-    for name, value in config().items():
+    for name, value in get_config().items():
         print(f"{name:<8} {value}")

@@ -112,10 +112,10 @@ BY_NAME: dict[str, Initializer] = {
 _RELU_LIKE = ("relu", "leaky_relu", "elu", "softplus", "silu", "gelu", "mish")
 
 
-def automatic(activation: Activation) -> Initializer:
+def choose_initializer(activation: Activation) -> Initializer:
     """The initializer that `weight_init="auto"` stands for.
 
-    >>> automatic(Activation("tanh"))
+    >>> choose_initializer(Activation("tanh"))
     Scaled(rule='glorot', distribution='uniform')
     """
     if activation.name in _RELU_LIKE:

@@ -135,16 +135,16 @@ def check_layers(where: str, layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
     return tuple(layers)
 
 
-def dense_layers(layers: tuple[Layer, ...]) -> Iterator[Dense]:
+def iterate_dense_layers(layers: tuple[Layer, ...]) -> Iterator[Dense]:
     """The Dense layers in the order in which data meets them, those inside Residual included."""
     for layer in layers:
         if isinstance(layer, Dense):
             yield layer
         elif isinstance(layer, Residual):
-            yield from dense_layers(layer.layers)
+            yield from iterate_dense_layers(layer.layers)
 
 
-def output_activation(layers: tuple[Layer, ...]) -> Activation:
+def get_output_activation(layers: tuple[Layer, ...]) -> Activation:
     """The activation of the network's outputs: that of a last Dense, otherwise linear."""
     last = layers[-1]
     return activations.resolve(last.activation) if isinstance(last, Dense) else Activation("linear")

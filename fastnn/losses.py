@@ -142,21 +142,21 @@ HEADS: dict[str, dict[str, str]] = {
 }
 
 
-def name_of(loss: Loss) -> str:
+def get_name(loss: Loss) -> str:
     """The name that stands for a loss.
 
-    >>> name_of(Huber(delta=2.0))
+    >>> get_name(Huber(delta=2.0))
     'huber'
     """
     return next(name for name, kind in CLASSES.items() if kind is type(loss))
 
 
-def code_of(loss: Loss) -> codes.Loss:
+def get_code(loss: Loss) -> codes.Loss:
     """The member of the engine's list."""
-    return codes.Loss[name_of(loss).upper()]
+    return codes.Loss[get_name(loss).upper()]
 
 
-def parameter_of(loss: Loss) -> float:
+def get_parameter(loss: Loss) -> float:
     """The number that shapes a loss, 0 where it has none."""
     values = list(vars(loss).values())
     return float(values[0]) if values else 0.0
@@ -176,10 +176,10 @@ def resolve(value: str | Loss) -> Loss:
 
 def check_head(loss: Loss, activation: str) -> str:
     """What the loss is computed from, "raw" or "output"; an error if the two do not fit."""
-    fitting = HEADS[name_of(loss)]
+    fitting = HEADS[get_name(loss)]
     if activation not in fitting:
         raise ValueError(
             f"loss: expected a loss that fits the last layer's activation {activation!r}; "
-            f"got {name_of(loss)!r}, which takes {', '.join(map(repr, fitting))}"
+            f"got {get_name(loss)!r}, which takes {', '.join(map(repr, fitting))}"
         )
     return fitting[activation]

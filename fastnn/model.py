@@ -534,7 +534,7 @@ def make_sequential(state: NetworkState) -> Sequential:
     return network
 
 
-def with_layers(network: Sequential, layers: tuple[Layer, ...]) -> Sequential:
+def replace_layers(network: Sequential, layers: tuple[Layer, ...]) -> Sequential:
     """Layers of the same sizes with other activations, on a built network's own parameters."""
     return make_sequential(share_parameters(network.state, layers))
 

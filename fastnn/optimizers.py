@@ -152,7 +152,7 @@ CLASSES: dict[str, type[Optimizer]] = {
 }
 
 
-def code_of(optimizer: Optimizer) -> codes.Optimizer:
+def get_code(optimizer: Optimizer) -> codes.Optimizer:
     """The member of the engine's list."""
     return codes.Optimizer[type(optimizer).__name__.upper()]
 

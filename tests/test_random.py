@@ -98,8 +98,8 @@ def test_orthogonal_constant_and_zeros():
 
 
 def test_auto_follows_the_activation():
-    automatic = fn.initializers.automatic
+    choose_initializer = fn.initializers.choose_initializer
     activation = fn.activations.Activation
-    assert automatic(activation("relu")).rule == "he"
-    assert automatic(activation("selu")).rule == "lecun"
-    assert automatic(activation("tanh")).rule == "glorot"
+    assert choose_initializer(activation("relu")).rule == "he"
+    assert choose_initializer(activation("selu")).rule == "lecun"
+    assert choose_initializer(activation("tanh")).rule == "glorot"

@@ -12,7 +12,7 @@ from fastnn import losses, optimizers, schedules
 from fastnn._engine.job import Steps, TrainingJob
 from fastnn._util import prng
 from fastnn.activations import PARAMETERS, elu, leaky_relu
-from fastnn.layers import Dense, Dropout, Residual, dense_layers
+from fastnn.layers import Dense, Dropout, Residual, iterate_dense_layers
 from fastnn.reference import activations, network, training
 from fastnn.reference import losses as reference_losses
 from fastnn.reference import optimizers as reference_optimizers
@@ -368,9 +368,9 @@ def test_every_schedule_is_compared():
 def job(layers, loss="squared_error", n=7, n_features=3, **changes):
     """A small job with targets that suit the loss."""
     rng = np.random.default_rng(3)
-    n_outputs = [layer.units for layer in dense_layers(layers)][-1]
+    n_outputs = [layer.units for layer in iterate_dense_layers(layers)][-1]
     loss = losses.resolve(loss)
-    _, y = outputs_and_targets(losses.name_of(loss), n, n_outputs)
+    _, y = outputs_and_targets(losses.get_name(loss), n, n_outputs)
     fields = {
         "layers": layers, "loss": loss, "optimizer": optimizers.SGD(0.1), "y": y,
         "X": rng.normal(size=(n, n_features)), "sample_weight": None, "batch_size": 3,
@@ -382,7 +382,7 @@ def job(layers, loss="squared_error", n=7, n_features=3, **changes):
 def random_parameters(job, seed=1):
     sizes = 0
     n_in = job.X.shape[1]
-    for layer in dense_layers(job.layers):
+    for layer in iterate_dense_layers(job.layers):
         sizes += (n_in + layer.use_bias) * layer.units
         n_in = layer.units
     return np.random.default_rng(seed).normal(size=sizes) * 0.7

@@ -23,7 +23,7 @@ from fastnn._io import json_values
 from fastnn._io.snapshot import Extra
 from fastnn._training.state import NetworkState, copy_state, get_parameters, get_views
 from fastnn._util.scaling import Scaling
-from fastnn.layers import Dense, Layer, Residual, output_activation
+from fastnn.layers import Dense, Layer, Residual, get_output_activation
 
 Array = NDArray[Any]
 
@@ -96,7 +96,7 @@ def _check_dense(layer: Layer, which: str) -> None:
 
 
 def _check_linear(layers: tuple[Layer, ...]) -> None:
-    activation = output_activation(layers)
+    activation = get_output_activation(layers)
     if activation.name != "linear":
         raise ValueError(
             f"expected linear outputs, to take up the scaling of targets; got {activation}"

@@ -20,7 +20,7 @@ from fastnn._io.description import from_data, to_data
 from fastnn._io.safetensors_file import strict_json
 from fastnn._training.state import NetworkState, OptimizerState, get_parameters
 from fastnn._util import checks
-from fastnn.layers import Dense, Dropout, Layer, Residual, check_layers, output_activation
+from fastnn.layers import Dense, Dropout, Layer, Residual, check_layers, get_output_activation
 
 Array = NDArray[Any]
 
@@ -175,7 +175,7 @@ def read_object(text: str) -> dict[str, Any]:
 def _training(config: dict[str, Any], layers: tuple[Layer, ...]) -> dict[str, Any]:
     """The fields of `OptimizerState` except its arrays."""
     loss = from_data(config["loss"], tuple(losses.CLASSES.values()))
-    losses.check_head(loss, output_activation(layers).name)
+    losses.check_head(loss, get_output_activation(layers).name)
     horizon = config["horizon"]
     return {
         "loss": loss,

@@ -11,7 +11,7 @@ from fastnn._training.scoring import automatic_loss
 from fastnn._training.state import NetworkState
 from fastnn._util import checks
 from fastnn.callbacks import Callback
-from fastnn.layers import Layer, output_activation
+from fastnn.layers import Layer, get_output_activation
 from fastnn.losses import Loss
 from fastnn.optimizers import Optimizer
 
@@ -69,7 +69,7 @@ def _check_continued(state: NetworkState, loss: Loss, optimizer: Optimizer) -> N
 
 def resolve_loss(layers: tuple[Layer, ...], loss: str | Loss) -> Loss:
     """The loss of that name; "auto" is the one that suits the last activation."""
-    activation = output_activation(layers)
+    activation = get_output_activation(layers)
     if isinstance(loss, str) and loss == "auto":
         loss = automatic_loss(activation)
     resolved = losses.resolve(loss)

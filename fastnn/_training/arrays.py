@@ -94,7 +94,7 @@ def convert_targets(
     result = convert(column, dtype)
     if finite:
         check_finite(name, result)
-    title = losses.name_of(loss)
+    title = losses.get_name(loss)
     if title == "cross_entropy":
         _check_classes(column, n_outputs, name)
     else:
@@ -220,7 +220,7 @@ CLASSIFYING = ("binary_cross_entropy", "cross_entropy", "hinge", "perceptron")
 
 def check_classes_of(y: Array, rows: NDArray[np.intp] | None, loss: Loss) -> None:
     """An error if a class that occurs in y is missing in these rows."""
-    if losses.name_of(loss) not in CLASSIFYING:
+    if losses.get_name(loss) not in CLASSIFYING:
         return
     part = y if rows is None else y[rows]
     if y.shape[1] == 1:

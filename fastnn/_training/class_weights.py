@@ -21,7 +21,7 @@ Rows = NDArray[np.intp]
 def labels_of(y: Array, loss: Loss) -> NDArray[np.int64] | None:
     """The class of each row of checked targets (n, n_targets); None where rows have no single
     class: numbers, probabilities, several labels."""
-    title = losses.name_of(loss)
+    title = losses.get_name(loss)
     if title not in CLASSIFYING:
         return None
     if y.shape[1] > 1:

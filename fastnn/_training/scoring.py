@@ -13,7 +13,7 @@ from fastnn._engine import native
 from fastnn._training.source import Arrays
 from fastnn._training.state import NetworkState, get_parameters, get_plan, get_views
 from fastnn.activations import Activation
-from fastnn.layers import Layer, dense_layers, output_activation
+from fastnn.layers import Layer, get_output_activation, iterate_dense_layers
 from fastnn.losses import Loss
 
 Array = NDArray[Any]
@@ -33,7 +33,7 @@ METRIC_OF = {
 
 def metric_name(loss: Loss) -> str | None:
     """The metric of a loss, None where it has none."""
-    return METRIC_OF.get(losses.name_of(loss))
+    return METRIC_OF.get(losses.get_name(loss))
 
 
 def automatic_loss(activation: Activation) -> str:
@@ -51,7 +51,7 @@ def automatic_loss(activation: Activation) -> str:
 def penalty(layers: tuple[Layer, ...], weights: list[Array]) -> float:
     """What the layers' l1 and l2 add to the loss; see `layers.Dense`."""
     total = 0.0
-    for layer, w in zip(dense_layers(layers), weights, strict=True):
+    for layer, w in zip(iterate_dense_layers(layers), weights, strict=True):
         if layer.l1 or layer.l2:
             size = np.abs(w, dtype=np.float64)
             l1, l2 = float(layer.l1), float(layer.l2)  # a NumPy float32 would round the sum
@@ -70,7 +70,7 @@ def decisions(predictions: Array, activation: Activation) -> Array:
 def _accuracy(
     predictions: Array, y: Array, loss: Loss, activation: Activation, weights: Array | None
 ) -> float:
-    if losses.name_of(loss) == "cross_entropy":
+    if losses.get_name(loss) == "cross_entropy":
         labels = y[:, 0] if y.shape[1] == 1 else y.argmax(axis=1)
         return metrics.accuracy(labels.astype(np.int64), predictions.argmax(axis=1), weights)
     truth, decided = (y > 0.5).astype(np.int64), decisions(predictions, activation)
@@ -129,6 +129,6 @@ def evaluate(
         plan, get_parameters(state), arrays.X, y, n_threads, rows=rows
     )
     return scores(
-        loss, output_activation(state.layers), row_losses, predictions, y, weights,
+        loss, get_output_activation(state.layers), row_losses, predictions, y, weights,
         penalty(state.layers, get_views(state)[0]),
     )  # fmt: skip

@@ -19,7 +19,7 @@ from fastnn._util import prng
 from fastnn._util.conversion import all_finite
 from fastnn.activations import resolve as resolve_activation
 from fastnn.history import History
-from fastnn.layers import Dense, Layer, dense_layers
+from fastnn.layers import Dense, Layer, iterate_dense_layers
 from fastnn.losses import Loss
 from fastnn.optimizers import Optimizer
 from fastnn_ext.engine import Predictor
@@ -145,12 +145,12 @@ def build(state: NetworkState, n_features: int) -> None:
 def _draw_parameters(state: NetworkState, plan: Plan) -> Array:
     flat = native.aligned_zeros(plan.n_params, state.dtype)
     weights, biases = split_parameters(plan, flat)
-    layers = list(zip(dense_layers(state.layers), weights, biases, strict=True))
+    layers = list(zip(iterate_dense_layers(state.layers), weights, biases, strict=True))
     with np.errstate(over="ignore", invalid="ignore"):
         for index, (layer, w, b) in enumerate(layers):
             init = layer.weight_init
             if init == "auto":
-                init = initializers.automatic(resolve_activation(layer.activation))
+                init = initializers.choose_initializer(resolve_activation(layer.activation))
             elif isinstance(init, str):
                 init = initializers.BY_NAME[init]
             key = prng.key(state.seed, prng.Purpose.WEIGHTS, index)

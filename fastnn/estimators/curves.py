@@ -69,7 +69,7 @@ class Curve:
                 self.parameter: value, "train_mean": of_train.mean, "train_std": of_train.std,
                 "test_mean": of_test.mean, "test_std": of_test.std, "count": of_test.count,
             })  # fmt: skip
-        return Table.of_rows(rows)
+        return Table.from_rows(rows)
 
     def __str__(self) -> str:
         return str(self.table())

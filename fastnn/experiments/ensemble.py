@@ -13,7 +13,7 @@ from fastnn._training.arguments import get_last_loss
 from fastnn._training.source import make_source, prepare
 from fastnn._training.state import get_plan
 from fastnn._util import checks
-from fastnn.layers import output_activation
+from fastnn.layers import get_output_activation
 from fastnn.model import Sequential
 
 Array = NDArray[Any]
@@ -107,7 +107,7 @@ class Ensemble:
         state = self.networks[0].state
         loss = get_last_loss(state)
         _, arrays = prepare(state, make_source(X, y, sample_weight, check_finite=True), loss)
-        activation = output_activation(state.layers)
+        activation = get_output_activation(state.layers)
         value = scoring.metric_of(loss, activation, self.predict(X), arrays.y, arrays.weights)
         if value is None:
             raise ValueError(f"networks: expected a loss that has a metric; got {loss}")
@@ -115,5 +115,5 @@ class Ensemble:
 
 
 def _kind(network: Sequential) -> str:
-    name = output_activation(network.layers).name
+    name = get_output_activation(network.layers).name
     return f"{network.n_features_in} features, {get_plan(network.state).n_outputs} outputs, {name}"

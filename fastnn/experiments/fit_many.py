@@ -31,7 +31,7 @@ from fastnn._training.source import (
 )
 from fastnn._util import checks
 from fastnn.callbacks import Checkpoint
-from fastnn.experiments.runs import Run, Runs, parameters_of
+from fastnn.experiments.runs import Run, Runs, describe_settings
 from fastnn.history import History
 from fastnn.losses import Loss
 from fastnn.model import Sequential
@@ -147,7 +147,7 @@ def fit_many(
             own = {name: values[i] for name, values in common.items()}
             options = check_options(net.state, **own)
             fits.append(parts.make_fit(net, options, sources[i], subsets[i], apart[i]))
-        described.append(parameters_of(net, options) | {"subset": parts.number(fits[i].arrays)})
+        described.append(describe_settings(net, options) | {"subset": parts.number(fits[i].arrays)})
     _check_checkpoints(fits)
     tasks = [Task(partial(_train, one), one.flops, one.is_wide) for one in fits]
     done = pool.run(tasks, n_threads, max_time, verbose)

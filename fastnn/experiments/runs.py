@@ -80,7 +80,7 @@ class Runs(Sequence[Run]):
         """One row per network: the parameters in which the networks differ, its seed, its score,
         the epochs it was trained for, the seconds that took, and why it stopped."""
         varying = self._varying()
-        return Table.of_rows(
+        return Table.from_rows(
             {name: run.parameters.get(name) for name in varying} | {
                 "score": run.score,
                 "n_epochs": 0 if run.history is None else run.history.n_epochs,
@@ -116,7 +116,7 @@ class Runs(Sequence[Run]):
             seconds = sum(run.seconds for run in members)
             rows.append(shown | {"mean": found.mean, "std": found.std, "count": found.count,
                                  "seconds": seconds})  # fmt: skip
-        return Table.of_rows(rows)
+        return Table.from_rows(rows)
 
     def compare(self, first: Mapping[str, Any], second: Mapping[str, Any]) -> Difference:
         """By how much the scores of the runs with the parameters `first` exceed those of `second`,
@@ -204,12 +204,12 @@ def _hashable(value: Any) -> Any:
     return value
 
 
-def parameters_of(network: Sequential, options: Options) -> dict[str, Any]:
+def describe_settings(network: Sequential, options: Options) -> dict[str, Any]:
     """How a network is trained, by names and plain values."""
     return {
         "layers": ", ".join(map(_layer_text, network.layers)),
         "dtype": network.dtype.name,
-        "loss": repr(options.loss) if vars(options.loss) else losses.name_of(options.loss),
+        "loss": repr(options.loss) if vars(options.loss) else losses.get_name(options.loss),
         "optimizer": type(options.optimizer).__name__,
         **{name: _text(value) for name, value in vars(options.optimizer).items()},
         "epochs": options.epochs,

@@ -16,7 +16,7 @@ class Table(Columns[list[Any]]):
 
     Examples
     --------
-    >>> table = Table.of_rows([{"width": 8, "score": 0.91}, {"width": 16, "score": 0.9375}])
+    >>> table = Table.from_rows([{"width": 8, "score": 0.91}, {"width": 16, "score": 0.9375}])
     >>> table["score"]
     [0.91, 0.9375]
     >>> print(table)
@@ -26,7 +26,7 @@ class Table(Columns[list[Any]]):
     """
 
     @classmethod
-    def of_rows(cls, rows: Iterable[Mapping[str, Any]]) -> Table:
+    def from_rows(cls, rows: Iterable[Mapping[str, Any]]) -> Table:
         """From rows; what one of them does not have is None."""
         rows = list(rows)
         names = dict.fromkeys(name for row in rows for name in row)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from fastnn._util import prng
 from fastnn.activations import resolve
-from fastnn.layers import Dense, Dropout, Layer, output_activation
+from fastnn.layers import Dense, Dropout, Layer, get_output_activation
 from fastnn.reference.activations import FUNCTIONS, softmax
 
 Array = NDArray[np.float64]
@@ -133,7 +133,7 @@ def without_last_activation(layers: Sequence[Layer]) -> tuple[Layer, ...]:
 
 def predictions(layers: Sequence[Layer], raw: Array) -> Array:
     """The last activation, applied to raw outputs."""
-    activation = output_activation(tuple(layers))
+    activation = get_output_activation(tuple(layers))
     if activation.name == "softmax":
         return softmax(raw)
     f, _ = FUNCTIONS[activation.name]

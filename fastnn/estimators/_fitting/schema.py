@@ -12,7 +12,7 @@ from sklearn.base import ClassifierMixin
 from fastnn._io.snapshot import CURVES
 from fastnn._training.state import NetworkState
 from fastnn._util.scaling import Scaling
-from fastnn.layers import Dense, output_activation
+from fastnn.layers import Dense, get_output_activation
 
 State = dict[str, Any]
 Rule = tuple[str, Callable[[Any], bool]]
@@ -67,7 +67,7 @@ def _check(where: str, rules: Mapping[str, Rule], values: Mapping[str, Any]) -> 
 def _check_classes(state: State, last: Dense) -> None:
     """An error unless labels and outputs belong together, as `targets.Labels` has them."""
     kind, classes = state["_label_kind"], state["classes_"]
-    n, head = last.units, output_activation((last,)).name
+    n, head = last.units, get_output_activation((last,)).name
     counts = {
         ("binary", "sigmoid"): (1, 2) if n == 1 else (),
         ("multilabel", "sigmoid"): (n,),

@@ -32,7 +32,7 @@ from fastnn.estimators._fitting.samples import Rows
 from fastnn.estimators._fitting.sklearn_callbacks import Trace
 from fastnn.estimators._fitting.solvers import NonFiniteError, Run, Trained
 from fastnn.estimators._fitting.validation import HeldOut
-from fastnn.layers import Layer, dense_layers
+from fastnn.layers import Layer, iterate_dense_layers
 from fastnn.model import Sequential
 from fastnn.schedules import Schedule
 
@@ -125,7 +125,7 @@ class Session:
         ValueError
             If it has other layers than the parameters describe.
         """
-        was, now = ([layer.units for layer in dense_layers(layers)]
+        was, now = ([layer.units for layer in iterate_dense_layers(layers)]
                     for layers in (network.layers, self.layers))  # fmt: skip
         if was[:-1] != now[:-1]:
             raise ValueError(
