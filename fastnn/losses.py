@@ -113,7 +113,7 @@ class Huber:
 class LogCosh:
     """Logarithm of the hyperbolic cosine of the error: log(cosh(e)).
 
-    It is close to e² / 2 for small errors and to |e| - log(2) for large ones, and smooth everywhere.
+    It is close to e² / 2 for small errors and to |e| - log(2) for large ones, and it is smooth.
 
     Examples
     --------

@@ -817,7 +817,7 @@ def test_reset_refuses_a_bad_seed_before_it_forgets():
 )
 def test_partial_fit_needs_schedules_that_know_their_end(schedule, name):
     message = (
-        f"n_steps: expected {name}(n_steps=...) where the number of steps is not known beforehand, "
+        f"n_steps: expected {name}(n_steps=...) if the number of steps is not known in advance, "
         "as in partial_fit; got None"
     )
     optimizer = optimizers.SGD(schedule)
