@@ -44,6 +44,11 @@ def test_modules_that_hold_the_public_classes_name_them_all():
         assert own - {"Running"} <= set(module.__all__), name
 
 
+def test_help_on_activations_has_a_formula_for_each():
+    rows = {line.split()[0] for line in fn.activations.__doc__.splitlines() if "  " in line}
+    assert set(fn.activations.NAMES) <= rows
+
+
 def test_the_package_shows_public_names_only():
     assert dir(fn) == sorted(fn.__all__)
     for name in ("Any", "TYPE_CHECKING", "checks", "native", "find_spec"):
