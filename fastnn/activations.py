@@ -22,9 +22,10 @@ exp           exp(z)
 softmax       exp(zₖ) / Σⱼ exp(zⱼ) in each row    (output layer only)
 ============  ==================================  ===============================================
 
-An activation is given by its name, or by an instance such as `leaky_relu(slope=0.2)`. The derivative
-of step is zero, so that it is useful only in the output layer, with the loss perceptron or hinge.
-At z = 0, the derivative of relu, leaky_relu, elu and selu is the one from the left.
+An activation is given by its name, or by an instance such as `leaky_relu(slope=0.2)`. Since the
+derivative of step is zero, that activation is useful only in the output layer, with the loss
+perceptron or hinge. At z = 0, the derivative of relu, leaky_relu, elu and selu is the one from the
+left.
 
 The functions and their derivatives are implemented in `fastnn_ext/activations.pxd`;
 `fastnn/reference/activations.py` has the same formulas in NumPy.

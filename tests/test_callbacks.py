@@ -294,7 +294,7 @@ def test_a_function_that_returns_true_stops(rows):
 
     history = network().fit(**rows, epochs=10, callbacks=[third_epoch])
     assert history.n_epochs == 3
-    assert history.stop_reason == "third_epoch asked for it"
+    assert history.stop_reason == "stopped by third_epoch"
 
 
 @pytest.mark.parametrize("answer", [None, False, 1, "yes"])
