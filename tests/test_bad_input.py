@@ -775,9 +775,7 @@ def test_a_network_without_weights_says_how_to_get_them(call, tmp_path, monkeypa
 def test_build_is_for_one_width():
     net = trained("linear")
     before = everything(net)
-    message = (
-        "n_features: expected 3, as the network was built for; got 4 (reset() makes it forget)"
-    )
+    message = "n_features: expected 3, as the network was built for; got 4 (call reset() first)"
     assert_refuses(lambda: net.build(4), ValueError, message)
     assert net.build(3) is net
     assert everything(net) == before

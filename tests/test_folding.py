@@ -142,7 +142,7 @@ def test_a_feature_that_float32_cannot_hold_is_refused(rng, tmp_path):
     X[:, 3] = 1e6  # constant, so that it is shifted to 0 and not divided
     model = fn.MLPClassifier(scale="standard", max_iter=5).fit(X, LABELS["binary"])
     model.save(tmp_path / "model.safetensors")
-    with pytest.raises(ValueError, match="can take up; expected features that float32 can hold"):
+    with pytest.raises(ValueError, match="into weights; expected features that float32 can hold"):
         fn.load(tmp_path / "model.safetensors")
     with pytest.raises(AttributeError, match="no network_: expected features that float32"):
         model.network_  # noqa: B018
