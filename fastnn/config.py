@@ -22,7 +22,7 @@ def get_config() -> dict[str, str]:
         "fastnn": __version__,
         "engine": f"{fastnn_ext.ISA} of {', '.join(fastnn_ext.available())} (FASTNN_ISA)",
         "build": fastnn_ext.cpu.build(),
-        "threads": f"up to {limits.limit()} (FASTNN_NUM_THREADS, OMP_NUM_THREADS)",
+        "threads": f"up to {limits.get_thread_limit()} (FASTNN_NUM_THREADS, OMP_NUM_THREADS)",
         "OpenMP": "yes" if fastnn_ext.engine.has_openmp() else "no",
         "numpy": np.__version__,
         "Python": platform.python_version(),

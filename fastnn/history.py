@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn._util.columns import Columns
-from fastnn._util.plotting import axes_or_new
+from fastnn._util.plotting import get_axes
 
 Floats = NDArray[np.float64]
 
@@ -86,7 +86,7 @@ class History(Columns[Floats]):
         ImportError
             If matplotlib is not installed (`pip install matplotlib`).
         """
-        axes = axes_or_new(axes, "History.plot")
+        axes = get_axes(axes, "History.plot")
         from matplotlib.ticker import MaxNLocator
 
         axes.set(xlabel="epoch", ylabel="loss")

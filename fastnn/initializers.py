@@ -243,14 +243,14 @@ def _scaled(init: Scaled, shape: tuple[int, int], key: Key) -> Array:
     n_in, n_out = shape
     variance = {"glorot": 2 / (n_in + n_out), "he": 2 / n_in, "lecun": 1 / n_in}[init.rule]
     if init.distribution == "normal":
-        return math.sqrt(variance) * prng.normal(key, shape)
+        return math.sqrt(variance) * prng.draw_normal(key, shape)
     limit = math.sqrt(3 * variance)
-    return limit * (2 * prng.uniform(key, shape) - 1)
+    return limit * (2 * prng.draw_uniform(key, shape) - 1)
 
 
 def _orthogonal(init: Orthogonal, shape: tuple[int, int], key: Key) -> Array:
     tall = (max(shape), min(shape))
-    q, r = np.linalg.qr(prng.normal(key, tall))
+    q, r = np.linalg.qr(prng.draw_normal(key, tall))
     q *= np.sign(np.diag(r))  # makes the decomposition unique, and thereby W uniformly distributed
     return init.gain * (q if shape == tall else q.T)
 
@@ -262,8 +262,8 @@ def draw(init: Initializer, shape: tuple[int, int], key: Key) -> Array:
 
 _DRAWS: dict[type, Callable[..., Array]] = {
     Constant: lambda i, s, _: np.full(s, float(i.value)),
-    Uniform: lambda i, s, k: i.low + (i.high - i.low) * prng.uniform(k, s),
-    Normal: lambda i, s, k: i.mean + i.std * prng.normal(k, s),
+    Uniform: lambda i, s, k: i.low + (i.high - i.low) * prng.draw_uniform(k, s),
+    Normal: lambda i, s, k: i.mean + i.std * prng.draw_normal(k, s),
     Orthogonal: _orthogonal,
     Scaled: _scaled,
 }

@@ -354,7 +354,9 @@ class Sequential:
             if validation_data is not None:
                 raise ValueError("validation_split: expected None with validation_data; got "
                                  f"{validation_split!r}")  # fmt: skip
-            arrays, validation = fit.split_rows(self.state, arrays, validation_split, options.loss)
+            arrays, validation = fit.split_validation(
+                self.state, arrays, validation_split, options.loss
+            )
         metric_arrays = arrays if train_metrics else None
         if class_weight is not None:
             arrays = fit.apply_class_weight(arrays, class_weight, options.loss, plan)
@@ -701,7 +703,7 @@ def load(path: str | os.PathLike[str]) -> Sequential:
     True
     """
     state, extra = serialize.read(path)
-    with serialize.readable(path):
+    with serialize.wrap_read_errors(path):
         features, targets = merge_scaling.read_scalings(extra, state)
     try:
         return make_sequential(merge_scaling.merge(state, features, targets))

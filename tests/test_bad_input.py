@@ -127,10 +127,10 @@ ARRAYS = [
      "X: expected a dense array; got a sparse one: use X.toarray()"),
     # y
     ("softmax", {"y": LABELS[:-1]}, ValueError,
-     "y: expected 12 rows, as many as X; got 11"),
+     "y: expected 12 rows, as in X; got 11"),
     ("linear", {"y": np.append(NUMBERS, 0)}, ValueError,
-     "y: expected 12 rows, as many as X; got 13"),
-    ("linear", {"y": []}, ValueError, "y: expected 12 rows, as many as X; got 0"),
+     "y: expected 12 rows, as in X; got 13"),
+    ("linear", {"y": []}, ValueError, "y: expected 12 rows, as in X; got 0"),
     ("linear", {"y": 1.0}, ValueError, "y: expected 1 or 2 dimensions; got shape ()"),
     ("linear", {"y": NUMBERS[:, None, None]}, ValueError,
      "y: expected 1 or 2 dimensions; got shape (12, 1, 1)"),
@@ -175,17 +175,17 @@ ARRAYS = [
     ("softmax", {"y": np.eye(4)[LABELS]}, ValueError,
      "y: expected labels, or rows of 3 classes; got rows of 4"),
     ("softmax", {"y": ROWS * 2}, ValueError,
-     "y: expected one-hot rows or rows of probabilities, which add up to 1; got rows that miss it "
-     "by up to 1, smallest number 0"),
+     "y: expected one-hot rows or rows of probabilities, which sum to 1; got sums that differ "
+     "from 1 by up to 1, smallest value 0"),
     ("softmax", {"y": ROWS * 0}, ValueError,
-     "y: expected one-hot rows or rows of probabilities, which add up to 1; got rows that miss..."),
+     "y: expected one-hot rows or rows of probabilities, which sum to 1; got sums that differ..."),
     ("softmax", {"y": np.ones((N, 3), bool)}, ValueError,
-     "y: expected one-hot rows or rows of probabilities, which add up to 1; got rows that miss..."),
+     "y: expected one-hot rows or rows of probabilities, which sum to 1; got sums that differ..."),
     ("softmax", {"y": ROWS * 2 - 1 / 3}, ValueError,
-     "y: expected one-hot rows or rows of probabilities, which add up to 1; got rows that miss it "
-     "by up to ..., smallest number -0.333"),
+     "y: expected one-hot rows or rows of probabilities, which sum to 1; got sums that differ "
+     "from 1 by up to ..., smallest value -0.333"),
     ("softmax", {"y": with_value(ROWS, np.nan), "check_finite": False}, ValueError,
-     "y: expected one-hot rows or rows of probabilities, which add up to 1; got rows that miss..."),
+     "y: expected one-hot rows or rows of probabilities, which sum to 1; got sums that differ..."),
     # targets that a loss does not take
     ("sigmoid", {"y": BINARY * 2}, ValueError,
      "y: expected labels 0 and 1, or probabilities; got 2: for class labels, end in "
@@ -313,11 +313,11 @@ OPTIONS = [
     ("linear", {"validation_data": (X, NUMBERS, NUMBERS, NUMBERS)}, ValueError,
      "validation_data: expected (X, y) or (X, y, sample_weight); got 4 items"),
     ("linear", {"validation_data": (X[:, :2], NUMBERS)}, ValueError,
-     "X of validation_data: expected 3 features, as X; got 2"),
+     "X of validation_data: expected 3 features, as in X; got 2"),
     ("linear", {"validation_data": (X[:0], NUMBERS[:0])}, ValueError,
      "X of validation_data: expected at least one row and feature; got shape (0, 3)"),
     ("linear", {"validation_data": (X[:5], NUMBERS)}, ValueError,
-     "y of validation_data: expected 5 rows, as many as X; got 12"),
+     "y of validation_data: expected 5 rows, as in X; got 12"),
     ("softmax", {"validation_data": (X, LABELS + 1)}, ValueError,
      "y of validation_data: expected labels from 0 to 2 for 3 outputs; got 3"),
     ("linear", {"validation_data": (X, NUMBERS, -np.ones(N))}, ValueError,
@@ -334,7 +334,7 @@ OPTIONS = [
     ("softmax", {"class_weight": "equal"}, ValueError,
      "class_weight: expected one of ['balanced']; got 'equal'."),
     ("linear", {"class_weight": {0: 1.0}}, ValueError,
-     "class_weight: expected None without one class for each row of y; got {0: 1.0} (dict)"),
+     "class_weight: expected None unless each row of y has a single class; got {0: 1.0} (dict)"),
     ("linear", {"train_metrics": "epoch"}, TypeError,
      "train_metrics: expected True or False; got 'epoch' (str)"),
     ("linear", {"train_metrics": True, "loss": "quantile"}, ValueError,
@@ -871,7 +871,7 @@ def test_a_missing_column_is_a_matter_of_width():
 
 def test_validation_data_of_another_width_is_not_blamed_on_the_layers():
     net = fn.Sequential(fn.Residual(fn.Dense(3)), fn.Dense(1), random_state=0)
-    message = "X of validation_data: expected 3 features, as X; got 2"
+    message = "X of validation_data: expected 3 features, as in X; got 2"
     assert_refuses(
         lambda: net.fit(X, NUMBERS, validation_data=(X[:, :2], NUMBERS)), ValueError, message
     )

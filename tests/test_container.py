@@ -23,7 +23,7 @@ TEXTS = {"format": "fastnn", "note": 'größe "\\ud800" \n'}
 
 
 def content(arrays=ARRAYS, texts=TEXTS):
-    return b"".join(safetensors_file.packed(texts, arrays))
+    return b"".join(safetensors_file.pack(texts, arrays))
 
 
 def through(data):
@@ -147,14 +147,14 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_the_digest_covers_all_that_a_file_says(change):
-    with pytest.raises(ValueError, match="the digest does not fit"):
+    with pytest.raises(ValueError, match="the digest does not match"):
         through(altered(CHANGES[change]))
 
 
 def test_the_digest_covers_the_data():
     data = content()
     for place in range(1, 6 * 4 + 5 * 8 + 8, 3):
-        with pytest.raises(ValueError, match="the digest does not fit"):
+        with pytest.raises(ValueError, match="the digest does not match"):
             through(data[:-place] + bytes([data[-place] ^ 1]) + data[len(data) - place + 1 :])
 
 
@@ -193,12 +193,12 @@ WRONG = {
     "huge": (set_entry(shape=[10**4000] * 3), "expected whole numbers"),
     "many": (set_entry(shape=[1] * 9), "expected whole numbers"),
     "offsets": (set_entry(data_offsets=[0, 40, 40]), "expected whole numbers"),
-    "longer": (set_entry(shape=[6]), "expected as many bytes"),
-    "backwards": (set_entry(data_offsets=[40, 0]), "expected as many bytes"),
-    "hole": (lambda header: header.pop("a"), "expected data from byte 0 on; got 40"),
-    "short": (lambda header: header.pop("scalar"), "got arrays of 64 bytes in a file that has 72"),
-    "metadata": (lambda header: header.update(__metadata__=[]), "metadata that are no texts"),
-    "number": (lambda header: header["__metadata__"].update(note=5), "metadata that are no texts"),
+    "longer": (set_entry(shape=[6]), "expected the number of bytes"),
+    "backwards": (set_entry(data_offsets=[40, 0]), "expected the number of bytes"),
+    "hole": (lambda header: header.pop("a"), "expected data from byte 0; got 40"),
+    "short": (lambda header: header.pop("scalar"), "expected arrays of 72 bytes; got 64"),
+    "metadata": (lambda header: header.update(__metadata__=[]), "metadata that are not strings"),
+    "number": (lambda header: header["__metadata__"].update(note=5), "metadata that are not"),
 }
 
 
@@ -214,14 +214,14 @@ def test_a_name_that_comes_twice():
     size = int.from_bytes(data[:8], "little")
     text = data[8 : 8 + size].decode().rstrip()
     text = text[:-1] + ',"a":{}}'
-    with pytest.raises(ValueError, match="got a name twice"):
+    with pytest.raises(ValueError, match="got a duplicate name"):
         through(struct.pack("<Q", len(text)) + text.encode() + data[8 + size :])
 
 
 @pytest.mark.parametrize("start", ["[]", " {}", "PK", "\ufeff{}"])
 def test_a_header_begins_as_the_format_says(start):
     text = start.encode()
-    with pytest.raises(ValueError, match="header that is no object"):
+    with pytest.raises(ValueError, match="header that is not a JSON object"):
         through(struct.pack("<Q", len(text)) + text)
 
 
@@ -235,7 +235,7 @@ def test_a_sparse_file_is_not_read(size, tmp_path):
             file.truncate(len(begin) + size)
         tracemalloc.start()
         try:
-            with pytest.raises(ValueError, match=r"got .* bytes|no object|got version"):
+            with pytest.raises(ValueError, match=r"bytes|not a JSON object|got version"):
                 serialize.read(path)
             assert tracemalloc.get_traced_memory()[1] < 10**6
         finally:

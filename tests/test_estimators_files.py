@@ -227,7 +227,7 @@ def test_files_that_hold_something_else(rng, tmp_path):
     content = path.read_bytes()
     for cut in (0, 7, 100, len(content) - 1):
         path.write_bytes(content[:cut])
-        with pytest.raises(ValueError, match="expected a whole fastnn file"):
+        with pytest.raises(ValueError, match="expected a complete fastnn file"):
             fn.MLPRegressor.load(path)
 
 
@@ -306,7 +306,7 @@ def test_an_ensemble_of_a_class_of_the_user(rng, tmp_path):
         (lambda extra, members: members.clear(), "expected a list of members"),
         (lambda extra, members: members.pop(), "got an unknown array"),
         (lambda extra, members: members.append(members[0]), "expected an array '2.parameters'"),
-        (lambda extra, members: members[0].pop("extra"), "expected members that have"),
+        (lambda extra, members: members[0].pop("extra"), "expected members with"),
         (lambda extra, members: members.__setitem__(0, 5), "int"),
         (lambda extra, members: members[0].update(
             extra=members[0]["extra"].replace('"no"', '"nn"')), "of the same class, features"),

@@ -58,7 +58,7 @@ def changed(content, change, text="extra"):
 def refused(kind, content, folder):
     path = folder / "damaged"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match="expected a whole fastnn file of version 1") as caught:
+    with pytest.raises(ValueError, match="expected a complete fastnn file of version 1") as caught:
         kind.load(path)
     assert type(caught.value) is ValueError
     assert str(caught.value).startswith(repr(str(path)))
@@ -201,7 +201,7 @@ def test_scalings_are_checked(name, value, message, contents, tmp_path):
 
     damaged = changed(content, change)
     assert message in refused(kind, damaged, tmp_path)
-    with pytest.raises(ValueError, match="expected a whole fastnn file"):
+    with pytest.raises(ValueError, match="expected a complete fastnn file"):
         fn.load(tmp_path / "damaged")
 
 

@@ -435,7 +435,7 @@ def refused(content, folder):
     """The message with which a file of this content is refused."""
     path = folder / "damaged"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match="expected a whole fastnn file of version 1") as caught:
+    with pytest.raises(ValueError, match="expected a complete fastnn file of version 1") as caught:
         fn.load(path)
     assert type(caught.value) is ValueError
     assert str(caught.value).startswith(repr(str(path)))
@@ -501,7 +501,7 @@ def edit(config, place, value):
 
 EDITS = [
     (["layers"], [], "layers: expected at least one Dense layer"),
-    (["layers"], {"type": "Dense"}, "layers that are no list"),
+    (["layers"], {"type": "Dense"}, "layers: expected a list"),
     (["layers", 0], 5, "expected a description with a type; got 5"),
     (["layers", 0, "type"], "os.system", "expected one of ['Dense', 'Dropout', 'Residual']"),
     (["layers", 0, "type"], "builtins.eval", "got 'builtins.eval'"),
@@ -627,7 +627,7 @@ def test_tensors_are_there(name, tmp_path):
         config["feature_names_in"] = None
     metadata["config"] = json.dumps(config)
     del metadata["sha256"]
-    content = b"".join(safetensors_file.packed(metadata, tensors))
+    content = b"".join(safetensors_file.pack(metadata, tensors))
     assert f"'{name}'" in refused(content, tmp_path)
 
 

@@ -200,7 +200,7 @@ def test_x_is_not_copied(rows, monkeypatch):
         ({"validation_split": 0.0}, ValueError, "validation_split: expected a finite number above"),
         ({"validation_split": 1.0}, ValueError, "validation_split: .* below 1; got 1.0"),
         ({"validation_split": N}, ValueError, f"validation_split: .* at most {N - 1}; got {N}"),
-        ({"validation_split": 0.999}, ValueError, "validation_split: expected room for a train"),
+        ({"validation_split": 0.999}, ValueError, "validation_split: expected a fraction that"),
         ({"validation_split": 2}, ValueError, "validation_split: expected at least 3 rows on eith"),
         ({"validation_split": "0.1"}, TypeError, "validation_split: expected a finite number"),
         ({"validation_split": 0.2, "validation_data": ([[0, 0, 0]], [0])}, ValueError,
@@ -294,7 +294,7 @@ def test_balanced_counts_the_rows_trained_on(rows):
         ({"a": 1.0}, ValueError, r"class_weight: expected classes of \[0, 1, 2\]; got 'a'"),
         ({0: -1.0}, ValueError, r"class_weight: expected a finite number at least 0; got -1\.0"),
         ({0: "a"}, TypeError, "class_weight: expected a finite number"),
-        ({0: 0, 1: 0, 2: 0}, ValueError, "class_weight: expected a weight above 0 of a class in"),
+        ({0: 0, 1: 0, 2: 0}, ValueError, "class_weight: expected a weight above 0 for a class in"),
         ("equal", ValueError, r"class_weight: expected one of \['balanced'\]; got 'equal'"),
         ([1.0, 2.0, 3.0], TypeError, "class_weight: expected a dictionary .*'balanced'"),
     ],
@@ -314,7 +314,7 @@ def test_class_weights_need_classes(rows, rng):
         (fn.Sequential(fn.Dense(2, "sigmoid")), rng.integers(2, size=(N, 2)), {}),
         (network(), np.full((N, 3), 1 / 3), {}),
     ):
-        with pytest.raises(ValueError, match="class_weight: expected None without one class for"):
+        with pytest.raises(ValueError, match="class_weight: expected None unless each row"):
             net.fit(X, target, class_weight="balanced", **options)
 
 

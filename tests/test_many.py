@@ -294,7 +294,7 @@ def test_time_that_is_up():
     runs = fn.fit_many(nets, X, y, epochs=10**9, max_time=1.0, n_threads=2)
     assert time.monotonic() - began < 10
     assert [run.stop_reason for run in runs] == [
-        "time limit reached", "time limit reached", "the time was up before it began"
+        "time limit reached", "time limit reached", "time limit reached before it started"
     ]  # fmt: skip
     assert runs[0].score == -runs[0].history["loss"][-1]
     assert math.isnan(runs[2].score)
@@ -351,7 +351,7 @@ def test_the_longest_begin_first_and_all_are_done_in_order():
         pool.Task(lambda i=i: begun.append(i) or i, flops=flops)
         for i, flops in enumerate([1, 5, 3])
     ]  # fmt: skip
-    done = pool.run(tasks, n_threads=1)
+    done = pool.run_tasks(tasks, n_threads=1)
     assert [one.value for one in done] == [0, 1, 2]
     assert begun == [1, 2, 0]
 
@@ -362,10 +362,10 @@ def test_work_within_work_uses_no_more_threads():
     def inner():
         from fastnn._parallel import limits
 
-        seen.append(limits.crew().n_threads)
+        seen.append(limits.get_current_pool().n_threads)
 
-    outer = pool.Task(lambda: pool.run([pool.Task(inner)] * 2))
-    pool.run([outer] * 2, n_threads=2)
+    outer = pool.Task(lambda: pool.run_tasks([pool.Task(inner)] * 2))
+    pool.run_tasks([outer] * 2, n_threads=2)
     assert max(seen) <= 2
 
 
@@ -374,7 +374,7 @@ def test_numpy_error_state_reaches_workers():
         return np.array([1.0]) / 0
 
     with np.errstate(divide="raise"):
-        (done,) = pool.run([pool.Task(divide)])
+        (done,) = pool.run_tasks([pool.Task(divide)])
     assert isinstance(done.error, FloatingPointError)
 
 
@@ -384,11 +384,11 @@ def test_who_is_left_at_the_end_has_all_threads():
     seen = []
 
     def last():
-        while limits.crew().working > 1:
+        while limits.get_current_pool().n_active > 1:
             time.sleep(0.001)
-        seen.append(limits.share(4))
+        seen.append(limits.get_available_threads(4))
 
-    pool.run([pool.Task(lambda: None, flops=1), pool.Task(last)], n_threads=2)
+    pool.run_tasks([pool.Task(lambda: None, flops=1), pool.Task(last)], n_threads=2)
     assert seen == [2]
 
 

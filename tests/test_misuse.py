@@ -11,7 +11,7 @@ import pytest
 
 import fastnn as fn
 from fastnn import metrics
-from fastnn._training.exclusive import exclusive
+from fastnn._training.exclusive import lock_model
 
 X = np.random.default_rng(0).standard_normal((40, 3))
 Y = np.arange(40) % 2
@@ -31,7 +31,7 @@ def test_out_apart_from_the_parameters(warm, dtype):
     if warm:  # the way of a bound predictor
         net.predict(rows)
     for out in (net.parameters[:5].reshape(5, 1), net.parameters[-5:].reshape(5, 1)):
-        with pytest.raises(ValueError, match=r"out: expected .* apart from the network's param"):
+        with pytest.raises(ValueError, match=r"out: expected .* memory with the network's"):
             net.predict(rows, out=out)
     assert np.array_equal(net.parameters, before)
 
@@ -197,7 +197,7 @@ def test_a_callback_may_use_its_network():
 
 def test_a_thread_that_ended_refuses_nobody():
     net = network()
-    left = exclusive(net)
+    left = lock_model(net)
     thread = threading.Thread(target=left.__enter__)  # as one that was interrupted at its end
     thread.start()
     thread.join()

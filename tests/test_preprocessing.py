@@ -145,7 +145,7 @@ def test_equal_remainders_do_not_favour_a_class():
         (([1, 2],), {"test_size": 1.0}, ValueError, "test_size: .*below 1; got 1.0"),
         (([1, 2],), {"test_size": True}, TypeError, "test_size: expected a whole number"),
         (([1, 2],), {"test_size": "a"}, TypeError, "test_size: expected a finite number"),
-        (([1, 2],), {"test_size": 0.9}, ValueError, "test_size: expected room for a training row"),
+        (([1, 2],), {"test_size": 0.9}, ValueError, "test_size: expected a fraction that leaves"),
         (([1, 2],), {"random_state": 1.5}, TypeError, "random_state: expected a whole number"),
         (
             ([1, 2],),

@@ -87,7 +87,7 @@ def test_a_short_fit_has_one_line(rows, capsys):
     [(1.5, [2, 4, 6, 8, 10, 12]), (0.25, [8, 12]), (0.5, [4, 8, 12]), (0.0, [12])],
 )
 def test_a_line_per_second_or_epoch_whichever_is_less(capsys, clock, seconds, expected):
-    with progress_bar.Progress(12, 1) as bar:
+    with progress_bar.ProgressBar(12, 1) as bar:
         for _ in range(6):
             clock.now += seconds
             bar.update({"loss": 0.5, "seconds": seconds}, 2)
@@ -102,13 +102,13 @@ def test_the_last_epoch_is_shown_where_a_fit_stops_early(rows, capsys):
 def test_lines_do_not_change_which_epochs_are_trained_together(rows, capsys, monkeypatch):
     """With a bar or lines, an epoch may take a microsecond as without."""
     calls = []
-    before = progress_bar.Progress.update
+    before = progress_bar.ProgressBar.update
 
     def count(self, logs, n=1):
         calls.append(n)
         before(self, logs, n)
 
-    monkeypatch.setattr(progress_bar.Progress, "update", count)
+    monkeypatch.setattr(progress_bar.ProgressBar, "update", count)
     quiet, told = network(), network()
     quiet.fit(*rows, epochs=300)
     silent, calls[:] = list(calls), []

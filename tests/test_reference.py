@@ -470,10 +470,10 @@ def test_split_gives_views_and_join_goes_back():
 
 
 def test_dropout_share_and_expectation():
-    key = prng.key(1, codes.Purpose.DROPOUT_MASK, 0, 0)
+    key = prng.make_key(1, codes.Purpose.DROPOUT_MASK, 0, 0)
     kept = network.dropout_mask(0.3, key, (400, 500))
     assert kept.mean() == pytest.approx(0.7, abs=5 * np.sqrt(0.21 / kept.size))
-    assert kept[2, 7] == prng.kept(key, 2 * 500 + 7, 1, 0.3)[0]
+    assert kept[2, 7] == prng.draw_dropout_mask(key, 2 * 500 + 7, 1, 0.3)[0]
     y, backward = network.dropout(Dropout(0.3), key, np.ones((400, 500)))
     assert (y == np.where(kept, 1 / 0.7, 0.0)).all()
     assert y.mean() == pytest.approx(1, abs=0.01)
@@ -485,7 +485,7 @@ def test_each_dropout_layer_and_step_has_a_mask_of_its_own():
     X = np.ones((4, 30))
     outputs, _ = network.forward(layers, [], [], X, network.dropout_keys(9, 4))
     masks = [
-        2.0 * network.dropout_mask(0.5, prng.key(9, codes.Purpose.DROPOUT_MASK, k, 4), X.shape)
+        2.0 * network.dropout_mask(0.5, prng.make_key(9, codes.Purpose.DROPOUT_MASK, k, 4), X.shape)
         for k in range(3)
     ]
     np.testing.assert_allclose(outputs, (1 + masks[0]) * (2 + masks[1]) * masks[2])
@@ -543,8 +543,8 @@ def test_epochs_see_each_row_once(shuffle):
     assert (epochs.sum(axis=1) == 127).all()
     assert (epochs[0] == epochs[1]).all() == (shuffle != "epoch")
     order = {
-        "epoch": prng.permutation(prng.key(5, codes.Purpose.SHUFFLE, 5), 7),
-        "once": prng.permutation(prng.key(5, codes.Purpose.SHUFFLE, 4), 7),
+        "epoch": prng.draw_permutation(prng.make_key(5, codes.Purpose.SHUFFLE, 5), 7),
+        "once": prng.draw_permutation(prng.make_key(5, codes.Purpose.SHUFFLE, 4), 7),
         "never": np.arange(7),
     }[shuffle]
     assert epochs[1].tolist() == [(2.0 ** order[i : i + 3]).sum() for i in (0, 3, 6)]

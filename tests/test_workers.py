@@ -29,7 +29,7 @@ def test_nothing_runs_on_after_ctrl_c():
             running.pop()
 
     threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
-    done = pool.run([Task(work)] * 3, n_threads=2)
+    done = pool.run_tasks([Task(work)] * 3, n_threads=2)
     assert not running
     assert [one.stop_reason for one in done] == [pool.INTERRUPTED] * 3
 
@@ -41,12 +41,12 @@ def test_ctrl_c_may_reach_another_thread():
             limits.check_cancelled()
 
     threading.Timer(0.2, signal.raise_signal, [signal.SIGINT]).start()
-    (done,) = pool.run([Task(work)])
+    (done,) = pool.run_tasks([Task(work)])
     assert done.interrupted
 
 
 def test_no_tasks():
-    assert pool.run([]) == []
+    assert pool.run_tasks([]) == []
 
 
 BESIDE_POLARS = """
@@ -59,7 +59,7 @@ BESIDE_POLARS = """
             limits.check_cancelled()
 
     threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
-    (done,) = pool.run([pool.Task(work)])
+    (done,) = pool.run_tasks([pool.Task(work)])
     print(done.stop_reason)
 """
 

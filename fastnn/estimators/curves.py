@@ -17,7 +17,7 @@ from sklearn.utils import check_random_state, indexable
 
 from fastnn._parallel import pool
 from fastnn._util import checks
-from fastnn._util.plotting import axes_or_new
+from fastnn._util.plotting import get_axes
 from fastnn.estimators._fitting.samples import Index
 from fastnn.estimators.search.candidates import (
     Candidate,
@@ -82,7 +82,7 @@ class Curve:
         ImportError
             If matplotlib is not installed (`pip install matplotlib`).
         """
-        axes = axes_or_new(axes, "Curve.plot")
+        axes = get_axes(axes, "Curve.plot")
         places = self._places(axes)
         table = self.table()
         for name, label in (("train", "training rows"), ("test", "held-out rows")):
@@ -281,7 +281,7 @@ def _curve(
     """Fit every candidate to every fold with every seed. `shape` is (n_points, n_splits), and what
     each candidate and fold stands for in this order."""
     checks.whole("n_seeds", n_seeds, at_least=1)
-    pool.check(n_threads, None, verbose)
+    pool.check_limits(n_threads, None, verbose)
     common = Common(folds, judge, True, sklearn.get_config())
     seeds = seeds_of(candidates[0].estimator.random_state, n_seeds)
     nets = nets_of(common, candidates, seeds)

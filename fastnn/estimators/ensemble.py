@@ -139,7 +139,7 @@ class MLPEnsemble(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         _warn(done)
         return self
 
-    def _train(self, X: Any, y: Any, sample_weight: Any) -> list[pool.Done]:
+    def _train(self, X: Any, y: Any, sample_weight: Any) -> list[pool.TaskResult]:
         """Train the members and keep those that were finished."""
         check_estimator(
             self.estimator,
@@ -160,7 +160,7 @@ class MLPEnsemble(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         wide = architecture.is_wide(size, sample.X.dtype)
         tasks = [Task(partial(_fit, one, given, self.bootstrap, get_config()), wide=wide)
                  for one in members]  # fmt: skip
-        done = pool.run(tasks, self.n_threads, verbose=int(self.verbose))
+        done = pool.run_tasks(tasks, self.n_threads, verbose=int(self.verbose))
         self._keep(members, done)
         for name in ("n_features_in_", "feature_names_in_", "classes_"):
             if hasattr(model, name):
@@ -170,7 +170,7 @@ class MLPEnsemble(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         self.n_outputs_ = given.n_targets
         return done
 
-    def _keep(self, members: list[Any], done: list[pool.Done]) -> None:
+    def _keep(self, members: list[Any], done: list[pool.TaskResult]) -> None:
         errors = [one.error for one in done if one.error is not None]
         finished = [one.value is not None for one in done]
         for error in errors:
@@ -301,7 +301,7 @@ class MLPEnsemble(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
 
-def _warn(done: list[pool.Done]) -> None:
+def _warn(done: list[pool.TaskResult]) -> None:
     """One warning for all that is to be said of the members."""
     diverged = sum(one.error is not None for one in done)
     left = sum(one.error is None and one.value is None for one in done)

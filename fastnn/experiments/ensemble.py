@@ -108,10 +108,10 @@ class Ensemble:
         loss = get_last_loss(state)
         _, arrays = prepare(state, make_source(X, y, sample_weight, check_finite=True), loss)
         activation = get_output_activation(state.layers)
-        value = scoring.metric_of(loss, activation, self.predict(X), arrays.y, arrays.weights)
+        value = scoring.compute_metric(loss, activation, self.predict(X), arrays.y, arrays.weights)
         if value is None:
             raise ValueError(f"networks: expected a loss that has a metric; got {loss}")
-        return {str(scoring.metric_name(loss)): value}
+        return {str(scoring.get_metric_name(loss)): value}
 
 
 def _kind(network: Sequential) -> str:

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from fastnn._engine.plan import Plan
 from fastnn._parallel import pool
-from fastnn._parallel.pool import Done, Task
+from fastnn._parallel.pool import Task, TaskResult
 from fastnn._training import fit
 from fastnn._training.arguments import Options, check_options
-from fastnn._training.arrays import check_classes_of, convert_rows
+from fastnn._training.arrays import check_class_coverage, convert_rows
 from fastnn._training.fit import Fit
 from fastnn._training.source import (
     Arrays,
@@ -129,7 +129,7 @@ def fit_many(
     True
     """
     n = _check_networks(networks)
-    pool.check(n_threads, max_time, verbose)
+    pool.check_limits(n_threads, max_time, verbose)
     common = {
         "loss": _each("loss", loss, n),
         "optimizer": _each("optimizer", optimizer, n),
@@ -150,7 +150,7 @@ def fit_many(
         described.append(describe_settings(net, options) | {"subset": parts.number(fits[i].arrays)})
     _check_checkpoints(fits)
     tasks = [Task(partial(_train, one), one.flops, one.is_wide) for one in fits]
-    done = pool.run(tasks, n_threads, max_time, verbose)
+    done = pool.run_tasks(tasks, n_threads, max_time, verbose)
     _warn(done)
     return Runs(tuple(map(_make_run, networks, done, described)))
 
@@ -164,7 +164,7 @@ def _train(one: Fit) -> tuple[History, float]:
     return history, math.nan if history.diverged else one.compute_score(history)
 
 
-def _make_run(network: Sequential, done: Done, parameters: dict[str, Any]) -> Run:
+def _make_run(network: Sequential, done: TaskResult, parameters: dict[str, Any]) -> Run:
     history, score = done.value or (None, math.nan)
     reason = done.stop_reason if history is None else history.stop_reason
     if done.error is not None:
@@ -172,7 +172,7 @@ def _make_run(network: Sequential, done: Done, parameters: dict[str, Any]) -> Ru
     return Run(network, parameters, score, history, done.seconds, reason, done.error)
 
 
-def _warn(done: list[Done]) -> None:
+def _warn(done: list[TaskResult]) -> None:
     """Of what no table should be needed to notice."""
     finished = sum(one.stop_reason is None and one.error is None for one in done)
     of_all = f"{finished} of {len(done)} networks are finished"
@@ -280,7 +280,7 @@ class _Parts:
     def _check_subset(self, arrays: Arrays, loss: Loss) -> None:
         key = id(arrays.rows), id(arrays.y)
         if key not in self.with_all_classes:
-            check_classes_of(arrays.y, arrays.rows, loss)
+            check_class_coverage(arrays.y, arrays.rows, loss)
             self.with_all_classes.add(key)
         if arrays.weights is not None and not arrays.weights[arrays.rows].any():
             raise ValueError("sample_weight: expected one above 0 in the subset; got none")

@@ -24,7 +24,7 @@ from fastnn._training.loop import SECONDS_PER_CALL
 from fastnn._training.source import Arrays, make_source, prepare
 from fastnn._training.state import NetworkState, build, get_parameters, initialize_optimizer
 from fastnn._util import checks
-from fastnn._util.plotting import axes_or_new
+from fastnn._util.plotting import get_axes
 from fastnn.losses import Loss
 from fastnn.model import Sequential
 from fastnn.optimizers import Optimizer
@@ -146,7 +146,7 @@ class RangeTest:
         ImportError
             If matplotlib is not installed (`pip install matplotlib`).
         """
-        axes = axes_or_new(axes, "RangeTest.plot")
+        axes = get_axes(axes, "RangeTest.plot")
         for losses in self.losses:
             made = losses[np.isfinite(losses)]
             axes.plot(self.learning_rates[: len(made)], _smoothed(made, len(losses)), linewidth=0.8)
@@ -277,7 +277,7 @@ def lr_range_test(
         )
         for i in range(n_seeds)
     ]
-    done = pool.run(tasks, n_threads)
+    done = pool.run_tasks(tasks, n_threads)
     for one in done:
         if one.error is not None:
             raise one.error

@@ -50,7 +50,7 @@ def dense(layer: Dense, W: Array, b: Array | None, x: Array) -> tuple[Array, Bac
 def dropout_mask(rate: float, key: Key, shape: tuple[int, int]) -> NDArray[np.bool_]:
     """Which units are kept: each with probability 1 - rate. Numbers run over the whole batch."""
     n_rows, width = shape
-    return prng.kept(key, 0, n_rows * width, rate).reshape(shape)
+    return prng.draw_dropout_mask(key, 0, n_rows * width, rate).reshape(shape)
 
 
 def dropout(layer: Dropout, key: Key | None, x: Array) -> tuple[Array, Backward]:
@@ -107,7 +107,7 @@ def dropout_keys(seed: int, step: int) -> Iterator[Key]:
     """The random streams of the masks of one step: one for each Dropout, in the order in which
     data meets them."""
     for number in itertools.count():
-        yield prng.key(seed, prng.Purpose.DROPOUT_MASK, number, step)
+        yield prng.make_key(seed, prng.Purpose.DROPOUT_MASK, number, step)
 
 
 def forward(

@@ -108,7 +108,8 @@ def epoch_order(job: TrainingJob, epoch: int) -> NDArray[np.int64]:
     if job.shuffle == "never":
         return rows
     counted = job.first_epoch if job.shuffle == "once" else epoch
-    return rows[prng.permutation(prng.key(job.seed, prng.Purpose.SHUFFLE, counted), len(rows))]
+    key = prng.make_key(job.seed, prng.Purpose.SHUFFLE, counted)
+    return rows[prng.draw_permutation(key, len(rows))]
 
 
 def step_of_optimizer(

@@ -92,7 +92,7 @@ def test_ctrl_c_where_the_caller_does_the_work(refusing):
     def work():
         raise KeyboardInterrupt
 
-    done = pool.run([Task(work)] * 3, n_threads=2)
+    done = pool.run_tasks([Task(work)] * 3, n_threads=2)
     assert [one.stop_reason for one in done] == [pool.INTERRUPTED] * 3
 
 

@@ -155,6 +155,6 @@ def draw(layers: tuple[Layer, ...], n_features: int, seed: int, dtype: Any) -> S
     dense, biases = list(iterate_dense_layers(layers)), get_views(state)[1]
     for i, (layer, bias) in enumerate(zip(dense, biases, strict=True)):
         if isinstance(layer.weight_init, Uniform) and bias is not None:
-            key = prng.key(seed, prng.Purpose.WEIGHTS, len(dense) + i)
+            key = prng.make_key(seed, prng.Purpose.WEIGHTS, len(dense) + i)
             bias[:] = initializers.draw(layer.weight_init, (1, len(bias)), key)[0]
     return make_sequential(state)

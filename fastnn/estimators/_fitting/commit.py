@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from fastnn._training.exclusive import exclusive
+from fastnn._training.exclusive import lock_model
 from fastnn.estimators._fitting.parameters import twin
 
 
@@ -16,7 +16,7 @@ def whole_fit(estimator: Any) -> Iterator[Any]:
     estimator's when the block ends, and none of them if it raises an error: a fit that failed or
     was interrupted leaves no new scaling beside old weights. Other threads are refused meanwhile.
     """
-    with exclusive(estimator):
+    with lock_model(estimator):
         fitted = twin(estimator)
         before = vars(fitted).copy()
         yield fitted

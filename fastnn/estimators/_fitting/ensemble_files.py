@@ -45,7 +45,7 @@ def save(path: str | os.PathLike[str], ensemble: Any) -> None:
 def load(path: str | os.PathLike[str], kind: Any) -> Any:
     """The ensemble of this class that `save` wrote."""
     records, data = serialize.read_members(path)
-    with serialize.readable(path):
+    with serialize.wrap_read_errors(path):
         if set(data) != {"estimator", "params", "base", "feature_names_in_"}:
             raise ValueError(f"expected the description of an ensemble; got {sorted(data)!r:.200}")
         base = _with_params(_kind(data["base"]["estimator"]), data["base"]["params"])

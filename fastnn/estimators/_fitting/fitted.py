@@ -168,7 +168,7 @@ class Fitted(Parameters):
             If it cannot be read.
         """
         record = serialize.read(path)
-        with serialize.readable(path):
+        with serialize.wrap_read_errors(path):
             estimator: Self = storage.estimator_of(cls, *record)
         return estimator
 

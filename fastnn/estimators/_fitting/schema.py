@@ -54,7 +54,7 @@ def check_attributes(state: State, network: NetworkState) -> None:
     elif last.units not in (state["n_outputs_"], 2 * state["n_outputs_"]):
         raise ValueError(f"n_outputs_: got {state['n_outputs_']} for a network of {last.units}")
     for name, n in (("_scaling", n_features), ("_target_scaling", state["n_outputs_"])):
-        if state[name] is not None and len(Scaling.checked(state[name]).center) != n:
+        if state[name] is not None and len(Scaling.from_fields(state[name]).center) != n:
             raise ValueError(f"{name}: expected {n} columns; got another number of them")
 
 

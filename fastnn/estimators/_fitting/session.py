@@ -20,8 +20,7 @@ from fastnn._parallel.pool import Task
 from fastnn._training.fit import train_exclusively
 from fastnn._training.loop import OUT_OF_TIME, DivergenceWarning
 from fastnn._training.state import replace_layers
-from fastnn._util.progress_bar import Progress as Bar
-from fastnn._util.progress_bar import shows_bar
+from fastnn._util.progress_bar import ProgressBar, shows_bar
 from fastnn.callbacks import Epoch
 from fastnn.estimators._fitting import architecture, solvers
 from fastnn.estimators._fitting.architecture import Hidden
@@ -179,7 +178,7 @@ class Session:
         X = self.rows.X
         size = architecture.n_weights(self.hidden, X.shape[1], self.objective.n_outputs)
         wide = architecture.is_wide(size, X.dtype)
-        done = pool.run([Task(partial(restart, i), wide=wide) for i in range(len(apart))])
+        done = pool.run_tasks([Task(partial(restart, i), wide=wide) for i in range(len(apart))])
         outcomes = [one.value for one in done if one.value is not None]
         errors = [one.error for one in done if one.error is not None]
         for error in errors:
@@ -217,7 +216,7 @@ class Session:
         interrupted, n_steps = False, network.n_steps
         if epochs is None:
             epochs = 1 if self.incremental else self.estimator.max_iter
-        bar = Bar(epochs, int(self.estimator.verbose and shows_bar()))
+        bar = ProgressBar(epochs, int(self.estimator.verbose and shows_bar()))
         with train_exclusively(network) as state, bar:
             watch.show = bar.update if bar.visible else None
             if network.layers != self.layers:
@@ -269,7 +268,7 @@ class Session:
             watch.after(epoch)
             reason = epoch.stop_reason
             limits.check_cancelled()
-            if reason is None and time.monotonic() >= limits.deadline():
+            if reason is None and time.monotonic() >= limits.get_deadline():
                 reason = OUT_OF_TIME
             return reason is not None
 

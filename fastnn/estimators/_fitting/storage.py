@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn._io import json_values, serialize
-from fastnn._io.snapshot import CURVES, Extra, Record
+from fastnn._io.snapshot import CURVES, EstimatorData, Record
 from fastnn._training.state import NetworkState, copy_shallow
 from fastnn._util.scaling import Scaling
 from fastnn.estimators._fitting import schema
@@ -111,12 +111,12 @@ def record_of(estimator: Any) -> Record:
         arrays["last"] = trained.last
     data = {name: json_values.to_json(name, value) for name, value in state.items()}
     network = network_of(trained, attributes.get("feature_names_in_"))
-    extra = Extra({"estimator": type(estimator).__name__, "state": data}, arrays)
+    extra = EstimatorData({"estimator": type(estimator).__name__, "state": data}, arrays)
     _checked_state(type(estimator), network, extra)  # or no `load` would read it again
     return network, extra
 
 
-def estimator_of(kind: type, network: NetworkState, extra: Extra | None) -> Any:
+def estimator_of(kind: type, network: NetworkState, extra: EstimatorData | None) -> Any:
     """The estimator of this class that a record is of.
 
     Raises
@@ -135,7 +135,7 @@ def estimator_of(kind: type, network: NetworkState, extra: Extra | None) -> Any:
     return estimator
 
 
-def _checked_state(kind: Any, network: NetworkState, extra: Extra | None) -> State:
+def _checked_state(kind: Any, network: NetworkState, extra: EstimatorData | None) -> State:
     """The state in a record, once it is one of a fitted estimator of this class."""
     if extra is None or extra.data.get("estimator") != kind.__name__:
         found = "a bare network" if extra is None else f"{extra.data.get('estimator')!r:.80}"

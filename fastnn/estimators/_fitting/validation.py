@@ -35,7 +35,7 @@ class HeldOut:
         scorer = check_scoring(estimator, estimator.scoring)
         # The network's own metric counts rows by their classes' weights too, a score does not.
         usual = estimator.scoring is None and getattr(estimator, "class_weight", None) is None
-        metric = scoring.metric_name(self.objective.loss)
+        metric = scoring.get_metric_name(self.objective.loss)
         if usual and metric:
             return lambda logs: logs[f"val_{metric}"]
         sample = self.sample.gathered()

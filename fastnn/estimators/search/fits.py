@@ -142,7 +142,7 @@ class _Fit:
     def whole(self) -> bool:
         """All of it, restarts included."""
         outcomes = self.session.outcomes(None)
-        late = time.monotonic() >= limits.deadline()
+        late = time.monotonic() >= limits.get_deadline()
         if any(map(_cut_short, outcomes)) or (late and len(outcomes) < len(self.session.seeds)):
             return False
         self.estimator._finish(self.session, outcomes)
@@ -167,7 +167,7 @@ class _Fit:
 
 
 def _cut_short(outcome: Outcome) -> bool:
-    out_of_time = outcome.stop_reason is not None and time.monotonic() >= limits.deadline()
+    out_of_time = outcome.stop_reason is not None and time.monotonic() >= limits.get_deadline()
     return outcome.interrupted or out_of_time
 
 
@@ -186,7 +186,7 @@ def nets_of(common: Common, candidates: list[Candidate], seeds: list[int]) -> li
 
 @dataclass(frozen=True)
 class Limits:
-    """What `pool.run` is told."""
+    """What `pool.run_tasks` is told."""
 
     n_threads: int | None
     deadline: float = math.inf
@@ -204,7 +204,7 @@ def train(nets: Sequence[Net], limits: Limits, n_epochs: int | None = None) -> l
     tasks = [
         net.task(net.whole if n_epochs is None else partial(net.until, n_epochs)) for net in nets
     ]
-    done = pool.run(tasks, limits.n_threads, limits.seconds, limits.verbose)
+    done = pool.run_tasks(tasks, limits.n_threads, limits.seconds, limits.verbose)
     for net, one in zip(nets, done, strict=True):
         if one.error is not None:
             net.forget()
