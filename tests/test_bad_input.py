@@ -206,7 +206,7 @@ ARRAYS = [
      "got 3"),
     ("linear", {"y": BINARY, "loss": "cross_entropy"}, ValueError,
      "loss: expected at least 2 outputs for cross_entropy; got 1: use binary_cross_entropy for a "
-     "single one"),
+     "single output"),
     # sample_weight
     ("linear", {"sample_weight": with_value(np.ones(N), -1)}, ValueError,
      "sample_weight: expected weights of at least 0; got -1.0"),

@@ -146,6 +146,7 @@ def make_record_plan(metadata: Mapping[str, str]) -> RecordPlan:
     assert state.n_features_in is not None
     dtype, layers = state.dtype, state.layers
     n_params = compile_plan(layers, state.n_features_in, dtype).n_params
+    state.feature_names_in = _read_names(config["feature_names_in"], state.n_features_in)
     training = None if config["training"] is None else _read_training(config["training"], layers)
     data = read_object(metadata["extra"]) if "extra" in metadata else None
     specs = {"parameters": ArraySpec((n_params,), dtype)}
@@ -167,17 +168,15 @@ def read_object(text: str) -> dict[str, Any]:
 
 
 def _read_state(config: dict[str, Any]) -> NetworkState:
-    """The network without parameters and optimizer."""
+    """The network without parameters, optimizer and feature names."""
     if not isinstance(config["layers"], list):
         raise ValueError("layers: expected a list; got another value")
     layers = tuple(from_data(item, (Dense, Dropout, Residual)) for item in config["layers"])
-    n_features = checks.whole("n_features_in", config["n_features_in"], at_least=1)
     return NetworkState(
         layers=check_layers("layers", layers),
         seed=checks.whole("seed", config["seed"]),
         dtype=np.dtype(checks.choice("dtype", config["dtype"], ("float32", "float64"))),
-        n_features_in=n_features,
-        feature_names_in=_read_names(config["feature_names_in"], n_features),
+        n_features_in=checks.whole("n_features_in", config["n_features_in"], at_least=1),
         n_epochs=checks.whole("n_epochs", config["n_epochs"], at_most=MAX_COUNT),
         n_steps=checks.whole("n_steps", config["n_steps"], at_most=MAX_COUNT),
     )

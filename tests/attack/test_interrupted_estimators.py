@@ -1,4 +1,4 @@
-"""The attack of test_half_begun.py on estimators, fitted once and fitted again to other data: other
+"""The attack of test_interrupted_fits.py on estimators, fitted once and fitted again to other data: other
 classes, another scale, other names of columns."""
 
 import importlib.util
@@ -18,7 +18,7 @@ from sklearn.exceptions import NotFittedError
 pytestmark = pytest.mark.long
 
 spec = importlib.util.spec_from_file_location(
-    "half_begun", Path(__file__).with_name("test_half_begun.py")
+    "interrupted_fits", Path(__file__).with_name("test_interrupted_fits.py")
 )
 half_begun = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(half_begun)
