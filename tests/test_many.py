@@ -228,7 +228,7 @@ def test_subsets_are_numbered_and_make_pairs():
     runs = fn.fit_many(nets, X, y, epochs=1, subsets=[folds[0], folds[0], folds[1], folds[1]],
                        batch_size=[1, 2, 1, 2], validation_data="held out")  # fmt: skip
     assert runs.table()["subset"] == [0, 0, 1, 1]
-    with pytest.raises(ValueError, match="second: expected runs with a seed and subset"):
+    with pytest.raises(ValueError, match="second: expected runs with the seed and subset"):
         runs.compare({"batch_size": 1}, {"batch_size": 2})  # their seeds differ
     with pytest.raises(ValueError, match="by: expected one of"):
         runs.summary(by="width")
@@ -404,7 +404,7 @@ SHARED = fn.Sequential(fn.Dense(2), random_state=0)
         ({"networks": SHARED}, "networks: expected a list of Sequential; got Sequential"),
         ({"networks": [SHARED, 3]}, r"networks\[1\]: expected a Sequential; got 3 \(int\)"),
         ({"networks": [SHARED, nets_of(1)[0], SHARED]},
-         r"networks\[2\]: expected networks of their own; got networks\[0\] again"),
+         r"networks\[2\]: expected a different object for each network; got networks\[0\] again"),
         ({"epochs": [1, 2]}, "epochs: expected one value, or a list of 3, one per network; got a "
                              "list of 2"),
         ({"epochs": [1, 2, -1]}, r"networks\[2\]: epochs: expected a whole number of at least 0"),
@@ -431,7 +431,7 @@ SHARED = fn.Sequential(fn.Dense(2), random_state=0)
         ({"sample_weight": np.r_[np.zeros(50), np.ones(N - 50)], "subsets": range(50)},
          r"networks\[0\]: sample_weight: expected one above 0 in the subset; got none"),
         ({"callbacks": [callbacks.Checkpoint("same")]},
-         r"callbacks: expected a Checkpoint with a path of its own for each network; got 'same'"),
+         r"callbacks: expected a Checkpoint with a different path for each network; got 'same'"),
         ({"callbacks": [callbacks.EarlyStopping()]}, r"networks\[0\]: monitor: expected one of"),
     ],
 )  # fmt: skip

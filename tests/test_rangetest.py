@@ -163,7 +163,9 @@ def test_noise_moves_the_suggestion_little(rng):
 def test_seeds_without_a_fall_do_not_count_unless_they_are_many():
     flat, fallen, gone = np.ones(300), valley(200), np.full(300, np.nan)
     assert RangeTest(RATES, np.array([fallen, flat, fallen, gone, fallen])).suggest().n_seeds == 3
-    with pytest.raises(ValueError, match=r"losses: expected .* fall .*; got 2 runs of 4"):
+    with pytest.raises(
+        ValueError, match=r"losses: expected a decrease .*; got a decrease in 2 of 4"
+    ):
         RangeTest(RATES, np.array([fallen, flat, fallen, gone])).suggest()
 
 
