@@ -1,4 +1,4 @@
-"""Many networks at once: each as if it had been alone, and what is reported of them."""
+"""`fit_many`: each network as if trained alone, the results, failures and interrupts."""
 
 import math
 import signal
@@ -31,7 +31,7 @@ def nets_of(n=4, units=3, outputs=2, **options):
     ]
 
 
-# ---- each as if it had been alone ----------------------------------------------------------------
+# ---- results equal training alone --------------------------------------------------------------
 
 OPTIMIZERS = [
     optimizers.SGD(0.05, momentum=0.9, nesterov=True),
@@ -49,7 +49,7 @@ WAYS_TO_STOP = [
 
 @st.composite
 def fits(draw):
-    """A network and how it is trained: all that may differ from one to the next."""
+    """Draw a network and the settings of its training."""
     units = draw(st.integers(1, 24))
     layers = [fn.Dense(units, draw(st.sampled_from(["tanh", "relu", "gelu"])), l2=0.01)]
     if draw(st.booleans()):
@@ -68,7 +68,7 @@ def fits(draw):
     dtype, seed = draw(st.sampled_from(["float32", "float64"])), draw(st.integers(0, 3))
     layers.append(fn.Dense(2))
     subset = draw(st.sampled_from([None, np.array(rows)]))
-    # Callbacks watch the validation loss.
+    # The callbacks monitor the validation loss.
     validation = np.arange(N - 10, N) if how["callbacks"] or draw(st.booleans()) else None
     if validation is not None and subset is None:
         subset = np.arange(N - 10)
@@ -94,7 +94,7 @@ def assert_same(net, alone):
 
 @settings(max_examples=20)
 @given(st.lists(fits(), min_size=2, max_size=6), st.integers(1, 4))
-def test_the_bits_of_each_network_alone(mixture, n_threads):
+def test_each_network_is_bit_identical_to_training_alone(mixture, n_threads):
     X, y, _ = table_of_numbers()
     weight = np.random.default_rng(5).uniform(0.5, 2, N)
     nets = [make() for make, *_ in mixture]
@@ -126,7 +126,7 @@ def test_a_wide_network_on_all_threads(monkeypatch):
         assert_same(net, alone)
 
 
-def test_networks_go_on_from_where_they_stand():
+def test_networks_continue_from_their_current_weights():
     X, y, _ = table_of_numbers()
     nets, alone = nets_of(), nets_of()
     for _ in range(2):
@@ -149,7 +149,7 @@ def test_training_can_be_continued_and_saved(tmp_path):
     assert (again.parameters == alone.parameters).all()
 
 
-def test_targets_of_their_own_for_each_network(rng):
+def test_a_list_of_targets_has_one_item_per_network(rng):
     X, _, _ = table_of_numbers()
     targets = [rng.normal(size=(N, 2)) for _ in range(4)]
     nets = nets_of()
@@ -160,7 +160,7 @@ def test_targets_of_their_own_for_each_network(rng):
 
 
 @pytest.mark.parametrize("form", ["mask", "range", "tuple"])
-def test_forms_of_a_subset(form):
+def test_types_of_a_subset(form):
     X, y, _ = table_of_numbers()
     rows = {"mask": np.arange(N) < 40, "range": range(40), "tuple": tuple(range(40))}[form]
     (net,), (alone,) = nets_of(1), nets_of(1)
@@ -169,7 +169,7 @@ def test_forms_of_a_subset(form):
     assert (net.parameters == alone.parameters).all()
 
 
-def test_arrays_of_the_user_stay_as_they_are():
+def test_input_arrays_are_not_modified():
     X, y, _ = table_of_numbers()
     rows = np.arange(40)
     copies = [array.copy() for array in (X, y, rows)]
@@ -180,7 +180,7 @@ def test_arrays_of_the_user_stay_as_they_are():
         assert (array == copy).all()
 
 
-# ---- what is reported ----------------------------------------------------------------------------
+# ---- tables and scores ---------------------------------------------------------------------------
 
 
 def test_table_and_summary():
@@ -221,7 +221,7 @@ def test_table_and_summary():
     assert str(table) in repr(runs)
 
 
-def test_subsets_are_numbered_and_make_pairs():
+def test_subsets_are_numbered_and_paired():
     X, y, _ = table_of_numbers()
     folds = [range(45), np.arange(45, 90)]
     nets = [*nets_of(2), *nets_of(2)]
@@ -236,7 +236,7 @@ def test_subsets_are_numbered_and_make_pairs():
         runs.compare({"batchsize": 1}, {"batch_size": 2})
 
 
-def test_scores_without_validation_are_minus_the_loss():
+def test_scores_without_validation_data_are_minus_the_loss():
     X, y, _ = table_of_numbers()
     runs = fn.fit_many(nets_of(), X, y, epochs=3)
     assert [run.score for run in runs] == [-run.history["loss"][-1] for run in runs]
@@ -255,17 +255,19 @@ def test_an_ensemble_of_the_best():
         runs.ensemble(top=7)
 
 
-# ---- one that fails, time, Ctrl-C ----------------------------------------------------------------
+# ---- failures, time limits, Ctrl-C ---------------------------------------------------------------
 
 
-def test_a_network_that_diverges_or_fails_is_reported_and_the_others_are_untouched():
+def test_a_network_that_diverges_or_fails_does_not_affect_the_others():
     X, y, _ = table_of_numbers()
 
     def failing(epoch):
         raise ZeroDivisionError("on purpose")
 
     nets = nets_of(4)
-    with pytest.warns(RuntimeWarning, match="1 networks failed, .* on purpose; 3 of 4 .* finished"):
+    with pytest.warns(
+        RuntimeWarning, match="1 of 4 networks failed, .* on purpose; 3 of 4 .* finished"
+    ):
         runs = fn.fit_many(
             nets, X, y, epochs=3, callbacks=[[], [failing], [], []],
             optimizer=["adam", "adam", optimizers.SGD(1e30), "adam"],
@@ -287,7 +289,7 @@ def test_a_network_that_diverges_or_fails_is_reported_and_the_others_are_untouch
     assert len(runs.ensemble()) == 2
 
 
-def test_time_that_is_up():
+def test_time_limit():
     X, y, _ = table_of_numbers()
     nets = nets_of(3)
     began = time.monotonic()
@@ -311,7 +313,7 @@ INTERRUPTED = """
     nets = [fn.Sequential(fn.Dense(4, "tanh"), fn.Dense(1), random_state=s) for s in range(5)]
     def say(epoch):
         if epoch.index == 0:
-            print("begun\\n", end="", flush=True)  # in one piece: there are two threads
+            print("begun\\n", end="", flush=True)  # in one call, because there are two threads
     runs = fn.fit_many(nets, X, y, epochs=[1, *[10**9] * 4], callbacks=[say], n_threads=2)
     print([run.stop_reason for run in runs])
     print(all(np.isfinite(net.predict(X)).all() for net in nets[1:3]), nets[0].n_epochs)
@@ -320,19 +322,19 @@ INTERRUPTED = """
 
 
 @pytest.mark.process
-def test_ctrl_c_keeps_what_is_finished(tmp_path):
+def test_ctrl_c_keeps_finished_networks(tmp_path):
     child = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(INTERRUPTED)], stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
-        for _ in range(2):  # the long ones come first
+        for _ in range(2):  # the long fits start first
             assert child.stdout.readline() == "begun\n"
         time.sleep(0.2)
         child.send_signal(signal.SIGINT)
         out, err = child.communicate(timeout=60)
     finally:
-        child.kill()  # it would go on for ever
+        child.kill()  # otherwise it would run forever
         child.communicate()
     assert child.returncode == 0, err
     lines = [line for line in out.splitlines() if line != "begun"]
@@ -345,7 +347,7 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path):
 # ---- workers -------------------------------------------------------------------------------------
 
 
-def test_the_longest_begin_first_and_all_are_done_in_order():
+def test_the_longest_tasks_start_first_and_results_keep_their_order():
     begun = []
     tasks = [
         pool.Task(lambda i=i: begun.append(i) or i, flops=flops)
@@ -356,7 +358,7 @@ def test_the_longest_begin_first_and_all_are_done_in_order():
     assert begun == [1, 2, 0]
 
 
-def test_work_within_work_uses_no_more_threads():
+def test_nested_calls_use_no_more_threads():
     seen = []
 
     def inner():
@@ -378,7 +380,7 @@ def test_numpy_error_state_reaches_workers():
     assert isinstance(done.error, FloatingPointError)
 
 
-def test_who_is_left_at_the_end_has_all_threads():
+def test_the_last_task_gets_all_threads():
     from fastnn._parallel import limits
 
     seen = []
@@ -445,7 +447,7 @@ def test_bad_input(changes, message):
 
 
 @pytest.mark.parametrize("one_hot", [False, True])
-def test_a_subset_without_a_class(one_hot):
+def test_a_subset_without_a_class_is_an_error(one_hot):
     X, _, _ = table_of_numbers()
     y = np.arange(N) // 30
     nets = [fn.Sequential(fn.Dense(3, "softmax"), random_state=seed) for seed in range(2)]

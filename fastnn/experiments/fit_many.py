@@ -177,8 +177,8 @@ def _warn(results: list[TaskResult]) -> None:
     if errors:
         text = f"{type(errors[0]).__name__}: {errors[0]}"
         warnings.warn(
-            f"{len(errors)} networks failed, the first with {text}; {status}", RuntimeWarning,
-            stacklevel=3,
+            f"{len(errors)} of {len(results)} networks failed, the first with {text}; {status}",
+            RuntimeWarning, stacklevel=3,
         )  # fmt: skip
 
 
