@@ -26,13 +26,13 @@ def assert_same(one, other):
 
 
 class Stopped(BaseException):
-    """As KeyboardInterrupt: no Exception."""
+    """Like KeyboardInterrupt, not a subclass of Exception."""
 
 
 @pytest.mark.parametrize("error", [Stopped, OSError, MemoryError])
 @pytest.mark.parametrize("step", ["open", "fsync", "replace"])
 @pytest.mark.parametrize("exists", [True, False])
-def test_a_save_that_fails_leaves_the_old_file(step, exists, error, tmp_path, monkeypatch):
+def test_failed_save_keeps_the_old_file(step, exists, error, tmp_path, monkeypatch):
     path = tmp_path / "net"
     old, new = network(1), network(2)
     if exists:
@@ -52,7 +52,7 @@ def test_a_save_that_fails_leaves_the_old_file(step, exists, error, tmp_path, mo
     assert_same(fn.load(path), new)
 
 
-def test_a_save_that_cannot_write_all_leaves_the_old_file(tmp_path, monkeypatch):
+def test_incomplete_write_keeps_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "net"
     old = network(1)
     old.save(path)
@@ -67,7 +67,7 @@ def test_a_save_that_cannot_write_all_leaves_the_old_file(tmp_path, monkeypatch)
     assert_same(fn.load(path), old)
 
 
-def test_once_replaced_the_new_file_is_whole(tmp_path, monkeypatch):
+def test_file_is_complete_after_the_replacement(tmp_path, monkeypatch):
     path = tmp_path / "net"
     network(1).save(path)
     new = network(2)
@@ -91,7 +91,7 @@ def test_once_replaced_the_new_file_is_whole(tmp_path, monkeypatch):
 
 @pytest.mark.process
 @pytest.mark.parametrize("step", ["fsync", "fchmod", "replace"])
-def test_a_killed_save_leaves_the_old_file(step, tmp_path):
+def test_killed_save_keeps_the_old_file(step, tmp_path):
     path = tmp_path / "net"
     old = network(1)
     old.save(path)
@@ -116,7 +116,7 @@ def test_a_killed_save_leaves_the_old_file(step, tmp_path):
 
 
 @pytest.mark.parametrize("mask", [0o022, 0o027, 0o077, 0o000])
-def test_the_mode_follows_the_umask(mask, tmp_path):
+def test_mode_follows_the_umask(mask, tmp_path):
     path = tmp_path / "net"
     before = os.umask(mask)
     try:
@@ -127,7 +127,7 @@ def test_the_mode_follows_the_umask(mask, tmp_path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~mask
 
 
-def test_a_folder_is_no_place_to_save(tmp_path):
+def test_folders_are_refused(tmp_path):
     net = network()
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -138,7 +138,7 @@ def test_a_folder_is_no_place_to_save(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["folder"]
 
 
-def test_a_name_in_the_working_folder(tmp_path, monkeypatch):
+def test_relative_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     net = network()
     net.save("net")

@@ -32,15 +32,15 @@ LAYERS = [
 ]
 
 
-def whole_file(folder, dtype="float32", optimizer="adam"):
-    """Bytes of a file with every part: layers of all kinds, a schedule, names, slots."""
+def make_file(folder, dtype="float32", optimizer="adam"):
+    """The content of a file with all kinds of layers, a schedule, feature names and slots."""
     net = fn.Sequential(*LAYERS, random_state=5, dtype=dtype)
     schedule = Warmup(LinearDecay(0.1, n_steps=50), 3)
     if optimizer == "adam":
         optimizer = optimizers.Adam(schedule, clip_norm=1.0)
     net.fit(X, LABELS, epochs=1, optimizer=optimizer, loss=losses.CrossEntropy(0.1))
     net.state.feature_names_in = tuple("abcd")
-    path = folder / "whole"
+    path = folder / "complete"
     net.save(path)
     content = path.read_bytes()
     path.unlink()
@@ -48,15 +48,15 @@ def whole_file(folder, dtype="float32", optimizer="adam"):
 
 
 def take_apart(content):
-    """The header, the description in it, and the tensors' bytes."""
+    """The header, its parsed config, and the bytes of the arrays."""
     size = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + size])
     return header, json.loads(header["__metadata__"]["config"]), content[8 + size :]
 
 
 def put_together(header, config, body):
-    """A file without a digest, which would keep what is changed from being looked at. `config` may
-    be text, for what JSON data cannot say."""
+    """The content of a file without a digest, as a wrong digest would hide other errors. `config`
+    may be a string, for invalid JSON."""
     header = copy.deepcopy(header)
     if isinstance(header.get("__metadata__"), dict):
         header["__metadata__"].pop("sha256", None)
@@ -67,8 +67,8 @@ def put_together(header, config, body):
     return len(head).to_bytes(8, "little") + head + body
 
 
-def refused(content, folder):
-    """The message with which a file of this content is refused."""
+def get_error(content, folder):
+    """The error message for a file with this content."""
     path = folder / "damaged"
     path.write_bytes(content)
     with pytest.raises(ValueError, match="expected a complete fastnn file of version 1") as caught:
@@ -78,8 +78,8 @@ def refused(content, folder):
     return str(caught.value)
 
 
-def test_an_undamaged_file_survives_being_taken_apart(tmp_path):
-    content = whole_file(tmp_path)
+def test_undamaged_file_is_loaded(tmp_path):
+    content = make_file(tmp_path)
     path = tmp_path / "same"
     path.write_bytes(put_together(*take_apart(content)))
     assert fn.load(path).predict(X).shape == (N, 3)
@@ -98,27 +98,27 @@ def test_an_undamaged_file_survives_being_taken_apart(tmp_path):
         (b"\2\0\0\0\0\0\0\0[]", "header"),
     ],
 )
-def test_a_file_that_is_no_network(content, message, tmp_path):
-    assert message in refused(content, tmp_path)
+def test_other_content_is_refused(content, message, tmp_path):
+    assert message in get_error(content, tmp_path)
 
 
-def test_a_safetensors_file_of_another_program(tmp_path):
+def test_safetensors_file_of_another_program_is_refused(tmp_path):
     package = pytest.importorskip("safetensors.numpy")
     tensors = {"parameters": np.zeros(3, np.float32)}
-    assert "got a file of format None" in refused(package.save(tensors), tmp_path)
+    assert "got a file of format None" in get_error(package.save(tensors), tmp_path)
     content = package.save(tensors, {"format": "pt"})
-    assert "got a file of format 'pt'" in refused(content, tmp_path)
+    assert "got a file of format 'pt'" in get_error(content, tmp_path)
 
 
 @pytest.mark.parametrize("version", ["0", "2", "1.0", ""])
-def test_another_version_is_named(version, tmp_path):
-    header, config, body = take_apart(whole_file(tmp_path))
+def test_other_version_is_refused(version, tmp_path):
+    header, config, body = take_apart(make_file(tmp_path))
     header["__metadata__"]["format_version"] = version
-    message = refused(put_together(header, config, body), tmp_path)
+    message = get_error(put_together(header, config, body), tmp_path)
     assert f"got version {version!r}" in message
 
 
-def test_what_cannot_be_opened_is_an_os_error(tmp_path):
+def test_file_that_cannot_be_opened_is_an_os_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         fn.load(tmp_path / "missing")
     with pytest.raises(IsADirectoryError):
@@ -126,7 +126,7 @@ def test_what_cannot_be_opened_is_an_os_error(tmp_path):
 
 
 def edit(config, place, value):
-    """The description with the value at this place replaced."""
+    """A copy of the config with one value replaced."""
     config = copy.deepcopy(config)
     target = config
     for step in place[:-1]:
@@ -205,20 +205,20 @@ EDITS = [
     ("place", "value", "message"),
     [pytest.param(*row, id=f"{n}-{row[0][-1]}") for n, row in enumerate(EDITS)],
 )
-def test_a_description_is_read_with_suspicion(place, value, message, tmp_path):
-    header, config, body = take_apart(whole_file(tmp_path))
+def test_invalid_config_is_refused(place, value, message, tmp_path):
+    header, config, body = take_apart(make_file(tmp_path))
     content = put_together(header, edit(config, place, value), body)
-    assert message in refused(content, tmp_path)
+    assert message in get_error(content, tmp_path)
 
 
-def test_no_part_of_a_description_is_optional(tmp_path):
-    header, config, body = take_apart(whole_file(tmp_path))
+def test_no_part_of_the_config_is_optional(tmp_path):
+    header, config, body = take_apart(make_file(tmp_path))
     named = [place for place in places(config) if isinstance(place[-1], str)]
     assert len(named) > 50
     for place in named:
         without = copy.deepcopy(config)
         del parent(without, place)[place[-1]]
-        refused(put_together(header, without, body), tmp_path)
+        get_error(put_together(header, without, body), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -228,33 +228,33 @@ def test_no_part_of_a_description_is_optional(tmp_path):
         "9" * 10_000, "\ud7ff",
     ],
 )  # fmt: skip
-def test_a_description_that_is_none(text, tmp_path):
-    header, _, body = take_apart(whole_file(tmp_path))
-    refused(put_together(header, text, body), tmp_path)
+def test_config_that_is_not_a_json_object_is_refused(text, tmp_path):
+    header, _, body = take_apart(make_file(tmp_path))
+    get_error(put_together(header, text, body), tmp_path)
 
 
 @pytest.mark.parametrize("depth", [500, 5000])
-def test_layers_nested_beyond_reason(depth, tmp_path):
-    header, config, body = take_apart(whole_file(tmp_path))
+def test_deeply_nested_layers_are_refused(depth, tmp_path):
+    header, config, body = take_apart(make_file(tmp_path))
     layer = '{"type":"Residual","layers":[' * depth + json.dumps(config["layers"][0]) + "]}" * depth
     text = json.dumps(config | {"layers": []}).replace('"layers": []', f'"layers": [{layer}]')
-    refused(put_together(header, text, body), tmp_path)
+    get_error(put_together(header, text, body), tmp_path)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("place", [0, -1])
-def test_tensors_are_finite(value, place, tmp_path):
-    header, config, body = take_apart(whole_file(tmp_path))
+def test_arrays_have_to_be_finite(value, place, tmp_path):
+    header, config, body = take_apart(make_file(tmp_path))
     numbers = np.frombuffer(body, np.float32).copy()
     numbers[place] = value
-    message = refused(put_together(header, config, numbers.tobytes()), tmp_path)
+    message = get_error(put_together(header, config, numbers.tobytes()), tmp_path)
     assert "expected finite numbers; got NaN or infinity" in message
 
 
 @pytest.mark.parametrize("name", ["parameters", "slots"])
-def test_tensors_are_there(name, tmp_path):
+def test_missing_arrays_are_refused(name, tmp_path):
     tensors = {"parameters": np.zeros(3, np.float32), "slots": np.zeros((2, 3), np.float32)}
-    header, config, _ = take_apart(whole_file(tmp_path))
+    header, config, _ = take_apart(make_file(tmp_path))
     del tensors[name]
     metadata = header["__metadata__"]
     if name == "slots":
@@ -264,12 +264,12 @@ def test_tensors_are_there(name, tmp_path):
     metadata["config"] = json.dumps(config)
     del metadata["sha256"]
     content = b"".join(safetensors_file.pack(metadata, tensors))
-    assert f"'{name}'" in refused(content, tmp_path)
+    assert f"'{name}'" in get_error(content, tmp_path)
 
 
-def test_a_file_of_untrusted_size_asks_for_no_memory(tmp_path):
-    """A description may name any size; it is compared with the tensors before it is believed."""
-    header, config, body = take_apart(whole_file(tmp_path))
+def test_stated_size_is_checked_before_memory_is_allocated(tmp_path):
+    """The config may state any size; it is compared with the arrays before memory is allocated."""
+    header, config, body = take_apart(make_file(tmp_path))
     config["layers"] = [to_data(fn.Dense(10**13, "softmax"))]
     path = tmp_path / "huge"
     path.write_bytes(put_together(header, config, body))
@@ -283,8 +283,8 @@ def test_a_file_of_untrusted_size_asks_for_no_memory(tmp_path):
 
 
 @pytest.mark.process
-def test_reading_imports_and_runs_nothing(tmp_path):
-    header, config, body = take_apart(whole_file(tmp_path))
+def test_loading_imports_nothing_and_runs_no_code(tmp_path):
+    header, config, body = take_apart(make_file(tmp_path))
     for name, content in {
         "good": put_together(header, config, body),
         "bad": put_together(header, edit(config, ["layers", 0, "type"], "os.system"), body),
@@ -320,7 +320,7 @@ def test_reading_imports_and_runs_nothing(tmp_path):
     assert result.stdout == "done\n", result.stderr
 
 
-# ---- ten thousand damaged files -----------------------------------------------------------------
+# ---- random damage of ten thousand files ---------------------------------------------------------
 
 ODD = [
     None, True, False, 0, -1, 1, 2, 1.5, -0.0, 1e-320, 1e308, 1e39, 10**18, 2**53 + 1, 2**63,
@@ -338,7 +338,7 @@ ODD = [
 
 
 def places(value, path=()):
-    """Where anything stands in a tree of JSON data."""
+    """The paths of all values in a tree of JSON data."""
     items = value.items() if isinstance(value, dict) else enumerate(value)
     for key, item in items:
         yield (*path, key)
@@ -397,7 +397,7 @@ def edit_value(draw, content):
 
 
 def scale_value(draw, content):
-    """Numbers that stay numbers of their kind."""
+    """Multiply a number; its type stays the same."""
     header, config, body = take_apart(content)
     numbers = [p for p in places(config) if type(parent(config, p)[p[-1]]) in (int, float)]
     place = draw.choice(numbers)
@@ -497,9 +497,9 @@ DAMAGES = [
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-def test_a_damaged_file_is_refused_or_is_a_network(optimizer, dtype, tmp_path):
+def test_damaged_file_is_refused_or_valid(optimizer, dtype, tmp_path):
     draw = random.Random(f"{optimizer} {dtype}")
-    content = put_together(*take_apart(whole_file(tmp_path, dtype, optimizer)))
+    content = put_together(*take_apart(make_file(tmp_path, dtype, optimizer)))
     path = tmp_path / "damaged"
     accepted, refusals = 0, []
     for damage in itertools.islice(itertools.cycle(DAMAGES), 2500):

@@ -21,7 +21,7 @@ CLASSES = [
     and kind.__module__ == module.__name__
 ]  # fmt: skip
 
-# Values that a field may take; those that a class refuses are passed over.
+# Candidate values of fields; those that a class refuses are skipped.
 VALUES = [
     0.25, 3, 7, 0, 1.5, -0.5, True, False, None, LinearDecay(0.1), Warmup(LinearDecay(0.5), 2),
     fn.activations.elu(0.3), initializers.Normal(0.1, 0.2), *activations.NAMES,
@@ -29,15 +29,15 @@ VALUES = [
 ]  # fmt: skip
 
 
-def accepted_by(kind, **given):
+def try_to_make(kind, **arguments):
     try:
-        return kind(**given)
+        return kind(**arguments)
     except (TypeError, ValueError):
         return None
 
 
 def examples(kind):
-    """One object with defaults, and one for each value that a field accepts."""
+    """An object with defaults, and one for each value that a field accepts."""
     if kind is layers.Residual:
         return [
             fn.Residual(fn.Dense(3)),
@@ -49,14 +49,14 @@ def examples(kind):
         dict(zip(needed, values, strict=True))
         for values in itertools.product(VALUES, repeat=len(needed))
     )
-    base = next(given for given in candidates if accepted_by(kind, **given) is not None)
+    base = next(arguments for arguments in candidates if try_to_make(kind, **arguments) is not None)
     varied = [
-        accepted_by(kind, **base | {field.name: value}) for field in fields for value in VALUES
+        try_to_make(kind, **base | {field.name: value}) for field in fields for value in VALUES
     ]
     return [kind(**base), *(one for one in varied if one is not None)]
 
 
-def test_all_descriptions_are_found():
+def test_all_classes_are_found():
     names = {kind.__name__ for kind in CLASSES}
     assert {"Dense", "Residual", "Adam", "Hinge", "Warmup", "Scaled", "Activation"} <= names
     assert set(schedules.CLASSES) | set(losses.CLASSES.values()) <= set(CLASSES)
@@ -65,7 +65,7 @@ def test_all_descriptions_are_found():
 
 
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: f"{kind.__module__}.{kind.__name__}")
-def test_a_description_comes_back(kind):
+def test_round_trip(kind):
     made = examples(kind)
     for field in dataclasses.fields(kind):
         assert len({repr(getattr(one, field.name)) for one in made}) > 1, field.name

@@ -59,12 +59,12 @@ def assert_same(one, other):
         assert first | {"slots": None} == second | {"slots": None}
 
 
-# ---- what is read is what was written -----------------------------------------------------------
+# ---- round trips ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_network_comes_back(name, dtype, tmp_path):
+def test_trained_network(name, dtype, tmp_path):
     net = network(name, dtype)
     net.fit(X, LABELS, epochs=3, batch_size=7)
     same = through_file(net, tmp_path)
@@ -75,7 +75,7 @@ def test_a_network_comes_back(name, dtype, tmp_path):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", activations.NAMES)
-def test_every_activation_comes_back(name, dtype, tmp_path):
+def test_every_activation(name, dtype, tmp_path):
     parameters = [None, 0.37] if name in activations.PARAMETERS else [None]
     for parameter in parameters:
         layer = fn.Dense(3, activations.Activation(name, parameter))
@@ -86,7 +86,7 @@ def test_every_activation_comes_back(name, dtype, tmp_path):
         assert net.predict(X).tobytes() == same.predict(X).tobytes()
 
 
-def test_a_network_that_was_only_built_comes_back(tmp_path):
+def test_untrained_network(tmp_path):
     net = network().build(4)
     same = through_file(net, tmp_path)
     assert_same(net, same)
@@ -97,7 +97,7 @@ def test_a_network_that_was_only_built_comes_back(tmp_path):
 
 
 @pytest.mark.parametrize("names", [list("abcd"), ["", " ", "größe\n", '"\\\ud7ff😀']])
-def test_names_of_columns_come_back(names, tmp_path):
+def test_feature_names(names, tmp_path):
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(X, columns=names)
     net = network()
@@ -109,19 +109,19 @@ def test_names_of_columns_come_back(names, tmp_path):
         same.predict(frame[names[::-1]])
 
 
-def test_the_largest_seed_comes_back(tmp_path):
+def test_largest_seed(tmp_path):
     net = network(random_state=2**63 - 1).build(4)
     assert through_file(net, tmp_path).seed == 2**63 - 1
 
 
-def test_numbers_of_other_types_come_back(tmp_path):
+def test_numpy_scalars(tmp_path):
     net = fn.Sequential(fn.Dense(np.int32(3), l2=np.float16(0.5)), random_state=np.int8(3))
     optimizer = optimizers.Adam(np.longdouble(0.25), beta_1=np.float32(0.5))
     net.fit(X, np.eye(3)[LABELS], optimizer=optimizer, epochs=np.int64(2))
     assert_same(net, through_file(net, tmp_path))
 
 
-def test_a_loaded_network_is_its_own(tmp_path):
+def test_loaded_network_is_independent(tmp_path):
     net = network()
     net.fit(X, LABELS, epochs=1)
     same = through_file(net, tmp_path)
@@ -141,7 +141,7 @@ def test_loading_draws_no_weights(tmp_path, monkeypatch):
     assert_same(net, fn.load(path))
 
 
-def test_saving_again_writes_the_same(tmp_path):
+def test_saving_a_loaded_network_writes_the_same_file(tmp_path):
     net = network()
     net.fit(X, LABELS, epochs=1)
     net.save(tmp_path / "a")
@@ -149,7 +149,7 @@ def test_saving_again_writes_the_same(tmp_path):
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
-# ---- training goes on ---------------------------------------------------------------------------
+# ---- resumed training ----------------------------------------------------------------------------
 
 TRAININGS = {
     "adam": {"optimizer": "adam"},
@@ -170,7 +170,7 @@ TRAININGS = {
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("training", TRAININGS)
-def test_training_goes_on_as_without_the_file(training, dtype, tmp_path):
+def test_partial_fit_resumes(training, dtype, tmp_path):
     options = TRAININGS[training]
     straight, stopped = network(dtype=dtype), network(dtype=dtype)
     for _ in range(3):
@@ -185,7 +185,7 @@ def test_training_goes_on_as_without_the_file(training, dtype, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["LinearDecay", "CosineDecay", "OneCycle"])
-def test_a_schedule_that_a_fit_has_timed_goes_on(name, tmp_path):
+def test_schedule_with_length_set_by_fit_resumes(name, tmp_path):
     net = network()
     schedule = getattr(schedules, name)(0.05)
     net.fit(X, LABELS, optimizer=optimizers.SGD(schedule), epochs=2, batch_size=5)
@@ -195,7 +195,7 @@ def test_a_schedule_that_a_fit_has_timed_goes_on(name, tmp_path):
     assert_same(net, same)
 
 
-def test_a_fit_after_loading_is_the_fit_without(tmp_path):
+def test_fit_after_loading(tmp_path):
     net = network()
     net.fit(X, LABELS, epochs=2, batch_size=5)
     same = through_file(net, tmp_path)
@@ -204,7 +204,7 @@ def test_a_fit_after_loading_is_the_fit_without(tmp_path):
     assert_same(net, same)
 
 
-def test_the_reference_goes_on_too(tmp_path):
+def test_reference_engine_resumes(tmp_path):
     net = network(dtype="float64")
     net.partial_fit(X, LABELS, engine="reference")
     same = through_file(net, tmp_path)
@@ -217,7 +217,7 @@ def test_the_reference_goes_on_too(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_a_pickle_holds_nothing_that_was_compiled(dtype):
+def test_pickle_has_no_compiled_plans(dtype):
     net = network(dtype=dtype)
     net.fit(X, LABELS, epochs=1, batch_size=5)
     net.predict(X)
@@ -232,11 +232,11 @@ def test_a_pickle_holds_nothing_that_was_compiled(dtype):
         assert_same(net, one)
 
 
-# ---- the format ---------------------------------------------------------------------------------
+# ---- format --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_a_file_is_a_safetensors_file(dtype, tmp_path):
+def test_format_is_safetensors(dtype, tmp_path):
     net = network(dtype=dtype)
     net.fit(X, LABELS, epochs=1)
     path = tmp_path / "net.safetensors"
