@@ -1,12 +1,18 @@
-"""fastnn: neural networks on the CPU, trained and run fast.
+"""fastnn: fast training and prediction of neural networks on the CPU.
 
-import fastnn as fn
-net = fn.Sequential(fn.Dense(64, "relu"), fn.Dense(10, "softmax"), random_state=0)
-history = net.fit(X, y, epochs=20)
-net.predict(X_new)
+Examples
+--------
+>>> import fastnn as fn
+>>> X, y = fn.datasets.load_digits()
+>>> X_train, X_test, y_train, y_test = fn.train_test_split(X / 16, y, random_state=0)
+>>> net = fn.Sequential(fn.Dense(64, "relu"), fn.Dense(10, "softmax"), random_state=0)
+>>> history = net.fit(X_train, y_train, epochs=20)
+>>> net.predict(X_test).shape
+(450, 10)
 
-The estimators (`MLPClassifier`, `MLPRegressor`, `LogisticRegression`, `Perceptron`) are imported
-on first use, as they need scikit-learn.
+`MLPClassifier`, `MLPRegressor` and the other estimators need scikit-learn and are imported on first
+use. Activations, losses, optimizers, schedules and initializers are documented in the modules of
+these names, for example `help(fn.optimizers)`.
 """
 
 import sys
@@ -81,7 +87,7 @@ _ESTIMATORS = [
     "Perceptron", "learning_curve", "validation_curve",
 ]  # fmt: skip
 
-if find_spec("sklearn") is not None:  # found, and not imported: that takes a second
+if find_spec("sklearn") is not None:  # without importing it, which takes a second
     __all__.extend(_ESTIMATORS)
 
 
@@ -92,8 +98,8 @@ def __getattr__(name: str) -> Any:
     try:
         from fastnn import estimators
     except ImportError as error:
-        # `from fastnn import ...` looks names up by hasattr, and would replace the message of an
-        # AttributeError by "cannot import name".
+        # `from fastnn import ...` replaces the message of an AttributeError by "cannot import
+        # name", but not that of an ImportError. `hasattr` and `getattr` need an AttributeError.
         importing = "importlib._bootstrap>" in sys._getframe(1).f_code.co_filename
         kind = ImportError if importing else AttributeError
         raise kind(f"{missing}: {error}") from None

@@ -1,6 +1,35 @@
-"""Activation functions by name. The names are the members of `fastnn_ext.codes.Activation`; the
-formulas and their derivatives stand in `fastnn_ext/activations.pxd`, and for reading in
-`fastnn/reference/activations.py`."""
+"""Activation functions: y = f(z), elementwise except for softmax.
+
+============  ==================================  ===============================================
+name          f(z)                                source
+============  ==================================  ===============================================
+linear        z
+step          1 if z > 0, otherwise 0
+sigmoid       1 / (1 + exp(-z))
+tanh          tanh(z)
+relu          max(z, 0)                           V. Nair, G. Hinton, ICML 2010
+leaky_relu    z if z > 0, otherwise slope z       A. Maas and others, ICML workshop 2013
+elu           z if z > 0,                         D.-A. Clevert and others, ICLR 2016
+              otherwise alpha (exp(z) - 1)
+selu          1.0507 elu(z) with alpha = 1.6733   G. Klambauer and others, NeurIPS 2017
+softplus      log(1 + exp(z))                     C. Dugas and others, NIPS 2000
+softsign      z / (1 + |z|)                       X. Glorot, Y. Bengio, AISTATS 2010
+silu          z sigmoid(z)                        S. Elfwing and others, Neural Networks 107, 2018
+gelu          z Φ(z), Φ the normal CDF            D. Hendrycks, K. Gimpel, arXiv 1606.08415, 2016
+mish          z tanh(softplus(z))                 D. Misra, arXiv 1908.08681, 2019
+hard_sigmoid  min(max(z / 6 + 1 / 2, 0), 1)       A. Howard and others, ICCV 2019
+exp           exp(z)
+softmax       exp(zₖ) / Σⱼ exp(zⱼ) in each row    (output layer only)
+============  ==================================  ===============================================
+
+An activation is given by its name, or by an instance such as `leaky_relu(slope=0.2)`. Since the
+derivative of step is zero, that activation is useful only in the output layer, with the loss
+perceptron or hinge. At z = 0, the derivative of relu, leaky_relu, elu and selu is the one from the
+left.
+
+The functions and their derivatives are implemented in `fastnn_ext/activations.pxd`;
+`fastnn/reference/activations.py` has the same formulas in NumPy.
+"""
 
 from __future__ import annotations
 
@@ -18,16 +47,31 @@ def __dir__() -> list[str]:
 
 NAMES = tuple(member.name.lower() for member in codes.Activation)
 
-# The only activations with a number to set: (its name, its default, its lower bound).
+# Activations that have a parameter: {activation: (parameter, default, lower bound)}.
 PARAMETERS = {"leaky_relu": ("slope", 0.01, 0.0), "elu": ("alpha", 1.0, 0.0)}
 
 
 @dataclass(frozen=True)
 class Activation:
-    """An activation with the number that shapes it, if it has one.
+    """An activation and its parameter, if it has one.
 
-    >>> Activation("tanh").code.name
-    'TANH'
+    Parameters
+    ----------
+    name : str
+        A name of `fastnn.activations.NAMES`; the formulas are in `help(fastnn.activations)`.
+    parameter : float, optional
+        `slope` of leaky_relu (default 0.01) or `alpha` of elu (default 1.0); other activations
+        have none.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the name is unknown, or the parameter is negative or the activation has none.
+
+    Examples
+    --------
+    >>> Activation("leaky_relu")
+    Activation(name='leaky_relu', parameter=0.01)
     """
 
     name: str
@@ -47,13 +91,27 @@ class Activation:
 
     @property
     def code(self) -> codes.Activation:
-        """The member of the engine's list."""
+        """Member of the enum `fastnn_ext.codes.Activation`."""
         return codes.Activation[self.name.upper()]
 
 
 def leaky_relu(slope: float = 0.01) -> Activation:
-    """z where z > 0, otherwise slope * z. A. Maas, A. Hannun, A. Ng, ICML workshop 2013.
+    """Leaky ReLU: z if z > 0, otherwise `slope * z`.
 
+    A. Maas, A. Hannun, A. Ng, "Rectifier nonlinearities improve neural network acoustic models",
+    ICML workshop 2013.
+
+    Parameters
+    ----------
+    slope : float, default 0.01
+        Derivative for z ≤ 0, at least 0.
+
+    Returns
+    -------
+    Activation
+
+    Examples
+    --------
     >>> leaky_relu(0.2)
     Activation(name='leaky_relu', parameter=0.2)
     """
@@ -61,8 +119,22 @@ def leaky_relu(slope: float = 0.01) -> Activation:
 
 
 def elu(alpha: float = 1.0) -> Activation:
-    """z where z > 0, otherwise alpha * (exp(z) - 1). D.-A. Clevert and others, ICLR 2016.
+    """Exponential linear unit: z if z > 0, otherwise `alpha * (exp(z) - 1)`.
 
+    D.-A. Clevert, T. Unterthiner, S. Hochreiter, "Fast and accurate deep network learning by
+    exponential linear units (ELUs)", ICLR 2016.
+
+    Parameters
+    ----------
+    alpha : float, default 1.0
+        Minus the limit for z → -∞, at least 0.
+
+    Returns
+    -------
+    Activation
+
+    Examples
+    --------
     >>> elu().parameter
     1.0
     """
@@ -70,7 +142,7 @@ def elu(alpha: float = 1.0) -> Activation:
 
 
 def resolve(value: str | Activation) -> Activation:
-    """What a user gave as an activation, checked."""
+    """Return the activation for a name or an activation; raise an error for anything else."""
     if isinstance(value, Activation):
         return value
     return Activation(checks.choice("activation", value, NAMES))

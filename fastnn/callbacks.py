@@ -1,5 +1,9 @@
-"""What may run between epochs. A callback is a frozen description, or a plain function of an
-`Epoch`; what it remembers lives for one fit only, so one object may serve many fits."""
+"""Callbacks: actions after each epoch of `Sequential.fit`.
+
+A callback is a frozen description from this module, or a function with one argument, an `Epoch`. A
+function that returns True ends the fit. The state of a description (such as the best value) is
+created for each fit, so one object can be used in many fits.
+"""
 
 from __future__ import annotations
 
@@ -22,54 +26,88 @@ def __dir__() -> list[str]:
 
 
 class Network(Protocol):
-    """What callbacks may use of the `Sequential` that is trained."""
+    """The part of the `Sequential` in training that callbacks may use."""
 
     @property
     def parameters(self) -> NDArray[Any]:
-        """All weights and biases, which callbacks may change."""
+        """All weights and biases in one flat array, which callbacks may modify."""
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """Outputs for each row of X."""
+        """Return the outputs for each row of X."""
 
     def evaluate(self, X: Any, y: Any) -> dict[str, float]:
-        """Loss and metric."""
+        """Return the loss and the metric."""
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a file."""
+        """Write the network to a file."""
 
 
 @dataclass
 class Epoch:
-    """The epoch that just ended, as callbacks see it."""
+    """The epoch that has just ended: the argument of callback functions.
+
+    Examples
+    --------
+    >>> import fastnn as fn
+    >>> def stop_at_small_loss(epoch):
+    ...     if epoch.logs["loss"] < 1e-3:
+    ...         epoch.stop("the loss is below 0.001")
+    >>> net = fn.Sequential(fn.Dense(1), random_state=0)
+    >>> history = net.fit([[0.0], [1.0]], [1.0, 3.0], optimizer=fn.optimizers.SGD(0.1),
+    ...                   epochs=1000, callbacks=[stop_at_small_loss])
+    >>> history.stop_reason
+    'the loss is below 0.001'
+    """
 
     network: Network
+    """The network in training."""
     index: int
-    """Counted from 0 within this fit."""
+    """Number of the epoch within this fit, from 0."""
     logs: dict[str, float]
-    """What History records of it."""
+    """The values that History records for this epoch, by name."""
     rate_factor: float = 1.0
-    """Multiplies the learning rate of all later epochs of this fit."""
+    """Factor on the learning rate of all later epochs of this fit; callbacks may change it."""
     stop_reason: str | None = None
+    """Reason to end the fit after this epoch, None to continue; see `stop`."""
 
     def stop(self, reason: str) -> None:
-        """End the fit after this epoch."""
+        """End the fit after this epoch; `reason` becomes `History.stop_reason`."""
         self.stop_reason = reason
 
 
 @dataclass(frozen=True)
 class EarlyStopping:
-    """Stop when `monitor` has not improved by more than `min_delta` for `patience` epochs; at the
-    end of the fit, restore the weights of the best epoch. L. Prechelt, "Early stopping - but
-    when?", 1998.
+    """Stop training when a monitored value no longer improves.
+
+    L. Prechelt, "Early stopping - but when?", 1998.
 
     Parameters
     ----------
     monitor : str, default "val_loss"
-        Any name that History records. Names that contain "loss" and "seconds" shall fall, all
-        others rise.
+        Name of a value that History records. Lower is better for names that contain "loss" and for
+        "seconds", higher is better for all others.
     patience : int, default 10
+        Number of epochs without improvement after which training stops; 0 is the same as 1.
     min_delta : float, default 0.0
+        Improvements up to this size do not count.
     restore_best : bool, default True
+        Whether to restore the weights of the best epoch at the end of the fit.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a parameter is outside its range or of another type.
+
+    Examples
+    --------
+    >>> import fastnn as fn
+    >>> X, y = fn.datasets.load_breast_cancer()
+    >>> X = fn.Standardizer().fit_transform(X)
+    >>> net = fn.Sequential(fn.Dense(16, "relu"), fn.Dense(1, "sigmoid"), random_state=0)
+    >>> history = net.fit(X, y, epochs=200, validation_split=0.25,
+    ...                   callbacks=[fn.EarlyStopping(patience=5)])
+    >>> history.n_epochs < 200
+    True
     """
 
     monitor: str = "val_loss"
@@ -86,8 +124,37 @@ class EarlyStopping:
 
 @dataclass(frozen=True)
 class ReduceOnPlateau:
-    """Multiply the learning rate by `factor` when `monitor` has not improved by more than
-    `min_delta` for `patience` epochs, but not below `min_learning_rate`."""
+    """Reduce the learning rate when a monitored value no longer improves.
+
+    Parameters
+    ----------
+    monitor : str, default "val_loss"
+        As for `EarlyStopping`.
+    factor : float, default 0.5
+        Factor on the learning rate, in (0, 1).
+    patience : int, default 5
+        Number of epochs without improvement after which the learning rate is reduced; 0 is the
+        same as 1. Then counting starts again.
+    min_delta : float, default 0.0
+        Improvements up to this size do not count.
+    min_learning_rate : float, default 0.0
+        The learning rate is not reduced below this value.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a parameter is outside its range or of another type.
+
+    Examples
+    --------
+    >>> import fastnn as fn
+    >>> reduce = fn.ReduceOnPlateau("loss", factor=0.5, patience=2, min_delta=0.01)
+    >>> net = fn.Sequential(fn.Dense(1, weight_init="zeros"))
+    >>> history = net.fit([[0.0], [0.0]], [0.0, 1.0], optimizer=fn.optimizers.SGD(0.1), epochs=20,
+    ...                   callbacks=[reduce])
+    >>> bool(history["learning_rate"][-1] < 0.1)
+    True
+    """
 
     monitor: str = "val_loss"
     factor: float = 0.5
@@ -105,8 +172,30 @@ class ReduceOnPlateau:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Save the network after each epoch or, with `monitor`, after each one that improved.
-    `{epoch}` in `path` becomes the epoch's number, from 1."""
+    """Save the network after each epoch, or after each epoch that improved a monitored value.
+
+    Parameters
+    ----------
+    path : str or path-like
+        File to write. "{epoch}" in it is replaced by the number of the epoch, from 1.
+    monitor : str, optional
+        As for `EarlyStopping`; by default the network is saved after each epoch.
+
+    Raises
+    ------
+    TypeError
+        If a parameter is of another type.
+
+    Examples
+    --------
+    >>> import fastnn as fn, os, tempfile
+    >>> net = fn.Sequential(fn.Dense(1), random_state=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "net-{epoch}.safetensors")
+    ...     history = net.fit([[0.0], [1.0]], [1.0, 3.0], epochs=2, callbacks=[fn.Checkpoint(path)])
+    ...     sorted(os.listdir(folder))
+    ['net-1.safetensors', 'net-2.safetensors']
+    """
 
     path: str | os.PathLike[str]
     monitor: str | None = None
@@ -121,42 +210,44 @@ Callback = EarlyStopping | ReduceOnPlateau | Checkpoint | Callable[[Epoch], Any]
 
 
 class Running(Protocol):
-    """A callback during one fit."""
+    """A callback with its state during one fit."""
 
     def after(self, epoch: Epoch) -> None:
-        """Called after each epoch, or several times after several `quiet_epochs`."""
+        """Called for each epoch after it has ended, see `quiet_epochs`."""
 
     def quiet_epochs(self) -> float:
-        """Number of upcoming epochs on which `after` neither acts nor reads the network, whatever
-        they record. They are trained together with the one that follows, then `after` is called
-        for each. 0 or less: it may act on the next epoch."""
+        """Return the number of upcoming epochs for which `after` neither acts nor reads the
+        network, whatever values they record. These epochs and the one after them are trained
+        without a break, then `after` is called for each. If the number is 0 or less, `after` may
+        act on the next epoch."""
 
     def finish(self, network: Network) -> None:
         """Called when the fit ends, unless it was interrupted."""
 
 
-class _Best:
-    """Follows one number: whether it improved, and for how many epochs it has not."""
+class _BestValue:
+    """Tracks the best value of a monitored quantity and the epochs since it was reached."""
 
     def __init__(self, monitor: str, min_delta: float = 0.0) -> None:
         self.monitor = monitor
-        self.falls = "loss" in monitor or monitor == "seconds"
+        self.lower_is_better = "loss" in monitor or monitor == "seconds"
         self.min_delta = min_delta
-        self.value = math.inf if self.falls else -math.inf
-        self.waited = 0
+        self.value = math.inf if self.lower_is_better else -math.inf
+        self.epochs_since = 0
 
-    def improved(self, logs: dict[str, float]) -> bool:
+    def update(self, logs: dict[str, float]) -> bool:
+        """Take the value of one more epoch; return whether it improved."""
         new = logs[self.monitor]
-        gain = self.value - new if self.falls else new - self.value
+        gain = self.value - new if self.lower_is_better else new - self.value
         if gain > self.min_delta:
-            self.value, self.waited = new, 0
+            self.value, self.epochs_since = new, 0
             return True
-        self.waited += 1
+        self.epochs_since += 1
         return False
 
 
 class _EveryEpoch:
-    """What most callbacks have in common."""
+    """Base class of callbacks that may act on every epoch."""
 
     def quiet_epochs(self) -> float:
         return 0
@@ -168,16 +259,16 @@ class _EveryEpoch:
 class _RunningEarlyStopping(_EveryEpoch):
     def __init__(self, options: EarlyStopping) -> None:
         self.options = options
-        self.best = _Best(options.monitor, options.min_delta)
+        self.best = _BestValue(options.monitor, options.min_delta)
         self.weights: Any = None
 
     def after(self, epoch: Epoch) -> None:
-        if self.best.improved(epoch.logs):
+        if self.best.update(epoch.logs):
             if self.options.restore_best:
                 self.weights = epoch.network.parameters.copy()
-        elif self.best.waited >= max(1, self.options.patience):
+        elif self.best.epochs_since >= max(1, self.options.patience):
             epoch.stop(
-                f"{self.options.monitor} has not improved for {self.best.waited} epochs "
+                f"{self.options.monitor} has not improved for {self.best.epochs_since} epochs "
                 f"(best {self.best.value:.6g})"
             )
 
@@ -189,12 +280,12 @@ class _RunningEarlyStopping(_EveryEpoch):
 class _RunningReduceOnPlateau(_EveryEpoch):
     def __init__(self, options: ReduceOnPlateau) -> None:
         self.options = options
-        self.best = _Best(options.monitor, options.min_delta)
+        self.best = _BestValue(options.monitor, options.min_delta)
 
     def after(self, epoch: Epoch) -> None:
-        if self.best.improved(epoch.logs) or self.best.waited < max(1, self.options.patience):
+        if self.best.update(epoch.logs) or self.best.epochs_since < max(1, self.options.patience):
             return
-        self.best.waited = 0
+        self.best.epochs_since = 0
         rate = epoch.logs["learning_rate"]
         lowest = min(1.0, self.options.min_learning_rate / rate) if rate > 0 else 1.0
         epoch.rate_factor *= max(self.options.factor, lowest)
@@ -203,10 +294,10 @@ class _RunningReduceOnPlateau(_EveryEpoch):
 class _RunningCheckpoint(_EveryEpoch):
     def __init__(self, options: Checkpoint) -> None:
         self.path = str(Path(options.path))
-        self.best = _Best(options.monitor) if options.monitor else None
+        self.best = _BestValue(options.monitor) if options.monitor else None
 
     def after(self, epoch: Epoch) -> None:
-        if self.best is None or self.best.improved(epoch.logs):
+        if self.best is None or self.best.update(epoch.logs):
             epoch.network.save(self.path.replace("{epoch}", str(epoch.index + 1)))
 
 
@@ -216,7 +307,8 @@ class _RunningFunction(_EveryEpoch):
 
     def after(self, epoch: Epoch) -> None:
         if self.function(epoch) is True and epoch.stop_reason is None:
-            epoch.stop(f"{getattr(self.function, '__name__', 'a callback')} asked for it")
+            name = getattr(self.function, "__name__", "a callback")
+            epoch.stop(f"stopped by {name}")
 
 
 _RUNNING: dict[type, Callable[[Any], Running]] = {
@@ -227,14 +319,15 @@ _RUNNING: dict[type, Callable[[Any], Running]] = {
 
 
 def start(callbacks: Iterable[Callback], recorded: list[str]) -> list[Running]:
-    """The callbacks of one fit, each with a memory of its own.
+    """Return the callbacks of one fit, each with new state; `recorded` are the recorded names.
 
     Raises
     ------
     TypeError
-        If they are no list, or one is neither a callback of this module nor a function.
+        If `callbacks` is not iterable, or an item is neither a callback of this module nor a
+        function.
     ValueError
-        If one monitors a name that this fit does not record.
+        If a callback monitors a name that is not recorded.
     """
     running: list[Running] = []
     checks.instance("callbacks", callbacks, Iterable, "a list of callbacks")

@@ -1,4 +1,4 @@
-"""The command `fastnn`: `demo` trains on real handwritten digits, `info` says what is in use."""
+"""The command `fastnn`: `demo` trains a network on handwritten digits, `info` shows versions."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _optimizer() -> optimizers.Adam:
 
 
 def demo() -> int:
-    """Train on handwritten digits, then do part of the work again with the reference engine."""
+    """Train a network on handwritten digits, then compare both engines on a few epochs."""
     X, y = datasets.load_digits()
     X /= 16  # pixels are 0 to 16
     X_train, X_test, y_train, y_test = train_test_split(
@@ -59,11 +59,11 @@ def demo() -> int:
 
 
 def _compare(X: np.ndarray, y: np.ndarray) -> None:
-    """The same training by both engines: time and largest difference."""
+    """Train with both engines; print their times and the largest difference of a weight."""
     seconds, parameters = {}, {}
     for engine in ("native", "reference"):
         net = _network("float64")
-        net.fit(X, y, epochs=0, engine=engine)  # imports and builds, which is not training
+        net.fit(X, y, epochs=0, engine=engine)  # so that imports and building are not timed
         began = time.perf_counter()
         net.fit(X, y, optimizer=_optimizer(), epochs=COMPARED_EPOCHS, batch_size=64, engine=engine)
         seconds[engine], parameters[engine] = time.perf_counter() - began, net.parameters
@@ -77,7 +77,7 @@ def _compare(X: np.ndarray, y: np.ndarray) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point of the command line."""
+    """Run the command `fastnn` and return its exit code."""
     parser = argparse.ArgumentParser(prog="fastnn", description=__doc__)
     parser.add_argument("--version", action="version", version=f"fastnn {config.__version__}")
     commands = parser.add_subparsers(dest="command", required=True)

@@ -1,4 +1,4 @@
-"""What a fit recorded, epoch by epoch."""
+"""The record of a fit: losses, metrics and learning rates by epoch."""
 
 from __future__ import annotations
 
@@ -9,17 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn._util.columns import Columns
-from fastnn._util.plotting import axes_or_new
+from fastnn._util.plotting import get_axes
 
 Floats = NDArray[np.float64]
 
 
 class History(Columns[Floats]):
-    """A read-only mapping from names to arrays with one value per epoch: `loss` (mean over the
-    epoch's rows, each as its step met it, penalties included), `learning_rate` (of its last step),
-    `seconds`; with validation data `val_loss` and the metric of the loss, `val_accuracy` or
-    `val_r2`; with `train_metrics` the metric of the training rows, `accuracy` or `r2`.
-    `pandas.DataFrame(history)` makes a frame with one row per epoch.
+    """A read-only mapping from names to arrays with one value per epoch.
+
+    - `loss`: mean loss of the training rows, penalties included, computed at each step before its
+      update;
+    - `learning_rate`: that of the last step of the epoch;
+    - `seconds`: training time;
+    - `val_loss`, and `val_accuracy` or `val_r2`: loss and metric of the validation data, if given;
+    - `accuracy` or `r2`: metric of the training rows, with `train_metrics=True`.
+
+    `pandas.DataFrame(history)` returns a data frame with one row per epoch.
 
     Examples
     --------
@@ -36,25 +41,25 @@ class History(Columns[Floats]):
     def __init__(self, columns: Mapping[str, Floats] | None = None) -> None:
         super().__init__({name: np.array(column) for name, column in (columns or {}).items()})
         self.stop_reason: str | None = None
-        """Why training ended before the last epoch, None if it did not."""
+        """Reason why training ended before the last epoch; None if it did not."""
         self.diverged = False
-        """Whether that was because the loss became infinite or NaN."""
+        """Whether training ended because the loss became infinite or NaN."""
 
     def append(self, logs: dict[str, float]) -> None:
-        """Add one epoch."""
+        """Append one epoch: one value per name."""
         self.extend({name: np.array([value]) for name, value in logs.items()})
 
     def extend(self, records: dict[str, Floats]) -> None:
-        """Add several epochs, one value each in every array."""
-        columns = {name: _extended(self.get(name), values) for name, values in records.items()}
-        dict.update(self, columns)  # in one call: an interrupt comes before or after it
+        """Append several epochs: arrays of equal length by name."""
+        columns = {name: _extend(self.get(name), values) for name, values in records.items()}
+        dict.update(self, columns)  # in one call, so that an interrupt cannot split it
 
     @property
     def n_epochs(self) -> int:
         """Number of epochs."""
         return len(self.get("loss", ()))
 
-    # Arrays have no single truth value to compare by.
+    # Compared by identity: comparing arrays gives arrays, not a truth value.
     __eq__ = object.__eq__
     __ne__ = object.__ne__
     __hash__ = object.__hash__  # type: ignore[assignment]
@@ -65,14 +70,23 @@ class History(Columns[Floats]):
         return f"History({self.n_epochs} epochs; last: {last or 'none'}{why})"
 
     def plot(self, axes: Any = None) -> Any:
-        """Losses against epochs, metrics on a second axis; returns matplotlib's axes.
+        """Plot losses against epochs, and metrics on a second y-axis.
+
+        Parameters
+        ----------
+        axes : matplotlib.axes.Axes, optional
+            Axes to draw on; by default those of a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
 
         Raises
         ------
         ImportError
             If matplotlib is not installed (`pip install matplotlib`).
         """
-        axes = axes_or_new(axes, "History.plot")
+        axes = get_axes(axes, "History.plot")
         from matplotlib.ticker import MaxNLocator
 
         axes.set(xlabel="epoch", ylabel="loss")
@@ -83,13 +97,13 @@ class History(Columns[Floats]):
                 top = axes.twinx()
                 top.set_ylabel(metric)
                 lines += self._draw(top, {metric: "tab:red", f"val_{metric}": "tab:green"})
-                top.legend(handles=lines)  # of both axes, and above the lines of both
+                top.legend(handles=lines)  # lists the lines of both axes, and is drawn above them
                 return axes
         axes.legend(handles=lines)
         return axes
 
     def _draw(self, axes: Any, colors: Mapping[str, str]) -> list[Any]:
-        """Lines of what was recorded of these names; a single epoch has no line but a point."""
+        """Draw the recorded values of these names; a single epoch is drawn as a point."""
         epochs, marker = np.arange(1, self.n_epochs + 1), "o" if self.n_epochs == 1 else None
         return [
             line for name, color in colors.items() if name in self
@@ -97,9 +111,12 @@ class History(Columns[Floats]):
         ]  # fmt: skip
 
 
-def _extended(column: Floats | None, values: Floats) -> Floats:
-    """A read-only array of both. It is a view of a buffer that doubles when it is full, so that
-    many epochs can be added one by one."""
+def _extend(column: Floats | None, values: Floats) -> Floats:
+    """Return a read-only array of `column` followed by `values`.
+
+    It is a view of a buffer whose size doubles when it is full, so that epochs can be appended one
+    by one in constant amortized time.
+    """
     n, buffer = (0, None) if column is None else (len(column), column.base)
     if not isinstance(buffer, np.ndarray) or len(buffer) < n + len(values):
         buffer = np.empty(2 * max(8, n + len(values)))

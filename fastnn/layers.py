@@ -1,4 +1,4 @@
-"""The layers a network is made of: frozen descriptions that hold no weights."""
+"""Layers of a network: frozen descriptions without weights."""
 
 from __future__ import annotations
 
@@ -19,34 +19,43 @@ def __dir__() -> list[str]:
 
 @dataclass(frozen=True)
 class Dense:
-    """A fully connected layer: `activation(x @ weights + bias)`.
+    """A fully connected layer: Y = f(X W + b).
+
+    X is the input, shape (n, n_in); W are the weights, shape (n_in, units); b is the bias, shape
+    (units,); and Y is the output, shape (n, units). The number of inputs n_in is that of the layer
+    before it, or of the features.
 
     Parameters
     ----------
     units : int
         Number of outputs, at least 1.
     activation : str or Activation, default "linear"
-        A name of `fastnn.activations.NAMES`, or `fastnn.activations.leaky_relu(slope)` or
-        `elu(alpha)`. "softmax" is for the last layer only.
+        f, a name of `fastnn.activations.NAMES`, or an instance such as
+        `fastnn.activations.leaky_relu(0.2)`. "softmax" is for the last layer only.
     use_bias : bool, default True
+        Whether the layer has a bias b.
     weight_init : str or initializer, default "auto"
-        A name of `fastnn.initializers.BY_NAME` or an object of that module. "auto" takes He's
-        rule for relu-like units, LeCun's for selu and Glorot's for all others.
-    bias_init : "zeros" or number, default "zeros"
-    l1, l2 : float, default 0.0
-        Add `l1 * sum(abs(w)) + l2 / 2 * sum(w**2)` over this layer's weights (never the bias)
-        to the loss.
+        Distribution of the initial W: a name of `fastnn.initializers.BY_NAME`, or an instance of a
+        class of that module. "auto" is He's rule for relu and similar activations, LeCun's for
+        selu and Glorot's for all others; see `fastnn.initializers`.
+    bias_init : "zeros" or float, default "zeros"
+        Initial value of all elements of b.
+    l1 : float, default 0.0
+        λ₁ ≥ 0: the penalty λ₁ Σ|w| over the elements w of W is added to the loss.
+    l2 : float, default 0.0
+        λ₂ ≥ 0: the penalty λ₂ / 2 Σ w² over the elements w of W is added to the loss.
 
     Raises
     ------
     ValueError, TypeError
-        If a parameter is not as described.
+        If a parameter is outside its range or of another type.
 
     Examples
     --------
     >>> import fastnn as fn
-    >>> fn.Dense(16, "relu").units
-    16
+    >>> net = fn.Sequential(fn.Dense(16, "relu"), fn.Dense(3, "softmax")).build(n_features=4)
+    >>> [w.shape for w in net.weights]
+    [(4, 16), (16, 3)]
     """
 
     units: int
@@ -73,14 +82,22 @@ class Dense:
 
 @dataclass(frozen=True)
 class Dropout:
-    """While training, sets each input to zero with probability `rate` and divides the others by
-    `1 - rate`, so that their expectation stays; otherwise passes its input on.
-    N. Srivastava and others, JMLR 15 (2014), in the scaled form of their section 10.
+    """Dropout: in training, randomly sets elements of its input to zero.
+
+    Each element is set to 0 with probability p and divided by 1 - p otherwise, so that its
+    expected value does not change. In prediction and evaluation the layer returns its input.
+    N. Srivastava and others, "Dropout: a simple way to prevent neural networks from overfitting",
+    JMLR 15 (2014), in the scaled form of section 10.
 
     Parameters
     ----------
     rate : float
-        In [0, 1).
+        p, in [0, 1).
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `rate` is outside its range or no number.
 
     Examples
     --------
@@ -97,8 +114,20 @@ class Dropout:
 
 @dataclass(frozen=True, init=False)
 class Residual:
-    """Its layers' output plus its own input: the skip connection of K. He and others, CVPR 2016,
-    equation 1. The inner layers must end in as many units as come in.
+    """A residual block with a skip connection: Y = F(X) + X, where F are the inner layers.
+
+    K. He and others, "Deep residual learning for image recognition", CVPR 2016, equation 1.
+
+    Parameters
+    ----------
+    *layers : Dense, Dropout or Residual
+        The inner layers, at least one. The block must have as many outputs as inputs, which is
+        checked when the network is built.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If there are no layers, or an argument is not a layer.
 
     Examples
     --------
@@ -120,7 +149,7 @@ Layer = Dense | Dropout | Residual
 
 
 def check_layers(where: str, layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
-    """Layers, all of them; the error names the position of what is not one."""
+    """Return the layers as a tuple; raise an error with the position of the first invalid one."""
     if len(layers) == 1 and isinstance(layers[0], list | tuple):
         caller = "Sequential" if where == "layers" else where
         raise TypeError(
@@ -135,16 +164,17 @@ def check_layers(where: str, layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
     return tuple(layers)
 
 
-def dense_layers(layers: tuple[Layer, ...]) -> Iterator[Dense]:
-    """The Dense layers in the order in which data meets them, those inside Residual included."""
+def iterate_dense_layers(layers: tuple[Layer, ...]) -> Iterator[Dense]:
+    """Iterate over the Dense layers in the order of the forward pass, including those in Residual
+    blocks."""
     for layer in layers:
         if isinstance(layer, Dense):
             yield layer
         elif isinstance(layer, Residual):
-            yield from dense_layers(layer.layers)
+            yield from iterate_dense_layers(layer.layers)
 
 
-def output_activation(layers: tuple[Layer, ...]) -> Activation:
-    """The activation of the network's outputs: that of a last Dense, otherwise linear."""
+def get_output_activation(layers: tuple[Layer, ...]) -> Activation:
+    """Return the activation of the last layer if that is a Dense layer, otherwise linear."""
     last = layers[-1]
     return activations.resolve(last.activation) if isinstance(last, Dense) else Activation("linear")

@@ -1,11 +1,17 @@
-"""Losses: frozen descriptions with the numbers that shape them.
+"""Loss functions: frozen descriptions.
 
-One definition for all: the loss of a row is the mean over its outputs (`cross_entropy`: the sum
-over classes), the loss of a batch is the mean over its rows weighted by `sample_weight`,
-`sum(w * row_loss) / sum(w)`, and the penalties of the layers (`l1`, `l2`) are added to it.
+Notation: ŷ is an output of the network, y is its target, and e = ŷ - y. Each class documents the
+loss of one output. The loss of a row is the mean over its outputs (for `CrossEntropy`, the sum over
+classes). The loss of a batch is the mean over its rows, weighted by `sample_weight`,
+`sum(w * row_loss) / sum(w)`, plus the penalties `l1` and `l2` of the layers.
 
-`HEADS` says which activation of the last layer fits which loss. Where it says "raw", value and
-gradient are computed from the outputs before that activation, as one stable function.
+A loss is given by an instance, or by its name in `CLASSES` or `ALIASES` for the default parameters.
+
+`HEADS` lists the output activations that each loss accepts. Where it has "raw", value and gradient
+are computed from z, the outputs before that activation, by one numerically stable expression.
+
+The losses are implemented in `fastnn_ext/losses.pxd`; `fastnn/reference/losses.py` has the same
+formulas in NumPy.
 """
 
 from __future__ import annotations
@@ -29,18 +35,73 @@ def __dir__() -> list[str]:
 
 @dataclass(frozen=True)
 class SquaredError:
-    """(output - y)**2. Maximum likelihood for normal errors of one width. `MLPRegressor` halves it,
-    as scikit-learn does."""
+    """Squared error: e².
+
+    The maximum-likelihood loss for normal errors of constant variance. Note that `MLPRegressor`
+    halves it, as scikit-learn does.
+
+    Examples
+    --------
+    For ŷ = 1 and y = 4, so that e = -3:
+
+    >>> import fastnn as fn
+    >>> output = fn.Dense(1, weight_init="zeros", bias_init=1.0)
+    >>> net = fn.Sequential(output, dtype="float64").build(1)
+    >>> round(net.evaluate([[0.0]], [4.0], loss=fn.losses.SquaredError())["loss"], 6)
+    9.0
+    """
 
 
 @dataclass(frozen=True)
 class AbsoluteError:
-    """|output - y|. Maximum likelihood for Laplace errors; fits the median."""
+    """Absolute error: |e|.
+
+    The maximum-likelihood loss for Laplace errors. It fits the median of y given the features.
+
+    Examples
+    --------
+    For ŷ = 1 and y = 4, so that e = -3:
+
+    >>> import fastnn as fn
+    >>> output = fn.Dense(1, weight_init="zeros", bias_init=1.0)
+    >>> net = fn.Sequential(output, dtype="float64").build(1)
+    >>> round(net.evaluate([[0.0]], [4.0], loss=fn.losses.AbsoluteError())["loss"], 6)
+    3.0
+    """
 
 
 @dataclass(frozen=True)
 class Huber:
-    """e**2 / 2 within delta, linear outside: delta * (|e| - delta / 2). P. Huber, 1964."""
+    """Huber loss: squared for small errors and linear for large ones.
+
+    Formula::
+
+        e² / 2                 if |e| ≤ δ
+        δ (|e| - δ / 2)        otherwise
+
+    P. J. Huber, "Robust estimation of a location parameter", Annals of Mathematical Statistics 35,
+    1964.
+
+    Parameters
+    ----------
+    delta : float, default 1.0
+        δ > 0, the absolute error above which the loss is linear.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `delta` is outside its range or no number.
+
+    Examples
+    --------
+    For ŷ = 1 and y = 4, so that e = -3:
+
+    >>> import fastnn as fn
+    >>> output = fn.Dense(1, weight_init="zeros", bias_init=1.0)
+    >>> net = fn.Sequential(output, dtype="float64").build(1)
+    >>> round(net.evaluate([[0.0]], [4.0], loss=fn.losses.Huber(delta=2.0))["loss"], 6)
+    4.0
+    """
 
     delta: float = 1.0
 
@@ -50,12 +111,54 @@ class Huber:
 
 @dataclass(frozen=True)
 class LogCosh:
-    """log(cosh(output - y)): squared near zero, absolute far away, smooth everywhere."""
+    """Logarithm of the hyperbolic cosine of the error: log(cosh(e)).
+
+    It is close to e² / 2 for small errors and to |e| - log(2) for large ones, and it is smooth.
+
+    Examples
+    --------
+    For ŷ = 1 and y = 4, so that e = -3:
+
+    >>> import fastnn as fn
+    >>> output = fn.Dense(1, weight_init="zeros", bias_init=1.0)
+    >>> net = fn.Sequential(output, dtype="float64").build(1)
+    >>> round(net.evaluate([[0.0]], [4.0], loss=fn.losses.LogCosh())["loss"], 6)
+    2.309329
+    """
 
 
 @dataclass(frozen=True)
 class Quantile:
-    """q * e for e = y - output > 0, otherwise (q - 1) * e. R. Koenker, G. Bassett, 1978."""
+    """Quantile loss, also called pinball loss.
+
+    Formula::
+
+        q (y - ŷ)              if y > ŷ
+        (1 - q) (ŷ - y)        otherwise
+
+    It fits the q-quantile of y given the features. R. Koenker, G. Bassett, "Regression quantiles",
+    Econometrica 46, 1978.
+
+    Parameters
+    ----------
+    quantile : float, default 0.5
+        q, in (0, 1). The default fits the median.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `quantile` is outside its range or no number.
+
+    Examples
+    --------
+    For ŷ = 1 and y = 4:
+
+    >>> import fastnn as fn
+    >>> output = fn.Dense(1, weight_init="zeros", bias_init=1.0)
+    >>> net = fn.Sequential(output, dtype="float64").build(1)
+    >>> round(net.evaluate([[0.0]], [4.0], loss=fn.losses.Quantile(0.9))["loss"], 6)
+    2.7
+    """
 
     quantile: float = 0.5
 
@@ -65,27 +168,96 @@ class Quantile:
 
 @dataclass(frozen=True)
 class Poisson:
-    """rate - y * log(rate): counts y >= 0. The rate is an output of `exp` or `softplus`; a linear
-    output is read as log(rate)."""
+    """Negative log-likelihood of a Poisson distribution: r - y log(r), for counts y ≥ 0.
+
+    The rate r is the output of an `exp` or `softplus` activation; for a linear output,
+    r = exp(ŷ). The term log(y!), which does not depend on the network, is left out.
+
+    Examples
+    --------
+    For r = exp(1) and y = 4:
+
+    >>> import fastnn as fn
+    >>> output = fn.Dense(1, "exp", weight_init="zeros", bias_init=1.0)
+    >>> net = fn.Sequential(output, dtype="float64").build(1)
+    >>> round(net.evaluate([[0.0]], [4.0], loss=fn.losses.Poisson())["loss"], 6)
+    -1.281718
+    """
 
 
 @dataclass(frozen=True)
 class GaussianNLL:
-    """(s + (y - mean)**2 * exp(-s)) / 2 with s = log(variance): for m targets the first m outputs
-    are the means and the last m the log variances. D. Nix, A. Weigend, 1994, without the
-    constant."""
+    """Negative log-likelihood of a normal distribution whose variance is predicted as well.
+
+    Formula, with the predicted mean μ and s = log(variance)::
+
+        (s + (y - μ)² exp(-s)) / 2
+
+    For m targets the network has 2 m linear outputs: m means, then m log variances. The constant
+    log(2 π) / 2 is left out. D. Nix, A. Weigend, "Estimating the mean and variance of the target
+    probability distribution", ICNN 1994.
+
+    Examples
+    --------
+    For μ = s = 1 and y = 4:
+
+    >>> import fastnn as fn
+    >>> output = fn.Dense(2, weight_init="zeros", bias_init=1.0)
+    >>> net = fn.Sequential(output, dtype="float64").build(1)
+    >>> round(net.evaluate([[0.0]], [4.0], loss=fn.losses.GaussianNLL())["loss"], 6)
+    2.155457
+    """
 
 
 @dataclass(frozen=True)
 class BinaryCrossEntropy:
-    """-y * log(p) - (1 - y) * log(1 - p), y in [0, 1]; several outputs are independent labels."""
+    """Binary cross-entropy: -y log(p) - (1 - y) log(1 - p), for targets y in [0, 1].
+
+    p is the output of a `sigmoid` activation; for a linear output, p = sigmoid(ŷ). Several outputs
+    are independent labels.
+
+    Examples
+    --------
+    For p = sigmoid(1) and y = 1:
+
+    >>> import fastnn as fn
+    >>> output = fn.Dense(1, "sigmoid", weight_init="zeros", bias_init=1.0)
+    >>> net = fn.Sequential(output, dtype="float64").build(1)
+    >>> round(net.evaluate([[0.0]], [1], loss=fn.losses.BinaryCrossEntropy())["loss"], 6)
+    0.313262
+    """
 
 
 @dataclass(frozen=True)
 class CrossEntropy:
-    """-sum(t * log(p)) over the classes. y is an integer label, a one-hot row or a row of
-    probabilities; `label_smoothing` e replaces t by (1 - e) * t + e / n_classes
-    (C. Szegedy and others, CVPR 2016, section 7)."""
+    """Cross-entropy: -Σₖ tₖ log(pₖ), summed over the K classes.
+
+    p are the outputs of a `softmax` activation; for linear outputs, p = softmax(ŷ). The targets y
+    are integer labels (n,), one-hot rows (n, K) or rows of probabilities (n, K); t is the one-hot
+    row of a label, otherwise the row itself. Label smoothing replaces t by (1 - ε) t + ε / K
+    (C. Szegedy and others, "Rethinking the Inception architecture for computer vision", CVPR 2016,
+    section 7).
+
+    Parameters
+    ----------
+    label_smoothing : float, default 0.0
+        ε, in [0, 1).
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `label_smoothing` is outside its range or no number.
+
+    Examples
+    --------
+    For p = (0.5, 0.5) and the label 1:
+
+    >>> import fastnn as fn
+    >>> output = fn.Dense(2, "softmax", weight_init="zeros", bias_init=1.0)
+    >>> net = fn.Sequential(output, dtype="float64").build(1)
+    >>> round(net.evaluate([[0.0]], [1], loss=fn.losses.CrossEntropy())["loss"], 6)
+    0.693147
+    """
 
     label_smoothing: float = 0.0
 
@@ -95,13 +267,40 @@ class CrossEntropy:
 
 @dataclass(frozen=True)
 class Hinge:
-    """max(0, 1 - t * output) with t = +1 for y = 1 and -1 for y = 0 or -1. V. Vapnik, 1995."""
+    """Hinge loss: max(0, 1 - t ŷ), with t = 1 for y = 1 and t = -1 for y = 0 or y = -1.
+
+    V. Vapnik, "The nature of statistical learning theory", 1995.
+
+    Examples
+    --------
+    For ŷ = 0.5 and y = 1:
+
+    >>> import fastnn as fn
+    >>> output = fn.Dense(1, weight_init="zeros", bias_init=0.5)
+    >>> net = fn.Sequential(output, dtype="float64").build(1)
+    >>> round(net.evaluate([[0.0]], [1], loss=fn.losses.Hinge())["loss"], 6)
+    0.5
+    """
 
 
 @dataclass(frozen=True)
 class Perceptron:
-    """max(0, -t * output), t as for hinge; a row on the border counts as wrong. With
-    learning_rate 1 and batch_size 1 this is the rule of F. Rosenblatt, 1958."""
+    """Perceptron loss: max(0, -t ŷ), with t as in `Hinge`.
+
+    A row with t ŷ = 0 counts as an error: its gradient is -t, so that a network of zeros can learn.
+    With `learning_rate=1` and `batch_size=1`, SGD is the rule of F. Rosenblatt, "The perceptron",
+    Psychological Review 65, 1958.
+
+    Examples
+    --------
+    For ŷ = 0.5 and y = 0:
+
+    >>> import fastnn as fn
+    >>> output = fn.Dense(1, weight_init="zeros", bias_init=0.5)
+    >>> net = fn.Sequential(output, dtype="float64").build(1)
+    >>> round(net.evaluate([[0.0]], [0], loss=fn.losses.Perceptron())["loss"], 6)
+    0.5
+    """
 
 
 Loss = (
@@ -124,13 +323,14 @@ CLASSES: dict[str, type[Loss]] = {
 }
 ALIASES = {"mse": "squared_error", "mae": "absolute_error"}
 
-# Activations with a slope, whose outputs a loss can be chained to.
-_SLOPED = tuple(name for name in NAMES if name not in ("softmax", "step"))
+# Elementwise activations with a derivative that is not zero everywhere: losses of the outputs
+# propagate their gradient through them.
+_DIFFERENTIABLE = tuple(name for name in NAMES if name not in ("softmax", "step"))
 
-# loss: {activation of the last layer: what the loss is computed from}
+# {loss: {output activation: "output", or "raw" for the values before the activation}}
 HEADS: dict[str, dict[str, str]] = {
     **{
-        name: dict.fromkeys(_SLOPED, "output")
+        name: dict.fromkeys(_DIFFERENTIABLE, "output")
         for name in ("squared_error", "absolute_error", "huber", "log_cosh", "quantile")
     },
     "poisson": {"linear": "raw", "exp": "raw", "softplus": "raw"},
@@ -142,28 +342,28 @@ HEADS: dict[str, dict[str, str]] = {
 }
 
 
-def name_of(loss: Loss) -> str:
-    """The name that stands for a loss.
+def get_name(loss: Loss) -> str:
+    """Return the name of a loss.
 
-    >>> name_of(Huber(delta=2.0))
+    >>> get_name(Huber(delta=2.0))
     'huber'
     """
     return next(name for name, kind in CLASSES.items() if kind is type(loss))
 
 
-def code_of(loss: Loss) -> codes.Loss:
-    """The member of the engine's list."""
-    return codes.Loss[name_of(loss).upper()]
+def get_code(loss: Loss) -> codes.Loss:
+    """Return the loss's member of the enum `fastnn_ext.codes.Loss`."""
+    return codes.Loss[get_name(loss).upper()]
 
 
-def parameter_of(loss: Loss) -> float:
-    """The number that shapes a loss, 0 where it has none."""
+def get_parameter(loss: Loss) -> float:
+    """Return the loss's parameter (such as `delta`), or 0 if it has none."""
     values = list(vars(loss).values())
     return float(values[0]) if values else 0.0
 
 
 def resolve(value: str | Loss) -> Loss:
-    """What a user gave as a loss, checked.
+    """Return the loss for a name or a loss; raise an error for anything else.
 
     >>> resolve("mse")
     SquaredError()
@@ -175,11 +375,12 @@ def resolve(value: str | Loss) -> Loss:
 
 
 def check_head(loss: Loss, activation: str) -> str:
-    """What the loss is computed from, "raw" or "output"; an error if the two do not fit."""
-    fitting = HEADS[name_of(loss)]
+    """Return the entry of `HEADS`, "raw" or "output"; raise an error if the loss does not accept
+    the output activation."""
+    fitting = HEADS[get_name(loss)]
     if activation not in fitting:
         raise ValueError(
             f"loss: expected a loss that fits the last layer's activation {activation!r}; "
-            f"got {name_of(loss)!r}, which takes {', '.join(map(repr, fitting))}"
+            f"got {get_name(loss)!r}, which takes {', '.join(map(repr, fitting))}"
         )
     return fitting[activation]

@@ -1,7 +1,7 @@
-"""How good predictions are: for classes, for probabilities, for numbers.
+"""Metrics for classification and regression.
 
-A metric with `sample_weight` is `sum(w * row) / sum(w)`; several outputs are averaged uniformly.
-Everything is computed in float64.
+With `sample_weight` w, a mean over rows is `sum(w * value) / sum(w)`. Several outputs have equal
+weights. All metrics are computed in float64.
 """
 
 from __future__ import annotations
@@ -34,20 +34,31 @@ def __dir__() -> list[str]:
 
 
 def accuracy(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-    """Share of the rows whose class is right.
+    """Accuracy: the fraction of rows whose prediction is correct.
 
     Parameters
     ----------
-    y_true : (n,) labels, numbers or text; or (n, k) rows of 0 and 1, one column per label.
-    y_pred : (n,) labels; or (n, k) scores for labels 0 to k - 1, k >= 2, of which the largest
-        counts (the first of equal ones); for rows of 0 and 1, (n, k) rows of 0 and 1, where a
-        row is right if all of it is.
-    sample_weight : (n,) weights; default: equal.
+    y_true : array-like, shape (n,) or (n, k)
+        Labels, numbers or strings; or, for multilabel data, rows of 0 and 1 with a column per
+        label.
+    y_pred : array-like, shape (n,) or (n, k)
+        Predicted labels; or scores of the labels 0 to k - 1 with k ≥ 2, of which the largest is the
+        prediction (the first one in a tie). For multilabel data, rows of 0 and 1; a row is correct
+        if all its labels are.
+    sample_weight : array-like, shape (n,), optional
+        Weights w of the rows, at least 0; by default 1.
+
+    Returns
+    -------
+    float
 
     Raises
     ------
-    ValueError, TypeError : shapes that do not fit, labels outside the scores' columns.
+    ValueError, TypeError
+        If shapes do not match, or a label has no column in the scores.
 
+    Examples
+    --------
     >>> accuracy([0, 1, 1, 2], [0, 1, 2, 2])
     0.75
     >>> accuracy([1, 0], [[0.2, 0.8], [0.4, 0.6]])
@@ -75,7 +86,7 @@ def _from_scores(
 
 
 def _average(rows: NDArray[Any], sample_weight: ArrayLike | None) -> float:
-    """Weighted mean over rows, then the mean over outputs, if there are several."""
+    """Weighted mean over rows, then the mean over outputs."""
     weight = check_weight(sample_weight, len(rows))
     return float(np.average(rows, axis=0, weights=weight).mean())
 
@@ -83,19 +94,29 @@ def _average(rows: NDArray[Any], sample_weight: ArrayLike | None) -> float:
 def confusion_matrix(
     y_true: ArrayLike, y_pred: ArrayLike, n_classes: int | None = None
 ) -> NDArray[np.int64]:
-    """Counts of rows by true class and predicted class (K. Pearson, 1904: contingency table).
+    """Confusion matrix: the number of rows for each pair of true and predicted class.
 
-    Returned as (n_classes, n_classes) int64: a row per true class, a column per predicted class.
+    K. Pearson, 1904, as a contingency table.
 
     Parameters
     ----------
-    y_true, y_pred : (n,) whole numbers from 0.
-    n_classes : default: the largest label of both + 1.
+    y_true, y_pred : array-like of int, shape (n,)
+        Labels from 0 to n_classes - 1.
+    n_classes : int, optional
+        Number of classes; by default the largest label plus 1.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_classes, n_classes)
+        Element (i, j) counts the rows of class i that are predicted as class j.
 
     Raises
     ------
-    ValueError, TypeError : labels that are no class numbers, unequal lengths.
+    ValueError, TypeError
+        If a label is not an integer from 0 to n_classes - 1, or the lengths differ.
 
+    Examples
+    --------
     >>> confusion_matrix([0, 1, 1], [0, 0, 1])
     array([[1, 0],
            [1, 1]])
@@ -112,19 +133,31 @@ def confusion_matrix(
 def log_loss(
     y_true: ArrayLike, probabilities: ArrayLike, sample_weight: ArrayLike | None = None
 ) -> float:
-    """Mean of -log(probability given to the true class): I. J. Good, "Rational decisions", 1952.
+    """Log loss: the mean of -Σₖ tₖ log(pₖ), where t is the one-hot row of the true class.
+
+    I. J. Good, "Rational decisions", 1952.
 
     Parameters
     ----------
-    y_true : (n,) labels from 0, or (n, k) one-hot rows (or rows of probabilities).
-    probabilities : (n, k), rows that sum to 1; or (n,) or (n, 1), the probability of class 1.
-        They are clipped to [eps, 1 - eps], eps being that of their type, to stay finite.
-    sample_weight : (n,) weights; default: equal.
+    y_true : array-like, shape (n,) or (n, k)
+        Labels from 0 to k - 1; or t itself, one-hot rows or rows of probabilities.
+    probabilities : array-like, shape (n, k), (n,) or (n, 1)
+        p, rows that sum to 1; or the probability of class 1. They are clipped to [eps, 1 - eps],
+        where eps is the machine epsilon of their dtype, so that the loss is finite.
+    sample_weight : array-like, shape (n,), optional
+        Weights w of the rows, at least 0; by default 1.
+
+    Returns
+    -------
+    float
 
     Raises
     ------
-    ValueError, TypeError : numbers that are no probabilities, shapes that do not fit.
+    ValueError, TypeError
+        If values are not probabilities, or shapes do not match.
 
+    Examples
+    --------
     >>> round(log_loss([1, 0], [[0.5, 0.5], [1.0, 0.0]]), 6)
     0.346574
     """
@@ -143,7 +176,7 @@ def log_loss(
 
 
 def _columns(y_true: ArrayLike, y_pred: ArrayLike) -> list[NDArray[np.float64]]:
-    """Both as (n, m): a prediction (n, 1) for a target (n,) must not be broadcast to (n, n)."""
+    """Return both as (n, m): predictions (n, 1) and targets (n,) must not broadcast to (n, n)."""
     pair = [check_numbers("y_true", y_true), check_numbers("y_pred", y_pred)]
     true, predicted = [a[:, 0] if a.ndim == 2 and a.shape[1] == 1 else a for a in pair]
     check_like(true, predicted)
@@ -151,20 +184,32 @@ def _columns(y_true: ArrayLike, y_pred: ArrayLike) -> list[NDArray[np.float64]]:
 
 
 def r2(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-    """1 - squared error / squared error of the mean of y_true (S. Wright, 1921).
+    """Coefficient of determination R²: 1 - Σ w (y - ŷ)² / Σ w (y - ȳ)², ȳ the weighted mean of y.
 
-    The best value is 1; the mean predicts with 0; worse than the mean is negative. A constant
-    output counts 1 if predicted exactly and 0 otherwise.
+    The best value is 1. Predicting ȳ for every row scores 0, and worse predictions have a negative
+    score. An output with constant y scores 1 if it is predicted exactly and 0 otherwise.
+    S. Wright, "Correlation and causation", 1921.
 
     Parameters
     ----------
-    y_true, y_pred : (n,) or (n, outputs), n >= 2.
-    sample_weight : (n,) weights; default: equal.
+    y_true : array-like, shape (n,) or (n, n_outputs)
+        y, for n ≥ 2 rows.
+    y_pred : array-like, of the same shape
+        ŷ.
+    sample_weight : array-like, shape (n,), optional
+        Weights w of the rows, at least 0; by default 1.
+
+    Returns
+    -------
+    float
 
     Raises
     ------
-    ValueError, TypeError : shapes that do not fit, a single row.
+    ValueError, TypeError
+        If shapes do not match, or there is a single row.
 
+    Examples
+    --------
     >>> r2([1.0, 2.0, 3.0], [1.0, 2.0, 4.0])
     0.5
     """
@@ -173,7 +218,8 @@ def r2(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = N
         raise ValueError(f"y_true: expected at least 2 rows; got {len(true)}")
     weight = check_weight(sample_weight, len(true))
     weight = np.ones(len(true)) if weight is None else weight
-    # Relative to a row that counts, so that rounding cannot give a constant output a spread.
+    # Relative to the row with the largest weight, so that the variance of a constant output is
+    # exactly zero in spite of rounding.
     shifted = true - true[weight.argmax()]
     shifted[weight == 0] = 0
     total = weight @ (shifted - np.average(shifted, axis=0, weights=weight)) ** 2
@@ -186,10 +232,28 @@ def r2(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = N
 def mean_squared_error(
     y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
 ) -> float:
-    """Mean of (y_pred - y_true)**2 over rows and outputs, (n,) or (n, outputs).
+    """Mean squared error, the mean of (ŷ - y)², over rows and outputs.
 
-    Weights, errors as for `r2`, but one row will do.
+    Parameters
+    ----------
+    y_true : array-like, shape (n,) or (n, n_outputs)
+        y.
+    y_pred : array-like, of the same shape
+        ŷ.
+    sample_weight : array-like, shape (n,), optional
+        Weights w of the rows, at least 0; by default 1.
 
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError, TypeError
+        If shapes do not match.
+
+    Examples
+    --------
     >>> mean_squared_error([1.0, 2.0], [1.0, 4.0])
     2.0
     """
@@ -200,10 +264,28 @@ def mean_squared_error(
 def mean_absolute_error(
     y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
 ) -> float:
-    """Mean of |y_pred - y_true| over rows and outputs, (n,) or (n, outputs).
+    """Mean absolute error, the mean of |ŷ - y|, over rows and outputs.
 
-    Weights, errors as for `r2`, but one row will do.
+    Parameters
+    ----------
+    y_true : array-like, shape (n,) or (n, n_outputs)
+        y.
+    y_pred : array-like, of the same shape
+        ŷ.
+    sample_weight : array-like, shape (n,), optional
+        Weights w of the rows, at least 0; by default 1.
 
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError, TypeError
+        If shapes do not match.
+
+    Examples
+    --------
     >>> mean_absolute_error([1.0, 2.0], [1.0, 4.0])
     1.0
     """

@@ -1,4 +1,4 @@
-"""`Sequential`: layers, their weights, and the calls that train and use them."""
+"""`Sequential`: a feed-forward network with methods to train, evaluate, predict and save it."""
 
 from __future__ import annotations
 
@@ -37,16 +37,43 @@ Array = NDArray[Any]
 
 
 class Sequential:
-    """A feed-forward network: layers one after another.
+    """A feed-forward network: a sequence of layers.
+
+    The network is built, with the number of features and initial weights, by the first call of
+    `fit`, `partial_fit` or `build`.
 
     Parameters
     ----------
     *layers : Dense, Dropout or Residual
+        The layers, from the first hidden layer to the output layer.
     random_state : int, optional
-        Determines initial weights, shuffles and dropout masks. Drawn from the operating system if
-        None; the number in use is the attribute `seed`.
+        Seed of the initial weights, the shuffling and the dropout masks. By default a random seed
+        from the operating system; the attribute `seed` returns it.
     dtype : "float32" (default) or "float64"
-        Of parameters and all arithmetic.
+        Data type of the parameters and of all computations.
+
+    Attributes
+    ----------
+    layers : tuple of layers
+    seed : int
+        Random seed: `random_state`, or the seed that was drawn.
+    dtype : numpy.dtype
+    n_features_in : int or None
+        Number of features; None before the network is built.
+    feature_names_in : tuple of str or None
+        Column names of X if it was a data frame.
+    parameters : ndarray, shape (n_parameters,)
+        All weights and biases in one flat array.
+    weights : list of ndarrays, shapes (n_in, n_out)
+        The weights of each Dense layer.
+    biases : list of ndarrays, shapes (n_out,), or None
+        The bias of each Dense layer.
+    n_parameters : int
+        Number of weights and biases.
+    n_epochs, n_steps : int
+        Epochs begun, and minibatches trained on, since the weights were initialized.
+    history : History or None
+        Record of the last `fit` or `partial_fit`.
 
     Examples
     --------
@@ -74,9 +101,9 @@ class Sequential:
             ),
             dtype=check_float_dtype("dtype", dtype),
         )  # fmt: skip
-        """What training, files and estimators share; see `fastnn._training.state`."""
+        """Parameters, counters and optimizer state; see `fastnn._training.state`."""
 
-    # ---- building and looking inside ----
+    # ---- building and inspection ----
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -85,79 +112,105 @@ class Sequential:
 
     @property
     def seed(self) -> int:
-        """`random_state`, or the number that was drawn for it."""
+        """Random seed: `random_state`, or the seed that was drawn."""
         return self.state.seed
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """float32 or float64."""
+        """Data type of the parameters, float32 or float64."""
         return self.state.dtype
 
     @property
     def n_features_in(self) -> int | None:
-        """Number of features; None until the network is built."""
+        """Number of features; None before the network is built."""
         return self.state.n_features_in
 
     @property
     def feature_names_in(self) -> tuple[str, ...] | None:
-        """Names of the features; None if they have none."""
+        """Column names of X if it was a data frame, otherwise None."""
         return self.state.feature_names_in
 
     @property
     def n_epochs(self) -> int:
-        """Epochs begun since the weights were drawn."""
+        """Number of epochs begun since the weights were initialized."""
         return self.state.n_epochs
 
     @property
     def n_steps(self) -> int:
-        """Minibatches trained on since the weights were drawn."""
+        """Number of minibatches trained on since the weights were initialized."""
         return self.state.n_steps
 
     @property
     def history(self) -> History | None:
-        """What the last `fit` or `partial_fit` recorded; None before any."""
+        """Record of the last `fit` or `partial_fit`; None before the first."""
         return self.state.history
 
     def build(self, n_features: int) -> Sequential:
-        """Draw the initial weights for inputs of this many features; returns the network.
+        """Build the network: initialize its weights for a given number of features.
+
+        Parameters
+        ----------
+        n_features : int
+            Number of features, at least 1.
+
+        Returns
+        -------
+        Sequential
+            The network itself.
 
         Raises
         ------
         ValueError
-            If the layers do not fit together, initial values exceed the dtype's range, or the
-            network was built for another width.
+            If the layers do not fit together, an initial value exceeds the range of the dtype, or
+            the network has been built for another number of features.
         """
         n_features = checks.whole("n_features", n_features, at_least=1)
         if self.n_features_in not in (None, n_features):
             raise ValueError(
                 f"n_features: expected {self.n_features_in}, as the network was built for; got "
-                f"{n_features} (reset() makes it forget)"
+                f"{n_features} (call reset() first)"
             )
         build(self.state, n_features)
         return self
 
     def reset(self, random_state: int | None = None) -> Sequential:
-        """Forget all training, the number of features included; with `random_state`, draw other
-        weights next time. Returns the network."""
+        """Reset the network to its state before it was built, without weights.
+
+        Parameters
+        ----------
+        random_state : int, optional
+            New seed; by default the seed remains the same.
+
+        Returns
+        -------
+        Sequential
+            The network itself.
+        """
         seed = self.seed if random_state is None else random_state
         self.state = Sequential(*self.layers, random_state=seed, dtype=self.dtype).state
         return self
 
     @property
     def parameters(self) -> Array:
-        """All weights and biases as one flat array, which the network computes with: changing it
-        changes the network."""
+        """All weights and biases in one flat array, not a copy: modifying it modifies the
+        network."""
         return get_parameters(self.state)
 
     @property
     def weights(self) -> WeightList[Array]:
-        """One (n_in, n_out) array for each Dense layer; views into `parameters`. Assigning an item,
-        `net.weights[0] = W`, copies its values into the network."""
+        """The weights of each Dense layer, arrays of shape (n_in, n_out).
+
+        They are views of `parameters`. Assigning an item, as in `net.weights[0] = W`, copies its
+        values into the network.
+        """
         return WeightList("weights", get_views(self.state)[0])
 
     @property
     def biases(self) -> WeightList[Array | None]:
-        """One (n_out,) array for each Dense layer, None without bias; like `weights`."""
+        """The bias of each Dense layer, an array of shape (n_out,), or None without bias.
+
+        As for `weights`, the arrays are views of `parameters`, and items can be assigned.
+        """
         return WeightList("biases", get_views(self.state)[1])
 
     @property
@@ -166,7 +219,7 @@ class Sequential:
         return len(get_parameters(self.state))
 
     def summary(self) -> None:
-        """Print a table of the layers with shapes and parameter counts."""
+        """Print a table of the layers with their shapes and numbers of parameters."""
         print(format_table(get_plan(self.state)))
 
     def __repr__(self) -> str:
@@ -197,77 +250,87 @@ class Sequential:
         n_threads: int | None = None,
         check_finite: bool = True,
     ) -> History:
-        """Train from the current weights, by default with a fresh optimizer.
+        """Train the network from its current weights.
 
         Parameters
         ----------
         X : array-like, shape (n, n_features)
-            Of the network's dtype and C-contiguous it is used in place, otherwise converted once.
-            So it may be a mapped file, which must keep its length until the call ends: the system
-            ends a process that reads behind the end of a file (SIGBUS).
+            Training data. An array of the network's dtype in C order is used in place, any other
+            is converted once. X may be a memory-mapped file; its length must not change during the
+            call, as the operating system ends a process that reads beyond the end of a mapped file
+            (SIGBUS).
         y : array-like, shape (n,) or (n, n_targets)
-            What the loss expects; see `fastnn.losses`.
+            Targets, as the loss requires them; see `fastnn.losses`.
         loss : str or Loss, default "auto"
-            "auto" takes cross_entropy after softmax, binary_cross_entropy after sigmoid, poisson
-            after exp, perceptron after step, and squared_error after any other activation.
+            A name or an instance from `fastnn.losses`. "auto" depends on the output activation:
+            cross_entropy for softmax, binary_cross_entropy for sigmoid, poisson for exp,
+            perceptron for step, and squared_error for any other.
         optimizer : str or Optimizer, default "adam"
+            A name or an instance from `fastnn.optimizers`.
         epochs : int, default 10
-            Passes over the data; 0 only builds the network and checks everything.
+            Number of passes over the data. 0 checks all arguments and builds the network without
+            training it.
         batch_size : int or "full", default 32
-            Rows per step, from 1 (online) on; more than n means all.
+            Rows per minibatch, at least 1. "full", or any number above n, is n.
         validation_data : (X, y) or (X, y, sample_weight), optional
-            Evaluated after each epoch.
+            Data on which loss and metric are evaluated after each epoch.
         validation_split : float or int, optional
-            Holds out this fraction of the rows, or this number of them, as validation data. They
-            are drawn at random by the network's `random_state`, in the proportions of the classes
-            where each row has one, so that every fit to these rows holds out the same. X is not
-            copied.
+            Fraction or number of rows of X to hold out as validation data. They are drawn at
+            random, stratified by class in classification with one label per row. The draw depends
+            on `random_state` only, so repeated fits to the same data hold out the same rows. X is
+            not copied.
         sample_weight : array-like, shape (n,), optional
-            At least 0. A batch whose weights sum to 0 makes no step.
+            Weights of the rows, at least 0; by default 1. A batch whose weights sum to 0 is
+            skipped.
         class_weight : dict or "balanced", optional
-            Weights of classes, {class: weight}, 1 for those not named; "balanced" gives all classes
-            the same total weight among the rows trained on. They multiply `sample_weight` in
-            training, and count in no evaluation.
+            Weights of the classes, {class: weight}; classes that are not in the dictionary have
+            weight 1. "balanced" gives all classes the same total weight in the training rows.
+            They multiply `sample_weight` in training and are not used in evaluation.
         shuffle : True or "epoch" (default), "once", False or "never"
-        callbacks : iterable of callbacks, see `fastnn.callbacks`
+            Whether to shuffle the rows at each epoch, only at the first, or not at all.
+        callbacks : iterable of callbacks, default ()
+            Called after each epoch; see `fastnn.callbacks`.
         reset_optimizer : bool, default True
-            With False, the optimizer's moments, its schedule and what callbacks made of the
-            learning rate continue from the last call, if there was one; loss and optimizer must be
-            the same. Two fits of 5 epochs are then bit-identical to one of 10, unless
-            `shuffle="once"`. A schedule without `n_steps` spans the first call: name its number of
-            steps for it to span several.
+            Whether to start with a new optimizer. If False, the optimizer's state, the position
+            in its schedule and the factor that callbacks have set on the learning rate continue
+            from the previous call, which must have had the same loss and optimizer. Two fits of
+            5 epochs are then bit-identical to one of 10, unless `shuffle="once"`. A schedule with
+            `n_steps=None` spans the first call only; set `n_steps` to span several.
         train_metrics : bool, default False
-            Record `accuracy` or `r2` of the training rows after each epoch, as they are predicted
-            then, without dropout. Evaluating them adds 30 to 80 % to the time of an epoch.
+            Whether to record the metric of the training rows (`accuracy` or `r2`) after each
+            epoch, predicted without dropout. This adds 30 to 80 % to the time of an epoch.
         verbose : bool or int, default 0
-            1 shows a progress bar in a notebook or on a terminal; elsewhere, as in logs, it prints
-            a line per epoch to stderr, at most one per second.
+            1 shows a progress bar in notebooks and on terminals; otherwise, as in log files, it
+            prints a line per epoch to stderr, at most one per second.
         engine : "native" (default) or "reference"
-            The reference is the readable NumPy twin, with the same numbers.
+            The compiled kernels, or the NumPy reference, which gives the same results up to
+            rounding.
         n_threads : int, optional
-            At most the processors that the process may use. By default chosen by measuring which
-            number is faster, within FASTNN_NUM_THREADS and OMP_NUM_THREADS. The result does not
-            depend on it.
+            Number of threads, limited to the processors available to the process. By default
+            chosen automatically by measuring which number is faster, up to FASTNN_NUM_THREADS and
+            OMP_NUM_THREADS. The result does not depend on it.
         check_finite : bool, default True
-            Look for NaN and infinity in X and y first.
+            Whether to raise an error if X or y contain NaN or infinity.
 
         Returns
         -------
         History
+            Losses, metrics and learning rates by epoch; also the attribute `history`.
 
         Raises
         ------
         ValueError, TypeError
-            If a parameter or an array is not as described; the network is then unchanged.
+            If a parameter or an array is invalid; the network is then unchanged.
         RuntimeError
             If another thread is training the network.
         KeyboardInterrupt
-            On Ctrl-C, within about 0.1 s; the network is as after its last whole step.
+            On Ctrl-C, within about 0.1 s; the network keeps the state after its last complete
+            step.
 
         Warns
         -----
         DivergenceWarning
-            If the loss became infinite or NaN; the network has its last finite weights.
+            If the loss became infinite or NaN; the network keeps its last finite weights.
 
         Examples
         --------
@@ -291,8 +354,10 @@ class Sequential:
             if validation_data is not None:
                 raise ValueError("validation_split: expected None with validation_data; got "
                                  f"{validation_split!r}")  # fmt: skip
-            arrays, validation = fit.split_rows(self.state, arrays, validation_split, options.loss)
-        measured = arrays if train_metrics else None
+            arrays, validation = fit.split_validation(
+                self.state, arrays, validation_split, options.loss
+            )
+        metric_arrays = arrays if train_metrics else None
         if class_weight is not None:
             arrays = fit.apply_class_weight(arrays, class_weight, options.loss, plan)
         if validation_data is not None:
@@ -301,7 +366,7 @@ class Sequential:
                 data.feature_names, options.loss, plan,
             )  # fmt: skip
         history = fit.make_fit(
-            self, options, plan, data.feature_names, arrays, validation, measured
+            self, options, plan, data.feature_names, arrays, validation, metric_arrays
         ).run()
         warn_if_diverged(history)
         return history
@@ -320,12 +385,39 @@ class Sequential:
         n_threads: int | None = None,
         check_finite: bool = True,
     ) -> Sequential:
-        """One pass over the data that continues where the last call left the optimizer and its
-        schedule; returns the network.
+        """Train the network for one pass over the data, continuing the previous call.
 
-        `loss` and `optimizer` default to those of the last `fit` or `partial_fit` ("auto" and
-        "adam" before any); naming another starts it afresh. Other parameters and errors are as
-        for `fit`. A schedule must name its `n_steps`, unless a `fit` has set it.
+        The optimizer's state and the position in its schedule continue from the last `fit` or
+        `partial_fit`, unless the loss or the optimizer differs: then the optimizer starts anew.
+
+        Parameters
+        ----------
+        X : array-like, shape (n, n_features)
+            Training data.
+        y : array-like, shape (n,) or (n, n_targets)
+            Targets, as the loss requires them.
+        loss : str or Loss, optional
+            By default the loss of the previous call, or "auto" in the first.
+        optimizer : str or Optimizer, optional
+            By default the optimizer of the previous call, or "adam" in the first. A schedule
+            requires `n_steps`, unless an earlier `fit` has set it.
+        batch_size, sample_weight, shuffle, engine, n_threads, check_finite
+            As for `fit`.
+
+        Returns
+        -------
+        Sequential
+            The network itself.
+
+        Raises
+        ------
+        ValueError, TypeError, RuntimeError, KeyboardInterrupt
+            As for `fit`.
+
+        Warns
+        -----
+        DivergenceWarning
+            As for `fit`.
 
         Examples
         --------
@@ -346,12 +438,12 @@ class Sequential:
             data = source.make_source(X, y, sample_weight, check_finite)
             plan, arrays = source.prepare(state, data, new_loss)
             arguments.check_batch_size(batch_size)
-            order = arguments.check_shuffle(shuffle)
+            shuffle_mode = arguments.check_shuffle(shuffle)
             arguments.check_engine(engine, n_threads)
             fit.build_for(state, plan, data.feature_names)
             state.optimizer = fit.continue_optimizer(state, new_loss, new_optimizer)
             size = arguments.limit_batch_size(batch_size, len(arrays))
-            job = fit.make_job(state, state.optimizer, arrays, size, order)
+            job = fit.make_job(state, state.optimizer, arrays, size, shuffle_mode)
             history = fit.train_one_epoch(
                 self, state, job, fit.make_trainer(state, job, engine, n_threads)
             )
@@ -370,14 +462,38 @@ class Sequential:
         n_threads: int | None = None,
         check_finite: bool = True,
     ) -> tuple[float, dict[str, list[Array | None]]]:
-        """The loss of all rows as one batch, penalties included, and its gradient.
+        """Compute the loss of all rows as one batch, penalties included, and its gradient.
 
-        With `training`, dropout is active, with the mask that the next step will use.
+        Parameters
+        ----------
+        X : array-like, shape (n, n_features)
+            Features.
+        y : array-like, shape (n,) or (n, n_targets)
+            Targets, as the loss requires them.
+        loss : str or Loss, default "auto"
+            As for `fit`.
+        sample_weight : array-like, shape (n,), optional
+            Weights of the rows, at least 0; by default 1.
+        training : bool, default False
+            Whether dropout is active, with the mask of the next training step.
+        engine : "native" (default) or "reference"
+            As for `fit`.
+        n_threads : int, optional
+            Number of threads; by default chosen automatically. The result does not depend on it.
+        check_finite : bool, default True
+            Whether to raise an error if X or y contain NaN or infinity.
 
         Returns
         -------
-        (value, {"weights": [...], "biases": [...]})
-            Arrays of the shapes of `weights` and `biases`.
+        value : float
+            The loss.
+        gradients : dict
+            {"weights": [...], "biases": [...]}, arrays of the shapes of `weights` and `biases`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter or an array is invalid, or the network has not been built.
 
         Examples
         --------
@@ -407,19 +523,37 @@ class Sequential:
         n_threads: int | None = None,
         check_finite: bool = True,
     ) -> Array:
-        """Outputs for each row of X, shape (n, n_outputs), in the network's dtype: probabilities
-        after softmax or sigmoid.
+        """Compute the outputs for each row of X.
 
         Parameters
         ----------
-        out : array (n, n_outputs), optional
-            Where to write the outputs: C-contiguous, of the network's dtype, apart from X and
-            from `parameters`. It is returned, and nothing is allocated.
+        X : array-like, shape (n, n_features)
+            Features.
+        out : ndarray, shape (n, n_outputs), optional
+            Array for the outputs, C-contiguous, of the network's dtype, and sharing no memory with
+            X or `parameters`. It is returned, and no other array is allocated.
+        n_threads : int, optional
+            Number of threads; by default chosen automatically. The result does not depend on it.
+        check_finite : bool, default True
+            Whether to raise an error if X contains NaN or infinity.
+
+        Returns
+        -------
+        ndarray, shape (n, n_outputs)
+            Outputs in the network's dtype: probabilities if the output activation is softmax or
+            sigmoid.
 
         Raises
         ------
-        ValueError
-            If the network has no weights yet, or X or `out` are not what it was built for.
+        ValueError, TypeError
+            If the network has not been built, or X or `out` is invalid.
+
+        Examples
+        --------
+        >>> import fastnn as fn
+        >>> net = fn.Sequential(fn.Dense(2, "softmax", weight_init="zeros")).build(n_features=3)
+        >>> net.predict([[1.0, 2.0, 3.0]])
+        array([[0.5, 0.5]], dtype=float32)
         """
         predictor = self.state.predictor
         if predictor is not None:
@@ -451,10 +585,41 @@ class Sequential:
         n_threads: int | None = None,
         check_finite: bool = True,
     ) -> dict[str, float]:
-        """The loss, penalties included, and the metric that goes with it: {"loss": ...,
-        "accuracy": ...} for classes, {"loss": ..., "r2": ...} for numbers.
+        """Compute the loss, penalties included, and the metric of the loss.
 
-        `loss` defaults to the one last trained with, or to "auto".
+        Parameters
+        ----------
+        X : array-like, shape (n, n_features)
+            Features.
+        y : array-like, shape (n,) or (n, n_targets)
+            Targets, as the loss requires them.
+        loss : str or Loss, optional
+            By default the loss of the last training, or "auto" before any.
+        sample_weight : array-like, shape (n,), optional
+            Weights of the rows, at least 0; by default 1.
+        n_threads : int, optional
+            Number of threads; by default chosen automatically. The result does not depend on it.
+        check_finite : bool, default True
+            Whether to raise an error if X or y contain NaN or infinity.
+
+        Returns
+        -------
+        dict
+            {"loss": ..., "accuracy": ...} for losses of classification, {"loss": ..., "r2": ...}
+            for most losses of regression; only {"loss": ...} for losses without a metric
+            (poisson, quantile, gaussian_nll).
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter or an array is invalid, or the network has not been built.
+
+        Examples
+        --------
+        >>> import fastnn as fn
+        >>> net = fn.Sequential(fn.Dense(1, weight_init="zeros")).build(n_features=1)
+        >>> net.evaluate([[1.0], [2.0]], [1.0, -1.0])
+        {'loss': 1.0, 'r2': 0.0}
         """
         state = self.state
         get_parameters(state)
@@ -469,79 +634,104 @@ class Sequential:
     # ---- files ----
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the network, and where its training stands, to a safetensors file: whole, or not
-        at all. `fastnn.load(path)` reads it.
+        """Save the network and the state of its training to a safetensors file.
 
-        An existing file keeps its mode; a symbolic link stays, and its target is replaced. Other
-        hard links of a file keep the old content.
+        `fastnn.load` reads it. The file is written completely or not at all: after an error, an
+        existing file has its previous content. A file that is replaced keeps its permissions. If
+        the path is a symbolic link, its target is replaced. Other hard links to the file keep the
+        previous content.
+
+        Parameters
+        ----------
+        path : str or path-like
 
         Raises
         ------
         ValueError
-            If the network has no weights yet, or `path` is a folder, a pipe or a device.
+            If the network has not been built, or `path` is a directory, a pipe or a device.
         OSError
-            If the file cannot be written; it is then as before.
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> import fastnn as fn, os, tempfile
+        >>> net = fn.Sequential(fn.Dense(2)).build(n_features=3)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     net.save(os.path.join(folder, "net.safetensors"))
+        ...     os.listdir(folder)
+        ['net.safetensors']
         """
         get_parameters(self.state)
         serialize.write(path, self.state)
 
 
 def load(path: str | os.PathLike[str]) -> Sequential:
-    """Read a network that `Sequential.save` wrote, or the network of an estimator's file. Reading a
-    file runs no code from it.
+    """Load a network from a file of `Sequential.save` or of an estimator.
 
-    An estimator's network takes unscaled features and returns outputs in the units of the targets:
-    where the estimator scales, the scaling becomes a part of the first and last weights. Such a
-    network has no penalties, and no state of an optimizer to continue from. Of a classifier it
-    returns probabilities, and of loss="gaussian_nll" the mean of each target, then the logarithm
-    of each variance.
+    No code from the file is executed.
+
+    The network of an estimator takes unscaled features and returns outputs in the units of the
+    targets: the estimator's scaling is merged into the first and last weights. The network has no
+    penalties and no optimizer state. For classifiers its outputs are probabilities; for
+    `loss="gaussian_nll"` they are the mean of each target, then the log variance of each target.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Returns
+    -------
+    Sequential
 
     Raises
     ------
     ValueError
-        If the file is damaged, of another format or version, or of an estimator whose scaling
-        cannot become a part of the weights without a loss of digits.
+        If the file is damaged, has another format or version, or is of an estimator whose scaling
+        cannot be merged into the weights without loss of precision.
     OSError
-        If it cannot be read.
+        If the file cannot be read.
 
     Examples
     --------
-    >>> import fastnn as fn, tempfile, os
-    >>> net = fn.Sequential(fn.Dense(2), random_state=1).build(3)
+    >>> import fastnn as fn, os, tempfile
+    >>> net = fn.Sequential(fn.Dense(2), random_state=1).build(n_features=3)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = os.path.join(folder, "net.safetensors")
     ...     net.save(path)
-    ...     same = fn.load(path)
-    >>> bool((same.parameters == net.parameters).all())
+    ...     loaded = fn.load(path)
+    >>> bool((loaded.parameters == net.parameters).all())
     True
     """
     state, extra = serialize.read(path)
-    with serialize.readable(path):
+    with serialize.wrap_read_errors(path):
         features, targets = merge_scaling.read_scalings(extra, state)
     try:
         return make_sequential(merge_scaling.merge(state, features, targets))
     except ValueError as error:
         raise ValueError(
-            f"{os.fspath(path)!r}: expected an estimator whose scaling its network can take up; "
+            f"{os.fspath(path)!r}: expected an estimator whose scaling can be merged into weights; "
             f"{error} (the estimator's own `load` reads this file)"
         ) from error
 
 
 def make_sequential(state: NetworkState) -> Sequential:
-    """A face over a network's state, which is not copied."""
+    """Return a `Sequential` with the given state, which is not copied."""
     network = object.__new__(Sequential)
     network.state = state
     return network
 
 
-def with_layers(network: Sequential, layers: tuple[Layer, ...]) -> Sequential:
-    """Layers of the same sizes with other activations, on a built network's own parameters."""
+def replace_layers(network: Sequential, layers: tuple[Layer, ...]) -> Sequential:
+    """Return a network with other layers of the same sizes that shares the parameters of a built
+    network."""
     return make_sequential(share_parameters(network.state, layers))
 
 
 def predict_plain(network: Sequential, X: Any) -> Array | None:
-    """`network.predict(X)` for an array that the engine reads as it is: finite, C-contiguous, of
-    the network's dtype and width. None for any other, and before the network's first prediction,
-    which prepares it."""
+    """Return `network.predict(X)` without conversions, or None if that is not possible.
+
+    X must be a finite C-contiguous array with the dtype and the number of features of the network,
+    and the network must have made a prediction before, which prepares it.
+    """
     predictor = network.state.predictor
     return None if predictor is None else predictor(X, None, True, None)

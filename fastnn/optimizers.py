@@ -1,9 +1,18 @@
-"""Optimizers: frozen descriptions. The update formulas stand in `fastnn_ext/optimizers.pxd`, and
-for reading in `fastnn/reference/optimizers.py`.
+"""Optimizers: frozen descriptions of the rule that updates the parameters at each step.
 
-Each takes `learning_rate` first, a number or a schedule of `fastnn.schedules`. Each can clip the
-gradient of a step, penalties included: first every element to [-clip_value, clip_value], then the
-whole to a Euclidean length of at most `clip_norm` (R. Pascanu and others, ICML 2013).
+Notation: w are the parameters of the network, g is the gradient of the loss at w, α is the
+learning rate, and t = 1, 2, ... counts the steps since the optimizer was started. An arrow assigns
+a new value; operations on arrays are elementwise. The state of an optimizer (v, s or m below)
+starts at zero.
+
+`g` includes the layers' penalties `l1` and `l2`, and every optimizer can clip it before its update.
+With `clip_value` c, each element is limited to the interval [-c, c]; with `clip_norm` C, the
+gradient of all parameters is then scaled to the Euclidean norm C if its norm is larger
+(R. Pascanu, T. Mikolov, Y. Bengio, "On the difficulty of training recurrent neural networks",
+ICML 2013, algorithm 1).
+
+The update rules are implemented in `fastnn_ext/optimizers.pxd`; `fastnn/reference/optimizers.py`
+has the same rules in NumPy.
 """
 
 from __future__ import annotations
@@ -36,14 +45,48 @@ def _check_common(optimizer: Optimizer) -> None:
 
 @dataclass(frozen=True)
 class SGD:
-    """Stochastic gradient descent: `v = momentum * v - learning_rate * g; w += v`; with `nesterov`
-    `w += momentum * v - learning_rate * g`. I. Sutskever and others, ICML 2013, equations 1 to 4.
+    """Stochastic gradient descent, with or without momentum.
+
+    Update rule::
+
+        w ← w - α g                                  momentum = 0
+        v ← μ v - α g,    w ← w + v                  momentum = μ > 0
+        v ← μ v - α g,    w ← w + μ v - α g          nesterov = True
+
+    With `nesterov`, w is the look-ahead point, at which the gradient is computed.
+    I. Sutskever, J. Martens, G. Dahl, G. Hinton, "On the importance of initialization and momentum
+    in deep learning", ICML 2013, equations 1 to 4.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule, default 0.01
+        α, the step size: a positive number, or a schedule of `fastnn.schedules`, evaluated at each
+        step.
+    momentum : float, default 0.0
+        μ, the fraction of the previous update that is added to this one, in [0, 1).
+    nesterov : bool, default False
+        Whether to use Nesterov's accelerated gradient. It has no effect without momentum.
+    clip_norm : float, optional
+        Largest Euclidean norm C of the gradient of all parameters together. By default the norm is
+        not limited.
+    clip_value : float, optional
+        Largest absolute value c of an element of the gradient. By default elements are not limited.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a parameter is outside its range or of another type.
 
     Examples
     --------
+    Two steps from w = 0, where g = 1 and then 0.8:
+
     >>> import fastnn as fn
-    >>> fn.optimizers.SGD(0.1, momentum=0.9).n_slots
-    1
+    >>> net = fn.Sequential(fn.Dense(1, use_bias=False, weight_init="zeros"), dtype="float64")
+    >>> sgd = fn.optimizers.SGD(learning_rate=0.1, momentum=0.9)
+    >>> history = net.fit([[1.0]], [-0.5], optimizer=sgd, epochs=2)
+    >>> net.weights[0].round(6)
+    array([[-0.27]])
     """
 
     learning_rate: float | Schedule = 0.01
@@ -59,13 +102,51 @@ class SGD:
 
     @property
     def n_slots(self) -> int:
-        """Numbers kept per parameter."""
+        """Number of state arrays, each with one value per parameter."""
         return 1 if self.momentum > 0 else 0
 
 
 @dataclass(frozen=True)
 class Adagrad:
-    """`s += g**2; w -= learning_rate * g / (sqrt(s) + epsilon)`. J. Duchi and others, JMLR 2011."""
+    """Adagrad: each parameter's step is divided by the root of its summed squared gradients.
+
+    Update rule::
+
+        s ← s + g²
+        w ← w - α g / (√s + ε)
+
+    J. Duchi, E. Hazan, Y. Singer, "Adaptive subgradient methods for online learning and stochastic
+    optimization", JMLR 12 (2011), with a diagonal matrix.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule, default 0.01
+        α, the step size: a positive number, or a schedule of `fastnn.schedules`, evaluated at each
+        step.
+    epsilon : float, default 1e-8
+        ε > 0, which keeps the denominator from being zero.
+    clip_norm : float, optional
+        Largest Euclidean norm C of the gradient of all parameters together. By default the norm is
+        not limited.
+    clip_value : float, optional
+        Largest absolute value c of an element of the gradient. By default elements are not limited.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a parameter is outside its range or of another type.
+
+    Examples
+    --------
+    A single step from w = 0, where g = 1:
+
+    >>> import fastnn as fn
+    >>> net = fn.Sequential(fn.Dense(1, use_bias=False, weight_init="zeros"), dtype="float64")
+    >>> adagrad = fn.optimizers.Adagrad(learning_rate=0.1)
+    >>> history = net.fit([[1.0]], [-0.5], optimizer=adagrad, epochs=1)
+    >>> net.weights[0].round(6)
+    array([[-0.1]])
+    """
 
     learning_rate: float | Schedule = 0.01
     epsilon: float = 1e-8
@@ -80,8 +161,46 @@ class Adagrad:
 
 @dataclass(frozen=True)
 class RMSprop:
-    """`s = rho * s + (1 - rho) * g**2; w -= learning_rate * g / (sqrt(s) + epsilon)`.
-    T. Tieleman, G. Hinton, Coursera lecture 6.5, 2012."""
+    """RMSprop: each parameter's step is divided by a running root mean square of its gradients.
+
+    Update rule::
+
+        s ← ρ s + (1 - ρ) g²
+        w ← w - α g / (√s + ε)
+
+    T. Tieleman, G. Hinton, "Neural networks for machine learning", Coursera, 2012, lecture 6.5.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule, default 0.001
+        α, the step size: a positive number, or a schedule of `fastnn.schedules`, evaluated at each
+        step.
+    rho : float, default 0.9
+        ρ, the decay rate of the running mean of squared gradients, in [0, 1).
+    epsilon : float, default 1e-8
+        ε > 0, which keeps the denominator from being zero.
+    clip_norm : float, optional
+        Largest Euclidean norm C of the gradient of all parameters together. By default the norm is
+        not limited.
+    clip_value : float, optional
+        Largest absolute value c of an element of the gradient. By default elements are not limited.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a parameter is outside its range or of another type.
+
+    Examples
+    --------
+    A single step from w = 0, where g = 1:
+
+    >>> import fastnn as fn
+    >>> net = fn.Sequential(fn.Dense(1, use_bias=False, weight_init="zeros"), dtype="float64")
+    >>> rmsprop = fn.optimizers.RMSprop(learning_rate=0.1)
+    >>> history = net.fit([[1.0]], [-0.5], optimizer=rmsprop, epochs=1)
+    >>> net.weights[0].round(6)
+    array([[-0.316228]])
+    """
 
     learning_rate: float | Schedule = 0.001
     rho: float = 0.9
@@ -98,9 +217,50 @@ class RMSprop:
 
 @dataclass(frozen=True)
 class Adam:
-    """Step t: `m = beta_1 * m + (1 - beta_1) * g; v = beta_2 * v + (1 - beta_2) * g**2;
-    w -= learning_rate * m' / (sqrt(v') + epsilon)` with `m' = m / (1 - beta_1**t)` and
-    `v' = v / (1 - beta_2**t)`. D. Kingma, J. Ba, ICLR 2015, algorithm 1."""
+    """Adam: steps along a running mean of gradients, divided by their running root mean square.
+
+    Update rule::
+
+        m ← β₁ m + (1 - β₁) g
+        v ← β₂ v + (1 - β₂) g²
+        m̂ = m / (1 - β₁ᵗ),    v̂ = v / (1 - β₂ᵗ)
+        w ← w - α m̂ / (√v̂ + ε)
+
+    D. Kingma, J. Ba, "Adam: a method for stochastic optimization", ICLR 2015, algorithm 1.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule, default 0.001
+        α, the step size: a positive number, or a schedule of `fastnn.schedules`, evaluated at each
+        step.
+    beta_1 : float, default 0.9
+        β₁, the decay rate of the running mean of gradients, in [0, 1).
+    beta_2 : float, default 0.999
+        β₂, the decay rate of the running mean of squared gradients, in [0, 1).
+    epsilon : float, default 1e-8
+        ε > 0, which keeps the denominator from being zero.
+    clip_norm : float, optional
+        Largest Euclidean norm C of the gradient of all parameters together. By default the norm is
+        not limited.
+    clip_value : float, optional
+        Largest absolute value c of an element of the gradient. By default elements are not limited.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a parameter is outside its range or of another type.
+
+    Examples
+    --------
+    A single step from w = 0, where g = 1:
+
+    >>> import fastnn as fn
+    >>> net = fn.Sequential(fn.Dense(1, use_bias=False, weight_init="zeros"), dtype="float64")
+    >>> adam = fn.optimizers.Adam(learning_rate=0.1)
+    >>> history = net.fit([[1.0]], [-0.5], optimizer=adam, epochs=1)
+    >>> net.weights[0].round(6)
+    array([[-0.1]])
+    """
 
     learning_rate: float | Schedule = 0.001
     beta_1: float = 0.9
@@ -117,8 +277,54 @@ class Adam:
 
 @dataclass(frozen=True)
 class AdamW:
-    """Adam, and `w -= learning_rate * weight_decay * w` besides, for weights and not for biases.
-    I. Loshchilov, F. Hutter, ICLR 2019, algorithm 2."""
+    """Adam with decoupled weight decay.
+
+    Update rule, with m̂ and v̂ as in `Adam`::
+
+        w ← w - α (m̂ / (√v̂ + ε) + λ w)          weights
+        w ← w - α  m̂ / (√v̂ + ε)                 biases
+
+    Unlike an `l2` penalty, λ w does not enter the gradient g, so that it is neither clipped nor
+    divided by √v̂. I. Loshchilov, F. Hutter, "Decoupled weight decay regularization", ICLR 2019,
+    algorithm 2. As in PyTorch, the decay is multiplied by the learning rate α; in the paper, only
+    by the factor of its schedule.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule, default 0.001
+        α, the step size: a positive number, or a schedule of `fastnn.schedules`, evaluated at each
+        step.
+    weight_decay : float, default 0.01
+        λ, the decay rate of the weights, at least 0.
+    beta_1 : float, default 0.9
+        β₁, the decay rate of the running mean of gradients, in [0, 1).
+    beta_2 : float, default 0.999
+        β₂, the decay rate of the running mean of squared gradients, in [0, 1).
+    epsilon : float, default 1e-8
+        ε > 0, which keeps the denominator from being zero.
+    clip_norm : float, optional
+        Largest Euclidean norm C of the gradient of all parameters together. By default the norm is
+        not limited.
+    clip_value : float, optional
+        Largest absolute value c of an element of the gradient. By default elements are not limited.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a parameter is outside its range or of another type.
+
+    Examples
+    --------
+    A single step from w = 1, where g = 1:
+
+    >>> import fastnn as fn
+    >>> one = fn.initializers.Constant(1.0)
+    >>> net = fn.Sequential(fn.Dense(1, use_bias=False, weight_init=one), dtype="float64")
+    >>> adamw = fn.optimizers.AdamW(learning_rate=0.1)
+    >>> history = net.fit([[1.0]], [0.5], optimizer=adamw, epochs=1)
+    >>> net.weights[0].round(6)
+    array([[0.899]])
+    """
 
     learning_rate: float | Schedule = 0.001
     weight_decay: float = 0.01
@@ -152,13 +358,13 @@ CLASSES: dict[str, type[Optimizer]] = {
 }
 
 
-def code_of(optimizer: Optimizer) -> codes.Optimizer:
-    """The member of the engine's list."""
+def get_code(optimizer: Optimizer) -> codes.Optimizer:
+    """Return the optimizer's member of the enum `fastnn_ext.codes.Optimizer`."""
     return codes.Optimizer[type(optimizer).__name__.upper()]
 
 
 def resolve(value: str | Optimizer) -> Optimizer:
-    """What a user gave as an optimizer, checked.
+    """Return the optimizer for a name or an optimizer; raise an error for anything else.
 
     >>> resolve("sgd").learning_rate
     0.01
@@ -170,10 +376,10 @@ def resolve(value: str | Optimizer) -> Optimizer:
 
 @cache
 def _default(name: str) -> Optimizer:
-    """The optimizer of that name with its defaults, made and checked once."""
+    """Return the optimizer of that name with its defaults, created and checked once."""
     return CLASSES[name]()
 
 
 def check_horizon(optimizer: Optimizer, n_steps: int | None) -> None:
-    """An error if the optimizer's schedule has to know how many steps there will be."""
+    """Raise an error if the schedule depends on the total number of steps and `n_steps` is None."""
     schedules.rates(optimizer.learning_rate, np.zeros(1), n_steps)

@@ -1,4 +1,4 @@
-"""Preparing data: one-hot rows, a split into training and test rows, standardized columns."""
+"""Preprocessing: one-hot encoding, random train-test splits, standardization."""
 
 from __future__ import annotations
 
@@ -33,18 +33,28 @@ Integers = NDArray[np.int64]
 def one_hot(
     labels: ArrayLike, n_classes: int | None = None, dtype: DTypeLike = np.float64
 ) -> NDArray[Any]:
-    """Rows (n, n_classes) of `dtype` that are 1 in the column of their class and 0 elsewhere.
+    """One-hot encoding: 1 in the column of the label, 0 in all others.
 
     Parameters
     ----------
-    labels : (n,) whole numbers from 0.
-    n_classes : the number of columns; default: the largest label + 1.
-    dtype : any real number type; default: float64.
+    labels : array-like of int, shape (n,)
+        Labels from 0 to n_classes - 1.
+    n_classes : int, optional
+        Number of columns; by default the largest label plus 1.
+    dtype : dtype, default float64
+        A boolean, integer or floating-point dtype.
+
+    Returns
+    -------
+    ndarray, shape (n, n_classes)
 
     Raises
     ------
-    ValueError, TypeError : labels that are no class numbers, a type that holds no numbers.
+    ValueError, TypeError
+        If a label is not an integer from 0 to n_classes - 1, or `dtype` is not a real dtype.
 
+    Examples
+    --------
     >>> one_hot([0, 2], dtype="int64")
     array([[1, 0, 0],
            [0, 0, 1]])
@@ -60,8 +70,11 @@ def one_hot(
 
 
 def _test_counts(counts: Integers, n_test: int, rng: np.random.Generator) -> Integers:
-    """Test rows per class, proportional up to whole rows: the method of largest remainders
-    (A. Hamilton, 1792). Equal remainders are drawn for, so that no class number is favoured."""
+    """Return the number of test rows of each class, in proportion to its size.
+
+    Rounded by the method of largest remainders (A. Hamilton, 1792). Ties are broken at random, so
+    that no class is favoured.
+    """
     whole, remainder = np.divmod(counts * n_test, counts.sum())
     order = rng.permutation(len(counts))
     order = order[np.argsort(-remainder[order], kind="stable")]
@@ -81,25 +94,33 @@ def train_test_split(
     random_state: int | np.random.Generator | None = None,
     stratify: Any = None,
 ) -> list[Any]:
-    """Split rows at random into training rows and test rows, the same rows of every array.
+    """Split arrays at random into training and test rows, the same rows for every array.
 
     Parameters
     ----------
-    *arrays : arrays (n, ...), lists, tuples or pandas objects of n rows.
-    test_size : a share between 0 and 1, rounded up to whole rows, or a number of rows (an int).
-    random_state : the same whole number gives the same split; default: another split at each call.
-    stratify : (n,) labels whose shares are the same on both sides, up to whole rows
-        (J. Neyman, Journal of the Royal Statistical Society 97, 1934).
+    *arrays : arrays of shape (n, ...), lists, tuples or pandas objects
+        Data with n rows each.
+    test_size : float or int, default 0.25
+        Fraction of the rows in the test set, between 0 and 1, rounded up; or number of rows.
+    random_state : int or numpy.random.Generator, optional
+        An int gives the same split at each call; by default each call gives another split.
+    stratify : array-like, shape (n,), optional
+        Labels whose proportions are preserved in both sets, up to rounding (J. Neyman, Journal of
+        the Royal Statistical Society 97, 1934).
 
     Returns
     -------
-    list : a_train, a_test, b_train, b_test, ...: shuffled copies; lists for lists and tuples.
+    list
+        a_train, a_test, b_train, b_test, ...: shuffled copies. Lists and tuples become lists.
 
     Raises
     ------
-    ValueError, TypeError : unequal numbers of rows, a size that leaves a side empty, a class with
-        one row, more classes than rows on a side.
+    ValueError, TypeError
+        If the arrays differ in length, a set would be empty, a class has a single row, or there
+        are more classes than rows in a set.
 
+    Examples
+    --------
     >>> [len(rows) for rows in train_test_split(np.arange(8), list("abcdefgh"), random_state=0)]
     [6, 2, 6, 2]
     """
@@ -114,29 +135,39 @@ def train_test_split(
 def split_rows(
     strata: Integers, n_test: int, rng: np.random.Generator
 ) -> tuple[Integers, Integers]:
-    """Positions of training rows and of n_test test rows, shuffled; `strata` are checked."""
+    """Return the shuffled indices of the training rows and of the `n_test` test rows.
+
+    `strata` are class numbers from 0, shape (n,), which are not checked.
+    """
     n = len(strata)
     shuffled = rng.permutation(n)
     codes, counts = strata[shuffled], np.bincount(strata)
-    rank = np.empty(n, np.int64)  # of a row among those of its class, in shuffled order
+    rank = np.empty(n, np.int64)  # of each row within its class, in shuffled order
     rank[np.argsort(codes, kind="stable")] = np.concatenate([np.arange(c) for c in counts])
     in_test = rank < _test_counts(counts, n_test, rng)[codes]
     return shuffled[~in_test], shuffled[in_test]
 
 
 class Standardizer:
-    """Columns shifted to mean 0 and scaled to standard deviation 1: (X - mean_) / scale_.
+    """Standardize features to zero mean and unit standard deviation: (X - mean_) / scale_.
 
-    Networks train faster on such inputs: Y. LeCun and others, "Efficient BackProp", 1998,
-    section 4.3. A column that is constant in `fit` gets scale 1. Also for targets (n,). It is a
-    transformer for scikit-learn's pipelines, which it does not need itself.
+    Networks train faster on standardized inputs (Y. LeCun and others, "Efficient BackProp", 1998,
+    section 4.3). It accepts features (n, n_features) as well as targets (n,). It works as a
+    transformer in scikit-learn's pipelines, and does not require scikit-learn itself.
 
     Attributes
     ----------
-    mean_, scale_ : (features,) float64; scale_ is the population's formula, divided by n.
-    n_features_in_ : number of columns of a two-dimensional X.
-    feature_names_in_ : (features,) names of a frame's columns, where all are strings.
+    mean_ : ndarray of float64, shape (n_features,)
+        Mean of each column.
+    scale_ : ndarray of float64, shape (n_features,)
+        Standard deviation of each column, with divisor n; 1 for a constant column.
+    n_features_in_ : int
+        Number of columns, if X is two-dimensional.
+    feature_names_in_ : ndarray of str, shape (n_features,)
+        Column names, if X is a data frame whose column names are all strings.
 
+    Examples
+    --------
     >>> standardizer = Standardizer()
     >>> Z = standardizer.fit_transform([[1.0, 5.0], [3.0, 5.0]])
     >>> Z.tolist(), standardizer.inverse(Z).tolist()
@@ -149,10 +180,28 @@ class Standardizer:
     feature_names_in_: NDArray[np.object_]
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn mean and scale of each column of X, (n, features) or (n,), not empty, finite. `y`
-        is ignored."""
+        """Compute mean and scale of each column of X.
+
+        Parameters
+        ----------
+        X : array-like, shape (n, n_features) or (n,)
+            Finite values, at least one row.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        Standardizer
+            The fitted object itself.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X is empty or has values that are not finite numbers.
+        """
         values = check_numbers("X", X).astype(np.float64)
-        # Relative to the first row, so that rounding cannot give a constant column a spread.
+        # Relative to the first row, so that the deviation of a constant column is exactly zero in
+        # spite of rounding.
         shifted = values - values[0]
         scale = shifted.std(axis=0)
         mean = np.asarray(values[0] + shifted.mean(axis=0))
@@ -161,28 +210,46 @@ class Standardizer:
             fitted["n_features_in_"] = values.shape[1]
         if (names := read_feature_names(X)) is not None:
             fitted["feature_names_in_"] = np.array(names, object)
-        # In one call: an interrupt must not leave the mean of one X with the scale of another.
+        # In one call, so that after an interrupt mean and scale are of the same X.
         vars(self).update(fitted)
         for name in {"n_features_in_", "feature_names_in_"} - fitted.keys():
             vars(self).pop(name, None)
         return self
 
     def transform(self, X: Any) -> Any:
-        """Standardized copy of X; float32 stays float32, everything else becomes float64.
-        ValueError before `fit`, or if X has other columns than in `fit`."""
+        """Return a standardized copy of X.
+
+        Parameters
+        ----------
+        X : array-like, shape (n, n_features) or (n,)
+            Columns as in `fit`.
+
+        Returns
+        -------
+        ndarray or data frame, of the shape of X
+            float32 if X is float32, otherwise float64. See `set_output` for data frames.
+
+        Raises
+        ------
+        ValueError
+            If `fit` has not been called, or X has other columns than in `fit`.
+        """
         values = self._check(X)
         result = ((values - self.mean_) / self.scale_).astype(_float_type(values), copy=False)
         return self._in_container(result, X)
 
     def inverse_transform(self, X: Any) -> NDArray[Any]:
-        """What `transform` made X from; types and errors as there. Also called `inverse`."""
+        """Return `X * scale_ + mean_`, the inverse of `transform`. Also available as `inverse`.
+
+        Dtypes and errors are those of `transform`; the result is always an array.
+        """
         values = self._check(X)
         return (values * self.scale_ + self.mean_).astype(_float_type(values), copy=False)
 
     inverse = inverse_transform
 
     def fit_transform(self, X: Any, y: Any = None) -> Any:
-        """`fit`, then `transform`, on the same X."""
+        """Fit to X, then return the standardized X."""
         return self.fit(X).transform(X)
 
     def _check(self, X: Any) -> NDArray[Any]:
@@ -204,20 +271,20 @@ class Standardizer:
     def __repr__(self) -> str:
         return "Standardizer()"
 
-    # ---- what scikit-learn asks of a transformer ----
+    # ---- scikit-learn's transformer interface ----
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """No parameters."""
+        """Return {}: there are no parameters."""
         return {}
 
     def set_params(self, **params: Any) -> Self:
-        """Nothing to set."""
+        """Return the object itself; raise an error for any parameter, as there are none."""
         if params:
             raise ValueError(f"{next(iter(params))}: expected no parameters; got {list(params)}")
         return self
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
-        """The names of the columns, as in `fit`; x0, x1, ... where they had none."""
+        """Return the column names of `fit`, or x0, x1, ... if X had none."""
         self._check_fitted()
         fitted: NDArray[np.object_] | None = vars(self).get("feature_names_in_")
         if input_features is None:
@@ -234,15 +301,17 @@ class Standardizer:
         return names
 
     def set_output(self, *, transform: str | None = None) -> Self:
-        """What `transform` returns: arrays ("default") or frames ("pandas", "polars"). By default
-        it follows scikit-learn's `transform_output`."""
+        """Set the output of `transform`: arrays ("default") or data frames ("pandas", "polars").
+
+        If it is not set, scikit-learn's option `transform_output` applies.
+        """
         if transform is not None:
             checks.choice("transform", transform, _CONTAINERS)
-            self._sklearn_output_config = {"transform": transform}  # which sklearn's clone keeps
+            self._sklearn_output_config = {"transform": transform}  # kept by sklearn.clone
         return self
 
     def _in_container(self, values: NDArray[Any], X: Any) -> Any:
-        """Rows in the container that was asked for, under the names of their columns."""
+        """Return the values as an array or data frame, see `set_output`."""
         sklearn = sys.modules.get("sklearn")
         kind = "default" if sklearn is None else sklearn.get_config()["transform_output"]
         kind = vars(self).get("_sklearn_output_config", {}).get("transform", kind)

@@ -1,7 +1,11 @@
-"""Learning-rate schedules: frozen descriptions and one pure function of the step, `rates`.
+"""Learning-rate schedules: frozen descriptions, and one function that evaluates them, `rates`.
 
-A step is one minibatch, counted from 0. Where `n_steps` is None it becomes the number of steps
-that the call of `fit` will make; past `n_steps` a schedule keeps its last value.
+Notation: α(t) is the learning rate of step t. A step is one minibatch, counted from 0 when the
+optimizer is started. Schedules with a parameter `n_steps`, written T, keep their last value after T
+steps. If `n_steps` is None, T is the number of steps of the call of `fit`; `partial_fit` requires a
+number, unless an earlier `fit` has set it.
+
+`fastnn/reference/schedules.py` has the same formulas for a single step.
 """
 
 from __future__ import annotations
@@ -29,7 +33,7 @@ Array = NDArray[np.float64]
 
 
 class Schedule:
-    """What all schedules are; holds nothing."""
+    """Base class of all schedules, for `isinstance` checks."""
 
 
 def _check_steps(n_steps: int | None) -> None:
@@ -39,7 +43,25 @@ def _check_steps(n_steps: int | None) -> None:
 
 @dataclass(frozen=True)
 class Constant(Schedule):
-    """Always the same rate."""
+    """A constant learning rate: α(t) = α₀.
+
+    Parameters
+    ----------
+    learning_rate : float
+        α₀ > 0.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a parameter is outside its range or of another type.
+
+    Examples
+    --------
+    >>> import fastnn as fn, numpy as np
+    >>> schedule = fn.schedules.Constant(0.1)
+    >>> fn.schedules.rates(schedule, np.array([0.0, 1.0, 100.0])).round(4)
+    array([0.1, 0.1, 0.1])
+    """
 
     learning_rate: float
 
@@ -49,7 +71,31 @@ class Constant(Schedule):
 
 @dataclass(frozen=True)
 class StepDecay(Schedule):
-    """`initial * factor**floor(step / every)`."""
+    """Decay by a factor at regular intervals: α(t) = α₀ f^⌊t / s⌋.
+
+    PyTorch has it as `StepLR`.
+
+    Parameters
+    ----------
+    initial_learning_rate : float
+        α₀ > 0, the learning rate of the first step.
+    every : int
+        s ≥ 1, the number of steps between two changes.
+    factor : float, default 0.5
+        f > 0, by which the learning rate is multiplied at each change.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a parameter is outside its range or of another type.
+
+    Examples
+    --------
+    >>> import fastnn as fn, numpy as np
+    >>> schedule = fn.schedules.StepDecay(0.1, every=10)
+    >>> fn.schedules.rates(schedule, np.array([0.0, 9.0, 10.0, 20.0])).round(4)
+    array([0.1  , 0.1  , 0.05 , 0.025])
+    """
 
     initial_learning_rate: float
     every: int
@@ -63,7 +109,31 @@ class StepDecay(Schedule):
 
 @dataclass(frozen=True)
 class ExponentialDecay(Schedule):
-    """`initial * factor**(step / every)`."""
+    """Exponential decay: α(t) = α₀ f^(t / s).
+
+    Keras has it under the same name.
+
+    Parameters
+    ----------
+    initial_learning_rate : float
+        α₀ > 0, the learning rate of the first step.
+    every : int
+        s ≥ 1, the number of steps in which the learning rate decays by the factor f.
+    factor : float, default 0.5
+        f > 0.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a parameter is outside its range or of another type.
+
+    Examples
+    --------
+    >>> import fastnn as fn, numpy as np
+    >>> schedule = fn.schedules.ExponentialDecay(0.1, every=10)
+    >>> fn.schedules.rates(schedule, np.array([0.0, 5.0, 10.0, 20.0])).round(4)
+    array([0.1   , 0.0707, 0.05  , 0.025 ])
+    """
 
     initial_learning_rate: float
     every: int
@@ -77,7 +147,35 @@ class ExponentialDecay(Schedule):
 
 @dataclass(frozen=True)
 class InverseTimeDecay(Schedule):
-    """`initial / (1 + decay * floor(step / every))**power`."""
+    """Inverse-time decay: α(t) = α₀ / (1 + d ⌊t / s⌋)^p.
+
+    With d > 0 and 0.5 < p ≤ 1, the sum of the learning rates is infinite and the sum of their
+    squares is finite, the conditions of H. Robbins, S. Monro, "A stochastic approximation method",
+    Annals of Mathematical Statistics 22, 1951.
+
+    Parameters
+    ----------
+    initial_learning_rate : float
+        α₀ > 0, the learning rate of the first step.
+    decay : float
+        d ≥ 0, the rate of the decay.
+    power : float, default 1.0
+        p ≥ 0, the exponent.
+    every : int, default 1
+        s ≥ 1, the number of steps between two changes.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a parameter is outside its range or of another type.
+
+    Examples
+    --------
+    >>> import fastnn as fn, numpy as np
+    >>> schedule = fn.schedules.InverseTimeDecay(0.1, decay=1.0)
+    >>> fn.schedules.rates(schedule, np.array([0.0, 1.0, 3.0])).round(4)
+    array([0.1  , 0.05 , 0.025])
+    """
 
     initial_learning_rate: float
     decay: float
@@ -93,8 +191,31 @@ class InverseTimeDecay(Schedule):
 
 @dataclass(frozen=True)
 class LinearDecay(Schedule):
-    """A straight line from `initial` to `final` in `n_steps` steps, then `final`.
-    I. Goodfellow, Y. Bengio, A. Courville, "Deep Learning", equation 8.14."""
+    """Linear decay: α(t) = (1 - t / T) α₀ + (t / T) α₁ for t < T, then α₁.
+
+    I. Goodfellow, Y. Bengio, A. Courville, "Deep learning", 2016, equation 8.14.
+
+    Parameters
+    ----------
+    initial_learning_rate : float
+        α₀ > 0, the learning rate of the first step.
+    final_learning_rate : float, default 0.0
+        α₁ ≥ 0, the learning rate from step T on.
+    n_steps : int, optional
+        T ≥ 1, the number of steps of the decay; by default, all steps of `fit`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a parameter is outside its range or of another type.
+
+    Examples
+    --------
+    >>> import fastnn as fn, numpy as np
+    >>> schedule = fn.schedules.LinearDecay(0.1, n_steps=10)
+    >>> fn.schedules.rates(schedule, np.array([0.0, 5.0, 10.0])).round(4)
+    array([0.1 , 0.05, 0.  ])
+    """
 
     initial_learning_rate: float
     final_learning_rate: float = 0.0
@@ -108,8 +229,32 @@ class LinearDecay(Schedule):
 
 @dataclass(frozen=True)
 class CosineDecay(Schedule):
-    """Half a cosine from `initial` to `final` in `n_steps` steps, then `final`.
-    I. Loshchilov, F. Hutter, ICLR 2017, equation 5, one period."""
+    """Cosine decay: α(t) = α₁ + (α₀ - α₁) (1 + cos(π t / T)) / 2 for t < T, then α₁.
+
+    I. Loshchilov, F. Hutter, "SGDR: stochastic gradient descent with warm restarts", ICLR 2017,
+    equation 5, a single period.
+
+    Parameters
+    ----------
+    initial_learning_rate : float
+        α₀ > 0, the learning rate of the first step.
+    final_learning_rate : float, default 0.0
+        α₁ ≥ 0, the learning rate from step T on.
+    n_steps : int, optional
+        T ≥ 1, the number of steps of the decay; by default, all steps of `fit`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a parameter is outside its range or of another type.
+
+    Examples
+    --------
+    >>> import fastnn as fn, numpy as np
+    >>> schedule = fn.schedules.CosineDecay(0.1, n_steps=10)
+    >>> fn.schedules.rates(schedule, np.array([0.0, 5.0, 10.0])).round(4)
+    array([0.1 , 0.05, 0.  ])
+    """
 
     initial_learning_rate: float
     final_learning_rate: float = 0.0
@@ -123,8 +268,38 @@ class CosineDecay(Schedule):
 
 @dataclass(frozen=True)
 class Cyclic(Schedule):
-    """Up from `min` to `max` in `half_cycle` steps and down again, for ever; "triangular2" halves
-    the height at each cycle. L. Smith, WACV 2017, section 3."""
+    """Cyclical learning rate: linear up and down between two bounds, repeatedly.
+
+    In cycle k = ⌊t / (2 h)⌋::
+
+        α(t) = α_min + (α_max - α_min) (1 - |t / h - 2 k - 1|) cₖ
+
+    with cₖ = 1, or cₖ = 1 / 2ᵏ for `mode="triangular2"`. L. Smith, "Cyclical learning rates for
+    training neural networks", WACV 2017, section 3.
+
+    Parameters
+    ----------
+    min_learning_rate : float
+        α_min ≥ 0, the lower bound, at which each cycle starts.
+    max_learning_rate : float
+        α_max > α_min, the upper bound. See `fastnn.lr_range_test`, which suggests both bounds.
+    half_cycle : int
+        h ≥ 1, the number of steps from one bound to the other.
+    mode : "triangular" (default) or "triangular2"
+        "triangular2" halves the height of the cycles after each cycle.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a parameter is outside its range or of another type.
+
+    Examples
+    --------
+    >>> import fastnn as fn, numpy as np
+    >>> schedule = fn.schedules.Cyclic(0.0, 0.1, half_cycle=10)
+    >>> fn.schedules.rates(schedule, np.array([0.0, 5.0, 10.0, 15.0, 20.0])).round(4)
+    array([0.  , 0.05, 0.1 , 0.05, 0.  ])
+    """
 
     min_learning_rate: float
     max_learning_rate: float
@@ -140,8 +315,38 @@ class Cyclic(Schedule):
 
 @dataclass(frozen=True)
 class WarmRestarts(Schedule):
-    """Cosine decays from `max` to `min`, the first `first_period` steps long, each next one
-    `growth` times longer. I. Loshchilov, F. Hutter, ICLR 2017, equation 5."""
+    """Cosine decays with warm restarts.
+
+    In period k, which starts at step tₖ and has Tₖ = T₀ gᵏ steps::
+
+        α(t) = α_min + (α_max - α_min) (1 + cos(π (t - tₖ) / Tₖ)) / 2
+
+    I. Loshchilov, F. Hutter, "SGDR: stochastic gradient descent with warm restarts", ICLR 2017,
+    equation 5.
+
+    Parameters
+    ----------
+    max_learning_rate : float
+        α_max > α_min, the learning rate at the start of each period.
+    first_period : int
+        T₀ ≥ 1, the number of steps of the first period.
+    growth : int, default 2
+        g ≥ 1, the ratio of the lengths of consecutive periods.
+    min_learning_rate : float, default 0.0
+        α_min ≥ 0, the limit at the end of each period.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a parameter is outside its range or of another type.
+
+    Examples
+    --------
+    >>> import fastnn as fn, numpy as np
+    >>> schedule = fn.schedules.WarmRestarts(0.1, first_period=10)
+    >>> fn.schedules.rates(schedule, np.array([0.0, 5.0, 10.0, 20.0])).round(4)
+    array([0.1 , 0.05, 0.1 , 0.05])
+    """
 
     max_learning_rate: float
     first_period: int
@@ -157,9 +362,37 @@ class WarmRestarts(Schedule):
 
 @dataclass(frozen=True)
 class OneCycle(Schedule):
-    """Up from `max / start_divisor` to `max` during the first `warmup_share` of `n_steps`, then
-    down to `max / end_divisor`, which the last step has, both along half a cosine. L. Smith,
-    N. Topin, 2019 (arXiv 1708.07120)."""
+    """One-cycle policy: a rise to a maximum, then a fall to almost zero, each along half a cosine.
+
+    The learning rate rises from α_max / a at step 0 to α_max at step q (T - 1), and falls to
+    α_max / b at the last step, T - 1. L. Smith, N. Topin, "Super-convergence", 2019
+    (arXiv 1708.07120).
+
+    Parameters
+    ----------
+    max_learning_rate : float
+        α_max > 0.
+    n_steps : int, optional
+        T ≥ 1, the number of steps of the cycle; by default, all steps of `fit`.
+    warmup_share : float, default 0.3
+        q, the fraction of the steps in which the learning rate rises, in [0, 1].
+    start_divisor : float, default 25.0
+        a ≥ 1.
+    end_divisor : float, default 1e4
+        b ≥ 1.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a parameter is outside its range or of another type.
+
+    Examples
+    --------
+    >>> import fastnn as fn, numpy as np
+    >>> schedule = fn.schedules.OneCycle(0.1, n_steps=11)
+    >>> fn.schedules.rates(schedule, np.array([0.0, 3.0, 10.0])).round(4)
+    array([0.004, 0.1  , 0.   ])
+    """
 
     max_learning_rate: float
     n_steps: int | None = None
@@ -177,8 +410,34 @@ class OneCycle(Schedule):
 
 @dataclass(frozen=True)
 class Warmup(Schedule):
-    """`after`'s first rate times (step + 1) / n_steps for the first `n_steps` steps, then `after`,
-    counted from there. P. Goyal and others, 2017 (arXiv 1706.02677), section 2.2."""
+    """Linear warmup, followed by another schedule β::
+
+        α(t) = β(0) (t + 1) / n        for t < n
+        α(t) = β(t - n)                otherwise
+
+    P. Goyal and others, "Accurate, large minibatch SGD: training ImageNet in 1 hour", 2017
+    (arXiv 1706.02677), section 2.2.
+
+    Parameters
+    ----------
+    after : Schedule
+        β, the schedule after the warmup. If its `n_steps` is None, it has the steps of `fit` that
+        remain after the warmup.
+    n_steps : int
+        n ≥ 1, the number of warmup steps.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a parameter is outside its range or of another type.
+
+    Examples
+    --------
+    >>> import fastnn as fn, numpy as np
+    >>> schedule = fn.schedules.Warmup(fn.schedules.Constant(0.1), n_steps=4)
+    >>> fn.schedules.rates(schedule, np.array([0.0, 1.0, 3.0, 4.0])).round(4)
+    array([0.025, 0.05 , 0.1  , 0.1  ])
+    """
 
     after: Schedule
     n_steps: int
@@ -195,19 +454,25 @@ CLASSES = (
 
 
 def rates(schedule: float | Schedule, steps: Array, n_steps: int | None = None) -> Array:
-    """Learning rates at the given steps.
+    """Return the learning rates of the given steps.
 
     Parameters
     ----------
     schedule : float or Schedule
+        A float is a constant learning rate.
     steps : ndarray of float64, shape (k,)
+        Steps, counted from 0.
     n_steps : int, optional
-        What a schedule without an `n_steps` of its own takes for it.
+        Value of `n_steps` for a schedule whose own is None.
+
+    Returns
+    -------
+    ndarray of float64, shape (k,)
 
     Raises
     ------
     ValueError
-        If neither the schedule nor the call says how many steps there are.
+        If the schedule requires `n_steps` and it is None both in the schedule and here.
 
     Examples
     --------
@@ -216,27 +481,27 @@ def rates(schedule: float | Schedule, steps: Array, n_steps: int | None = None) 
     """
     if not isinstance(schedule, Schedule):
         return np.full(len(steps), float(schedule))
-    return _rates(_with_steps(schedule, n_steps), steps)
+    return _rates(_fill_in_steps(schedule, n_steps), steps)
 
 
-def _with_steps(schedule: Schedule, n_steps: int | None) -> Schedule:
-    """The schedule with its number of steps, where it has none of its own."""
+def _fill_in_steps(schedule: Schedule, n_steps: int | None) -> Schedule:
+    """Return the schedule with `n_steps` filled in where it is None."""
     if isinstance(schedule, Warmup):
-        left = None if n_steps is None else max(1, n_steps - schedule.n_steps)
-        return replace(schedule, after=_with_steps(schedule.after, left))
+        remaining = None if n_steps is None else max(1, n_steps - schedule.n_steps)
+        return replace(schedule, after=_fill_in_steps(schedule.after, remaining))
     if isinstance(schedule, LinearDecay | CosineDecay | OneCycle) and schedule.n_steps is None:
         if n_steps is None:
             raise ValueError(
-                f"n_steps: expected {type(schedule).__name__}(n_steps=...) where the number of "
-                "steps is not known beforehand, as in partial_fit; got None"
+                f"n_steps: expected {type(schedule).__name__}(n_steps=...) if the number of "
+                "steps is not known in advance, as in partial_fit; got None"
             )
         return replace(schedule, n_steps=n_steps)
     return schedule
 
 
-def _half_cosine(share: Array) -> Array:
-    """From 1 at share 0 to 0 at share 1."""
-    return (1 + np.cos(math.pi * share)) / 2
+def _half_cosine(fraction: Array) -> Array:
+    """Half a period of a cosine: 1 at fraction 0, 0 at fraction 1."""
+    return (1 + np.cos(math.pi * fraction)) / 2
 
 
 @singledispatch
@@ -267,8 +532,8 @@ def _(schedule: InverseTimeDecay, steps: Array) -> Array:
 
 @_rates.register
 def _(schedule: LinearDecay, steps: Array) -> Array:
-    share = np.minimum(steps / (schedule.n_steps or 1), 1)
-    return (1 - share) * schedule.initial_learning_rate + share * schedule.final_learning_rate
+    fraction = np.minimum(steps / (schedule.n_steps or 1), 1)
+    return (1 - fraction) * schedule.initial_learning_rate + fraction * schedule.final_learning_rate
 
 
 @_rates.register
@@ -291,14 +556,14 @@ def _(schedule: Cyclic, steps: Array) -> Array:
 def _(schedule: WarmRestarts, steps: Array) -> Array:
     first, growth = schedule.first_period, schedule.growth
     if growth == 1:
-        share = steps % first / first
+        fraction = steps % first / first
     else:
-        # Period k starts at first * (growth**k - 1) / (growth - 1); the small term keeps a step
-        # that is exactly a start from falling into the period before through rounding.
+        # Period k starts at step first * (growth**k - 1) / (growth - 1). Without the small term,
+        # rounding could assign the first step of a period to the period before it.
         k = np.floor(np.log(steps * (growth - 1) / first + 1) / math.log(growth) + 1e-12)
-        share = (steps - first * (growth**k - 1) / (growth - 1)) / (first * growth**k)
+        fraction = (steps - first * (growth**k - 1) / (growth - 1)) / (first * growth**k)
     low, high = schedule.min_learning_rate, schedule.max_learning_rate
-    return low + (high - low) * _half_cosine(share)
+    return low + (high - low) * _half_cosine(fraction)
 
 
 @_rates.register

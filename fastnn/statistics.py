@@ -1,4 +1,4 @@
-"""Means with their spread and count, and differences of settings that share seeds and folds."""
+"""Mean and standard deviation of scores, and paired differences of settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean, the standard deviation of what it is the mean of, and how many those are.
+    """A mean with the sample standard deviation and the number of values.
 
     Examples
     --------
@@ -20,30 +20,32 @@ class Estimate:
     """
 
     mean: float
+    """Mean of the values; NaN if there are none."""
     std: float
-    """That of a sample (n - 1); NaN for a single number."""
+    """Sample standard deviation, with divisor n - 1; NaN for a single value."""
     count: int
+    """Number n of values."""
 
     def __str__(self) -> str:
         return f"{self.mean:.4g} ± {self.std:.2g} (n = {self.count})"
 
 
 def estimate(values: ArrayLike) -> Estimate:
-    """Of the numbers that are not NaN."""
-    given = np.asarray(values, dtype=np.float64).ravel()
-    given = given[~np.isnan(given)]
-    n = len(given)
-    mean = float(given.mean()) if n else math.nan
-    return Estimate(mean, float(given.std(ddof=1)) if n > 1 else math.nan, n)
+    """Return mean, standard deviation and count of the values that are not NaN."""
+    array = np.asarray(values, dtype=np.float64).ravel()
+    array = array[~np.isnan(array)]
+    n = len(array)
+    mean = float(array.mean()) if n else math.nan
+    return Estimate(mean, float(array.std(ddof=1)) if n > 1 else math.nan, n)
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The mean difference of pairs, its standard error, and how many pairs there are.
+    """The mean difference of pairs of scores, its standard error, and the number of pairs.
 
-    Pairs that share a seed and a fold differ by what is compared alone, so their difference has far
-    less noise than the two means. Scores of folds of one cross-validation are not independent: each
-    pair of training sets shares rows, and the standard error is somewhat too small for them
+    The two scores of a pair have the same seed and the same fold, so the mean of their differences
+    has far less noise than the two means. The folds of a cross-validation are not independent,
+    because their training sets overlap; for them the standard error is somewhat too small
     (C. Nadeau and Y. Bengio, "Inference for the generalization error", 2003).
 
     Examples
@@ -53,16 +55,19 @@ class Difference:
     """
 
     mean: float
+    """Mean difference."""
     standard_error: float
-    """NaN for a single pair."""
+    """Standard error of the mean; NaN for a single pair."""
     count: int
+    """Number of pairs."""
 
     def __str__(self) -> str:
         return f"{self.mean:.4g} ± {self.standard_error:.2g} (standard error, n = {self.count})"
 
 
 def paired_difference(first: ArrayLike, second: ArrayLike) -> Difference:
-    """first - second, pair by pair; pairs with a NaN are left out."""
+    """Return the mean of `first - second` over pairs; pairs with a NaN are left out."""
     pairs = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
-    found = estimate(pairs)
-    return Difference(found.mean, found.std / math.sqrt(max(found.count, 1)), found.count)
+    difference = estimate(pairs)
+    standard_error = difference.std / math.sqrt(max(difference.count, 1))
+    return Difference(difference.mean, standard_error, difference.count)

@@ -86,7 +86,7 @@ def rng(request):
 def several_processors(monkeypatch):
     """Up to eight threads can be asked for, also on a machine of fewer processors: results must not
     depend on their number."""
-    monkeypatch.setattr(limits, "processors", lambda: max(8, os.cpu_count() or 1))
+    monkeypatch.setattr(limits, "count_processors", lambda: max(8, os.cpu_count() or 1))
 
 
 @pytest.fixture(autouse=True)

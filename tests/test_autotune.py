@@ -1,4 +1,4 @@
-"""The choice between one thread and several, on a simulated machine with a clock of its own."""
+"""The choice between one thread and several, on a simulated machine with a simulated clock."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,56 +11,57 @@ from fastnn._parallel import autotune
 from fastnn._parallel.autotune import Measurements, Occupancy, ThreadTuner
 
 MOST = 4
-COLD = 0.005  # seconds that the first touch of memory takes
-WAKING = 0.00005  # seconds that it takes to wake threads
+COLD = 0.005  # seconds for the first touch of memory
+WAKING = 0.00005  # seconds for waking threads
 PAUSE = 0.02
 
 
 class Machine:
-    """Takes `seconds[several]` for a unit of work."""
+    """A machine on which a unit of work takes `seconds[multithreaded]`."""
 
-    def __init__(self, monkeypatch, one, several):
+    def __init__(self, monkeypatch, single, multi):
         self.now, self.tuner = 100.0, None
-        self.seconds = {False: one, True: several}
-        self.flops = 1.5 * autotune.FLOPS_ALONE * one
-        self.several = []
+        self.seconds = {False: single, True: multi}
+        self.flops = 1.5 * autotune.SINGLE_THREAD_FLOPS * single
+        self.calls = []  # whether each call used several threads
         monkeypatch.setattr(time, "perf_counter", lambda: self.now)
         monkeypatch.setattr(autotune, "occupancy", Occupancy())
-        autotune.measurements.cache_clear()
+        autotune.get_measurements.cache_clear()
 
     def call(self, units, cold=0.0):
-        """At most so many units; returns how many were made."""
+        """One call that may do up to `units` units of work; returns how many it did."""
         n, limit = self.tuner.choose(MOST)
-        several = n > 1
-        each = self.seconds[several]
-        made = int(min(units, max(1, np.ceil(limit / each))))
-        taken = cold + WAKING * (several and self.several[-1:] != [True]) + made * each
-        self.several.append(several)
-        self.now += taken
-        self.tuner.record(MOST, n, made, taken)
-        return made
+        multithreaded = n > 1
+        each = self.seconds[multithreaded]
+        done = int(min(units, max(1, np.ceil(limit / each))))
+        wakes = multithreaded and self.calls[-1:] != [True]
+        seconds = cold + WAKING * wakes + done * each
+        self.calls.append(multithreaded)
+        self.now += seconds
+        self.tuner.record(MOST, n, done, seconds)
+        return done
 
     def fit(self, units, cold=0.0):
-        """A fit, after a pause; returns its seconds, but for the first touch of memory."""
+        """A fit after a pause; returns its duration. Its first call takes `cold` seconds more."""
         self.tuner = ThreadTuner("shape", self.flops)
         self.now += PAUSE
-        self.several.append(False)  # threads are asleep
-        began, left = self.now, units
+        self.calls.append(False)  # threads are asleep
+        start, left = self.now, units
         while left:
             left -= self.call(left, cold)
             cold = 0.0
-        return self.now - began
+        return self.now - start
 
     def fits(self, seconds, total):
-        """Fits of this length, as many as take `total`; returns the seconds of each over what the
-        better number takes."""
+        """Repeat a fit of the given duration for `total` seconds; returns the duration of each fit
+        divided by that with the faster number of threads."""
         units = max(1, round(seconds / min(self.seconds.values())))
         best = units * min(self.seconds.values())
         self.fit(units, COLD)
         return np.array([self.fit(units) / best for _ in range(max(1, round(total / best)))])
 
 
-# Seconds of a unit on one thread and on several.
+# Seconds per unit on one thread and on several.
 PAIRS = [
     (2e-6, 3e-6), (1e-5, 2e-5), (2e-4, 1.2e-4), (2e-4, 2.2e-4), (1e-3, 0.6e-3), (1e-5, 0.97e-5),
     (0.03, 0.016), (0.3, 0.17),
@@ -68,25 +69,26 @@ PAIRS = [
 
 
 @pytest.mark.parametrize("seconds", [0.02, 0.2, 2.0])
-@pytest.mark.parametrize(("one", "several"), PAIRS)
-def test_as_fast_as_the_better_number(monkeypatch, one, several, seconds):
-    """Over two seconds of fits, the first of them aside, where both are measured."""
-    taken = Machine(monkeypatch, one, several).fits(seconds, total=2.0)
-    assert np.median(taken) < 1.03
-    assert taken.mean() < 1.06
+@pytest.mark.parametrize(("single", "multi"), PAIRS)
+def test_speed_is_close_to_that_of_the_faster_choice(monkeypatch, single, multi, seconds):
+    """Averaged over two seconds of fits, after a first one in which both are measured."""
+    ratios = Machine(monkeypatch, single, multi).fits(seconds, total=2.0)
+    assert np.median(ratios) < 1.03
+    assert ratios.mean() < 1.06
 
 
-@pytest.mark.parametrize(("one", "several"), PAIRS[:6])
-def test_the_first_fit_of_a_shape_costs_little_more(monkeypatch, one, several):
-    """Than the better number: of 20 ms that measure both, and begin on memory never touched."""
-    machine = Machine(monkeypatch, one, several)
-    best = min(one, several)
+@pytest.mark.parametrize(("single", "multi"), PAIRS[:6])
+def test_first_fit_of_a_shape_is_at_most_a_quarter_slower(monkeypatch, single, multi):
+    """A fit of 20 ms that measures both numbers of threads and touches memory for the first
+    time."""
+    machine = Machine(monkeypatch, single, multi)
+    best = min(single, multi)
     units = round(0.02 / best)
     assert machine.fit(units, COLD) - COLD < 1.25 * units * best
 
 
 @pytest.mark.parametrize("before", [(2e-4, 1e-4), (1e-4, 2e-4)])
-def test_a_machine_that_changes_is_noticed(monkeypatch, before):
+def test_tuner_adapts_to_a_change_of_the_machine(monkeypatch, before):
     machine = Machine(monkeypatch, *before)
     machine.fits(0.2, total=1.0)
     machine.seconds = dict(zip((False, True), reversed(before), strict=True))
@@ -95,8 +97,8 @@ def test_a_machine_that_changes_is_noticed(monkeypatch, before):
 
 
 @pytest.mark.parametrize("seconds", [0.02, 0.2, 2.0])
-def test_a_busy_processor_costs_little(monkeypatch, seconds):
-    """A team that waits 4 ms at each unit, where one thread takes 30 us."""
+def test_busy_processor_costs_little(monkeypatch, seconds):
+    """Several threads wait 4 ms in each unit; one thread takes 30 us."""
     machine = Machine(monkeypatch, 3e-5, 2e-5)
     machine.fits(0.2, total=1.0)
     machine.seconds[True] = 0.004
@@ -107,71 +109,71 @@ def test_a_busy_processor_costs_little(monkeypatch, seconds):
     assert machine.fits(seconds, total=2.0).mean() < 1.06
 
 
-def test_other_shapes_are_spared_a_busy_processor(monkeypatch):
+def test_busy_processor_is_known_to_all_shapes(monkeypatch):
     machine = Machine(monkeypatch, 3e-5, 0.004)
     machine.fits(0.02, total=0.1)
-    machine.several.clear()
+    machine.calls.clear()
     machine.tuner = ThreadTuner("another shape", 1.0)
     assert machine.tuner.choose(MOST)[0] == 1
 
 
-def test_a_cold_start_is_no_reason_to_leave_the_others(monkeypatch):
+def test_cold_start_is_not_mistaken_for_a_busy_processor(monkeypatch):
     """The first touch of memory and the waking of threads are not measured."""
     machine = Machine(monkeypatch, 2e-4, 1.2e-4)
     machine.fit(100, COLD)
-    assert autotune.occupancy.alone_until == 0.0
-    assert autotune.measurements("shape", MOST, machine.flops).several
+    assert autotune.occupancy.single_thread_until == 0.0
+    assert autotune.get_measurements("shape", MOST, machine.flops).multithreaded
 
 
-def test_shapes_are_measured_apart():
-    autotune.measurements.cache_clear()
-    first = autotune.measurements("a", 2, 1.0)
-    assert autotune.measurements("a", 2, 1.0) is first
-    assert autotune.measurements("a", 4, 1.0) is not first
-    assert autotune.measurements("b", 2, 1.0) is not first
+def test_each_shape_has_its_own_measurements():
+    autotune.get_measurements.cache_clear()
+    first = autotune.get_measurements("a", 2, 1.0)
+    assert autotune.get_measurements("a", 2, 1.0) is first
+    assert autotune.get_measurements("a", 4, 1.0) is not first
+    assert autotune.get_measurements("b", 2, 1.0) is not first
 
 
-def test_one_thread_asks_for_nothing():
+def test_nothing_is_measured_with_a_maximum_of_one_thread():
     tuner = ThreadTuner("one thread", 1.0)
     assert tuner.choose(1) == (1, np.inf)
     tuner.record(1, 1, 5, 0.1)
-    assert autotune.measurements("one thread", 1, 1.0) == Measurements(1.0)
+    assert autotune.get_measurements("one thread", 1, 1.0) == Measurements(flops=1.0)
 
 
 def test_long_steps_are_measured_once(monkeypatch):
-    """Steps of a minute: the other number is not tried for hours."""
+    """With steps of a minute, the slower alternative is not tried again soon."""
     machine = Machine(monkeypatch, 60.0, 35.0)
     machine.fit(5)
-    assert machine.several[1:] == [True, True, False, True, True]
-    known = autotune.measurements("shape", MOST, machine.flops)
-    assert known.next_trial - machine.now > 1000
+    assert machine.calls[1:] == [True, True, False, True, True]
+    measurements = autotune.get_measurements("shape", MOST, machine.flops)
+    assert measurements.next_trial - machine.now > 1000
 
 
-def test_a_hiccup_costs_less_than_a_busy_processor(monkeypatch):
+def test_back_off_doubles_and_is_reset(monkeypatch):
     machine = Machine(monkeypatch, 3e-5, 2e-5)
     machine.fits(0.2, total=1.0)
     waits = []
     for _ in range(8):
-        autotune.occupancy.found_blocked()
-        waits.append(autotune.occupancy.alone_until - machine.now)
+        autotune.occupancy.record_blocked()
+        waits.append(autotune.occupancy.single_thread_until - machine.now)
     assert waits == sorted(waits)
-    assert waits[0] == pytest.approx(autotune.FIRST_SECONDS_ALONE)
-    assert waits[-1] == pytest.approx(autotune.MOST_SECONDS_ALONE)
+    assert waits[0] == pytest.approx(autotune.MIN_BACKOFF_SECONDS)
+    assert waits[-1] == pytest.approx(autotune.MAX_BACKOFF_SECONDS)
     machine.now += 2
     machine.fit(10_000)
-    autotune.occupancy.found_blocked()
-    assert autotune.occupancy.alone_until - machine.now == pytest.approx(waits[0])
+    autotune.occupancy.record_blocked()
+    assert autotune.occupancy.single_thread_until - machine.now == pytest.approx(waits[0])
 
 
-def test_threads_may_share_what_is_measured():
-    """One thread of Python ends its measurement while another has begun to measure anew."""
-    known = Measurements(1.0, trials=(True,))
-    known.add(True, 0.1, 1)
-    assert known.trials == (True, False, True, False)
-    known.add(False, 0.1, 1)
-    known.measure_again()
-    known.decide()
-    assert known.trials == (True, False, True, False)
+def test_threads_may_share_measurements():
+    """One Python thread ends its measurement after another has started to measure again."""
+    measurements = Measurements(flops=1.0, trials=(True,))
+    measurements.add(True, 0.1, 1)
+    assert measurements.trials == (True, False, True, False)
+    measurements.add(False, 0.1, 1)
+    measurements.measure_again()
+    measurements.decide()
+    assert measurements.trials == (True, False, True, False)
 
 
 @pytest.mark.parametrize("n_threads", [None, 2])
@@ -183,6 +185,6 @@ def test_networks_of_one_shape_train_in_many_threads(n_threads, rng):
         net.fit(X, X[:, 0], epochs=40, n_threads=n_threads)
         return net.parameters.tobytes()
 
-    alone = train(0)
+    expected = train(0)
     with ThreadPoolExecutor(4) as pool:
-        assert set(pool.map(train, range(12))) == {alone}
+        assert set(pool.map(train, range(12))) == {expected}

@@ -1,5 +1,5 @@
-"""Bad input: the error names the parameter, what was expected and what came, before any work, and
-the network stays as it was."""
+"""Invalid input raises an error of the form "parameter: expected ...; got ..." before any work, and
+leaves the network unchanged."""
 
 import inspect
 import re
@@ -45,8 +45,8 @@ def trained(head):
     return net
 
 
-def everything(net):
-    """All that a call could change, as values."""
+def get_all_state(net):
+    """Everything that a call could change, in a comparable form."""
     state = net.state.optimizer
     return {
         "layers": net.layers,
@@ -59,8 +59,8 @@ def everything(net):
     }
 
 
-def assert_says(error, message):
-    """The whole message; "..." stands for anything."""
+def assert_message(error, message):
+    """Compare a complete message, in which "..." matches any text."""
     text = str(error)
     assert re.fullmatch(".*".join(map(re.escape, message.split("..."))), text, re.DOTALL), text
     assert re.match(r"[\w :,]+?: expected .+; got .+", text, re.DOTALL), text
@@ -69,7 +69,7 @@ def assert_says(error, message):
 def assert_refuses(call, error, message):
     with pytest.raises((ValueError, TypeError)) as caught:
         call()
-    assert_says(caught.value, message)
+    assert_message(caught.value, message)
     assert type(caught.value) is error
 
 
@@ -81,8 +81,8 @@ def with_value(array, value):
 
 # ---- arguments of the calls that take data ------------------------------------------------------
 
-# (head, what is changed of good arguments, error, message). Each runs with every method that has
-# all of the changed parameters, on a trained network, and on one not built yet.
+# (head, changes of valid arguments, error, message). Each row is tested with every method that has
+# all changed parameters, on a trained network and on an unbuilt one.
 # fmt: off
 ARRAYS = [
     # X
@@ -127,10 +127,10 @@ ARRAYS = [
      "X: expected a dense array; got a sparse one: use X.toarray()"),
     # y
     ("softmax", {"y": LABELS[:-1]}, ValueError,
-     "y: expected 12 rows, as many as X; got 11"),
+     "y: expected 12 rows, as in X; got 11"),
     ("linear", {"y": np.append(NUMBERS, 0)}, ValueError,
-     "y: expected 12 rows, as many as X; got 13"),
-    ("linear", {"y": []}, ValueError, "y: expected 12 rows, as many as X; got 0"),
+     "y: expected 12 rows, as in X; got 13"),
+    ("linear", {"y": []}, ValueError, "y: expected 12 rows, as in X; got 0"),
     ("linear", {"y": 1.0}, ValueError, "y: expected 1 or 2 dimensions; got shape ()"),
     ("linear", {"y": NUMBERS[:, None, None]}, ValueError,
      "y: expected 1 or 2 dimensions; got shape (12, 1, 1)"),
@@ -175,18 +175,18 @@ ARRAYS = [
     ("softmax", {"y": np.eye(4)[LABELS]}, ValueError,
      "y: expected labels, or rows of 3 classes; got rows of 4"),
     ("softmax", {"y": ROWS * 2}, ValueError,
-     "y: expected one-hot rows or rows of probabilities, which add up to 1; got rows that miss it "
-     "by up to 1, smallest number 0"),
+     "y: expected one-hot rows or rows of probabilities, which sum to 1; got sums that differ "
+     "from 1 by up to 1, smallest value 0"),
     ("softmax", {"y": ROWS * 0}, ValueError,
-     "y: expected one-hot rows or rows of probabilities, which add up to 1; got rows that miss..."),
+     "y: expected one-hot rows or rows of probabilities, which sum to 1; got sums that differ..."),
     ("softmax", {"y": np.ones((N, 3), bool)}, ValueError,
-     "y: expected one-hot rows or rows of probabilities, which add up to 1; got rows that miss..."),
+     "y: expected one-hot rows or rows of probabilities, which sum to 1; got sums that differ..."),
     ("softmax", {"y": ROWS * 2 - 1 / 3}, ValueError,
-     "y: expected one-hot rows or rows of probabilities, which add up to 1; got rows that miss it "
-     "by up to ..., smallest number -0.333"),
+     "y: expected one-hot rows or rows of probabilities, which sum to 1; got sums that differ "
+     "from 1 by up to ..., smallest value -0.333"),
     ("softmax", {"y": with_value(ROWS, np.nan), "check_finite": False}, ValueError,
-     "y: expected one-hot rows or rows of probabilities, which add up to 1; got rows that miss..."),
-    # targets that a loss does not take
+     "y: expected one-hot rows or rows of probabilities, which sum to 1; got sums that differ..."),
+    # targets outside of the range of the loss
     ("sigmoid", {"y": BINARY * 2}, ValueError,
      "y: expected labels 0 and 1, or probabilities; got 2: for class labels, end in "
      "Dense(3, \"softmax\")"),
@@ -206,7 +206,7 @@ ARRAYS = [
      "got 3"),
     ("linear", {"y": BINARY, "loss": "cross_entropy"}, ValueError,
      "loss: expected at least 2 outputs for cross_entropy; got 1: use binary_cross_entropy for a "
-     "single one"),
+     "single output"),
     # sample_weight
     ("linear", {"sample_weight": with_value(np.ones(N), -1)}, ValueError,
      "sample_weight: expected weights of at least 0; got -1.0"),
@@ -230,7 +230,7 @@ ARRAYS = [
      "sample_weight: expected real numbers; got an array of dtype <U8"),
 ]
 
-# Wrong only for a network that has its width.
+# Invalid only for a built network.
 WIDTHS = [
     ("softmax", {"X": X[:, :2]}, ValueError,
      "X: expected 3 features, as the network was built for; got 2"),
@@ -313,18 +313,18 @@ OPTIONS = [
     ("linear", {"validation_data": (X, NUMBERS, NUMBERS, NUMBERS)}, ValueError,
      "validation_data: expected (X, y) or (X, y, sample_weight); got 4 items"),
     ("linear", {"validation_data": (X[:, :2], NUMBERS)}, ValueError,
-     "X of validation_data: expected 3 features, as X; got 2"),
+     "X of validation_data: expected 3 features, as in X; got 2"),
     ("linear", {"validation_data": (X[:0], NUMBERS[:0])}, ValueError,
      "X of validation_data: expected at least one row and feature; got shape (0, 3)"),
     ("linear", {"validation_data": (X[:5], NUMBERS)}, ValueError,
-     "y of validation_data: expected 5 rows, as many as X; got 12"),
+     "y of validation_data: expected 5 rows, as in X; got 12"),
     ("softmax", {"validation_data": (X, LABELS + 1)}, ValueError,
      "y of validation_data: expected labels from 0 to 2 for 3 outputs; got 3"),
     ("linear", {"validation_data": (X, NUMBERS, -np.ones(N))}, ValueError,
      "sample_weight of validation_data: expected weights of at least 0; got -1.0"),
     ("linear", {"validation_data": (with_value(X, np.nan), NUMBERS)}, ValueError,
      "X of validation_data: expected finite numbers in the range of float32; got 1 that..."),
-    # the split, weights of classes, what is measured and continued
+    # validation_split, class_weight, train_metrics, reset_optimizer
     ("linear", {"validation_split": 1.5}, ValueError,
      "validation_split: expected a finite number above 0 and below 1; got 1.5"),
     ("linear", {"validation_split": 0.1, "validation_data": (X, NUMBERS)}, ValueError,
@@ -334,7 +334,7 @@ OPTIONS = [
     ("softmax", {"class_weight": "equal"}, ValueError,
      "class_weight: expected one of ['balanced']; got 'equal'."),
     ("linear", {"class_weight": {0: 1.0}}, ValueError,
-     "class_weight: expected None without one class for each row of y; got {0: 1.0} (dict)"),
+     "class_weight: expected None unless each row of y has a single class; got {0: 1.0} (dict)"),
     ("linear", {"train_metrics": "epoch"}, TypeError,
      "train_metrics: expected True or False; got 'epoch' (str)"),
     ("linear", {"train_metrics": True, "loss": "quantile"}, ValueError,
@@ -382,7 +382,7 @@ OPTIONS = [
 
 
 def cases(table, methods=METHODS):
-    """Each row with each method that has all of its parameters."""
+    """All pairs of a row and a method that has all of its parameters."""
     rows = []
     for number, (head, changes, error, message) in enumerate(table):
         for method in methods:
@@ -402,11 +402,11 @@ def call_with(net, method, head, changes):
 @pytest.mark.parametrize(
     ("method", "head", "changes", "error", "message"), cases(ARRAYS + WIDTHS + OPTIONS)
 )
-def test_a_trained_network_refuses_and_stays_as_it_was(method, head, changes, error, message):
+def test_trained_network_is_unchanged_by_invalid_input(method, head, changes, error, message):
     net = trained(head)
-    before, predictions = everything(net), net.predict(X)
+    before, predictions = get_all_state(net), net.predict(X)
     assert_refuses(lambda: call_with(net, method, head, changes), error, message)
-    assert everything(net) == before
+    assert get_all_state(net) == before
     assert net.predict(X).tobytes() == predictions.tobytes()
     assert call_with(net, method, head, {}) is not None
 
@@ -415,11 +415,11 @@ def test_a_trained_network_refuses_and_stays_as_it_was(method, head, changes, er
     ("method", "head", "changes", "error", "message"),
     cases(ARRAYS + OPTIONS, ("fit", "partial_fit")),
 )
-def test_a_new_network_refuses_and_stays_unbuilt(method, head, changes, error, message):
+def test_new_network_stays_unbuilt_after_invalid_input(method, head, changes, error, message):
     net = network(head)
-    before = everything(net)
+    before = get_all_state(net)
     assert_refuses(lambda: call_with(net, method, head, changes), error, message)
-    assert everything(net) == before
+    assert get_all_state(net) == before
     assert net.n_features_in is None
     net.fit(X[:, :2], HEADS[head][1], epochs=1)
     assert net.n_features_in == 2
@@ -434,16 +434,16 @@ def test_every_parameter_of_every_call_is_in_the_tables():
     assert taken - tested == {"self"}
 
 
-# ---- the check for NaN can be turned off --------------------------------------------------------
+# ---- check_finite=False --------------------------------------------------------------------------
 
 
-def test_without_the_check_nan_goes_through_predict():
+def test_predict_propagates_nan_without_the_check():
     predictions = trained("linear").predict(with_value(X, np.nan), check_finite=False)
     assert np.isnan(predictions[:, 0]).tolist() == [row == 1 for row in range(N)]
 
 
 @pytest.mark.parametrize("changes", [{"X": with_value(X, np.nan)}, {"y": np.full(N, np.nan)}])
-def test_without_the_check_nan_diverges_and_the_weights_come_back(changes):
+def test_training_diverges_on_nan_without_the_check(changes):
     net = trained("linear")
     before = net.parameters.tobytes()
     with pytest.warns(fn.DivergenceWarning, match="restored the weights from before this fit"):
@@ -451,7 +451,7 @@ def test_without_the_check_nan_diverges_and_the_weights_come_back(changes):
     assert net.parameters.tobytes() == before
 
 
-def test_float64_takes_what_float32_cannot():
+def test_float64_accepts_values_beyond_float32():
     net = network("linear", "float64").build(3)
     assert np.isfinite(net.predict(X * 1e300)).all()
     with pytest.raises(ValueError, match="in the range of float64; got 36"):
@@ -462,7 +462,7 @@ def test_float64_takes_what_float32_cannot():
 
 
 @pytest.mark.parametrize("batch_size", [N, N + 1, 10**9, 2**63 - 1, np.int64(50)])
-def test_a_batch_of_more_than_all_rows_is_all_rows(batch_size):
+def test_batch_size_above_the_number_of_rows(batch_size):
     full, more = network("linear"), network("linear")
     full.fit(X, NUMBERS, batch_size="full", epochs=3)
     more.fit(X, NUMBERS, batch_size=batch_size, epochs=3)
@@ -481,7 +481,7 @@ UNFIT = [
 
 
 @pytest.mark.parametrize(("loss", "activation"), UNFIT)
-def test_a_loss_that_does_not_fit_the_last_activation(loss, activation):
+def test_loss_that_does_not_match_the_last_activation(loss, activation):
     net = fn.Sequential(fn.Dense(2, activation))
     fitting = ", ".join(map(repr, losses.HEADS[loss]))
     message = (
@@ -492,7 +492,7 @@ def test_a_loss_that_does_not_fit_the_last_activation(loss, activation):
     assert net.n_features_in is None
 
 
-def test_the_pairs_that_do_not_fit_are_many():
+def test_number_of_pairs_that_do_not_match():
     assert len(UNFIT) > 80
     assert {loss for loss, _ in UNFIT} == set(losses.CLASSES)
 
@@ -683,7 +683,7 @@ DESCRIPTIONS = [
     ("call", "error", "message"),
     [pytest.param(*row, id=f"{n}-{row[2].split(':')[0]}") for n, row in enumerate(DESCRIPTIONS)],
 )
-def test_a_description_refuses(call, error, message):
+def test_invalid_arguments_of_constructors(call, error, message):
     assert_refuses(call, error, message)
 
 
@@ -701,12 +701,12 @@ def test_a_description_refuses(call, error, message):
         (1j, TypeError, "1j (complex)"),
     ],
 )
-def test_the_numbers_of_every_optimizer(kind, name, value, error, came):
+def test_invalid_numbers_of_every_optimizer(kind, name, value, error, came):
     message = f"{name}: expected a finite number above 0; got {came}"
     assert_refuses(lambda: kind(**{name: value}), error, message)
 
 
-# schedule: its numbers that must be above 0, may be 0, and are counts of at least 1
+# schedule: parameters that have to be above 0, at least 0, and whole numbers of at least 1
 SCHEDULES = {
     "Constant": ({"learning_rate": 0.1}, {}, {}),
     "StepDecay": ({"initial_learning_rate": 0.1, "factor": 0.5}, {}, {"every": 5}),
@@ -726,7 +726,7 @@ def test_every_schedule_is_in_the_table():
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_the_numbers_of_every_schedule(name):
+def test_invalid_numbers_of_every_schedule(name):
     above, at_least, counts = SCHEDULES[name]
     first = {"after": schedules.Constant(0.1)} if name == "Warmup" else {}
     good = first | above | at_least | counts
@@ -737,13 +737,13 @@ def test_the_numbers_of_every_schedule(name):
         for value in bad:
             with pytest.raises((ValueError, TypeError)) as caught:
                 kind(**good | {field: value})
-            assert_says(caught.value, f"{field}: expected a finite number ...; got {value!r}...")
+            assert_message(caught.value, f"{field}: expected a finite number ...; got {value!r}...")
     for field in counts:
         for value in (0, -1, 1.5, True, "5"):
             with pytest.raises((ValueError, TypeError)) as caught:
                 kind(**good | {field: value})
             message = f"{field}: expected a whole number of at least 1; got {value!r}..."
-            assert_says(caught.value, message)
+            assert_message(caught.value, message)
 
 
 # ---- the order of calls -------------------------------------------------------------------------
@@ -763,7 +763,7 @@ def test_the_numbers_of_every_schedule(name):
         lambda net: net.n_parameters,
     ],
 )
-def test_a_network_without_weights_says_how_to_get_them(call, tmp_path, monkeypatch):
+def test_unbuilt_network(call, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     message = (
         "network: expected a built one; got one without weights: call fit, or build(n_features)"
@@ -772,19 +772,17 @@ def test_a_network_without_weights_says_how_to_get_them(call, tmp_path, monkeypa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_build_is_for_one_width():
+def test_build_with_another_number_of_features():
     net = trained("linear")
-    before = everything(net)
-    message = (
-        "n_features: expected 3, as the network was built for; got 4 (reset() makes it forget)"
-    )
+    before = get_all_state(net)
+    message = "n_features: expected 3, as the network was built for; got 4 (call reset() first)"
     assert_refuses(lambda: net.build(4), ValueError, message)
     assert net.build(3) is net
-    assert everything(net) == before
+    assert get_all_state(net) == before
     assert net.reset().build(4).n_features_in == 4
 
 
-def test_a_network_too_large_for_memory_is_not_built(monkeypatch):
+def test_network_too_large_for_memory(monkeypatch):
     def no_memory(*_):
         raise MemoryError
 
@@ -797,12 +795,12 @@ def test_a_network_too_large_for_memory_is_not_built(monkeypatch):
         net.predict(X)
 
 
-def test_reset_refuses_a_bad_seed_before_it_forgets():
+def test_reset_with_an_invalid_seed_changes_nothing():
     net = trained("linear")
-    before = everything(net)
+    before = get_all_state(net)
     message = "random_state: expected a whole number of at least 0; got -1"
     assert_refuses(lambda: net.reset(random_state=-1), ValueError, message)
-    assert everything(net) == before
+    assert get_all_state(net) == before
 
 
 @pytest.mark.parametrize(
@@ -815,9 +813,9 @@ def test_reset_refuses_a_bad_seed_before_it_forgets():
         (Warmup(Warmup(LinearDecay(0.1), 5), 5), "LinearDecay"),
     ],
 )
-def test_partial_fit_needs_schedules_that_know_their_end(schedule, name):
+def test_partial_fit_needs_schedules_with_n_steps(schedule, name):
     message = (
-        f"n_steps: expected {name}(n_steps=...) where the number of steps is not known beforehand, "
+        f"n_steps: expected {name}(n_steps=...) if the number of steps is not known in advance, "
         "as in partial_fit; got None"
     )
     optimizer = optimizers.SGD(schedule)
@@ -826,27 +824,27 @@ def test_partial_fit_needs_schedules_that_know_their_end(schedule, name):
     assert net.n_features_in is None
     net.fit(X, NUMBERS, optimizer=optimizer, epochs=2)  # which knows how many steps it makes
     net.partial_fit(X, NUMBERS)
-    before = everything(net)
+    before = get_all_state(net)
     other = optimizers.SGD(schedule, momentum=0.5)
     assert_refuses(lambda: net.partial_fit(X, NUMBERS, optimizer=other), ValueError, message)
-    assert everything(net) == before
+    assert get_all_state(net) == before
 
 
-# ---- the columns of frames ----------------------------------------------------------------------
+# ---- columns of dataframes -----------------------------------------------------------------------
 
 FRAME = pd.DataFrame(X, columns=["a", "b", "c"])
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("columns", [["b", "a", "c"], ["a", "b", "d"]])
-def test_columns_that_changed_or_moved(method, columns):
+def test_renamed_or_reordered_columns(method, columns):
     net = network("linear")
     net.fit(FRAME, NUMBERS, epochs=1)
-    before = everything(net)
+    before = get_all_state(net)
     frame = FRAME.rename(columns={"c": "d"}) if "d" in columns else FRAME[columns]
     message = f"X: expected the columns ['a', 'b', 'c']; got {columns}"
     assert_refuses(lambda: call_with(net, method, "linear", {"X": frame}), ValueError, message)
-    assert everything(net) == before
+    assert get_all_state(net) == before
     call_with(net, method, "linear", {"X": X})  # an array has no names to compare
 
 
@@ -855,25 +853,25 @@ def test_columns_of_validation_data(built):
     net = network("linear")
     if built:
         net.fit(FRAME, NUMBERS, epochs=1)
-    before = everything(net)
+    before = get_all_state(net)
     message = "X of validation_data: expected the columns ['a', 'b', 'c']; got ['c', 'b', 'a']"
     validation_data = (FRAME[["c", "b", "a"]], NUMBERS)
     assert_refuses(
         lambda: net.fit(FRAME, NUMBERS, validation_data=validation_data), ValueError, message
     )
-    assert everything(net) == before
+    assert get_all_state(net) == before
 
 
-def test_a_missing_column_is_a_matter_of_width():
+def test_missing_column_is_reported_as_number_of_features():
     net = network("linear")
     net.fit(FRAME, NUMBERS, epochs=1)
     message = "X: expected 3 features, as the network was built for; got 2"
     assert_refuses(lambda: net.predict(FRAME[["a", "b"]]), ValueError, message)
 
 
-def test_validation_data_of_another_width_is_not_blamed_on_the_layers():
+def test_validation_data_with_another_number_of_features():
     net = fn.Sequential(fn.Residual(fn.Dense(3)), fn.Dense(1), random_state=0)
-    message = "X of validation_data: expected 3 features, as X; got 2"
+    message = "X of validation_data: expected 3 features, as in X; got 2"
     assert_refuses(
         lambda: net.fit(X, NUMBERS, validation_data=(X[:, :2], NUMBERS)), ValueError, message
     )

@@ -1,5 +1,4 @@
-"""What runs between epochs: when it stops, what it restores and saves, and what a divergence or an
-exception leaves behind."""
+"""Callbacks: stopping, restoring and saving; the network after divergence or an exception."""
 
 import warnings
 
@@ -21,14 +20,14 @@ def network(dtype="float64", seed=0):
 
 @pytest.fixture(scope="module")
 def rows():
-    """A few rows to overfit, and others to validate with."""
+    """A few rows to overfit, and validation rows."""
     X, y = fn.datasets.load_breast_cancer()
     X = fn.Standardizer().fit_transform(X)
     return {"X": X[:40], "y": y[:40], "validation_data": (X[40:200], y[40:200])}
 
 
-def remember(seen):
-    """A callback that keeps the weights of each epoch."""
+def make_recorder(seen):
+    """Return a callback that stores the weights of each epoch in `seen`."""
 
     def keep(epoch):
         seen.append(epoch.network.parameters.copy())
@@ -36,8 +35,8 @@ def remember(seen):
     return keep
 
 
-def epochs_until_stop(callback, values, name="val_loss"):
-    """Epochs that a callback lets pass when `name` takes these values."""
+def count_epochs_until_stop(callback, values, name="val_loss"):
+    """Return after how many epochs a callback stops if `name` takes these values."""
     net = network().build(2)
     running = callbacks.start([callback], [name, "learning_rate"])
     for index, value in enumerate(values):
@@ -53,58 +52,58 @@ def epochs_until_stop(callback, values, name="val_loss"):
 
 
 @pytest.mark.parametrize("patience", [1, 2, 4])
-def test_early_stopping_waits_for_its_patience(patience):
+def test_early_stopping_stops_after_patience_epochs(patience):
     values = [3.0, 2.0, 2.5, 2.0, 2.1, 9.0, 9.0]
-    assert epochs_until_stop(EarlyStopping(patience=patience), values) == 2 + patience
+    assert count_epochs_until_stop(EarlyStopping(patience=patience), values) == 2 + patience
 
 
-def test_early_stopping_without_patience_stops_at_the_first_epoch_that_is_no_better():
-    assert epochs_until_stop(EarlyStopping(patience=0), [3.0, 2.0, 2.0, 1.0]) == 3
+def test_early_stopping_without_patience_stops_at_the_first_epoch_without_improvement():
+    assert count_epochs_until_stop(EarlyStopping(patience=0), [3.0, 2.0, 2.0, 1.0]) == 3
 
 
-def test_an_improvement_starts_the_waiting_again():
+def test_an_improvement_restarts_the_count():
     values = [3.0, 4.0, 2.0, 4.0, 1.0, 4.0, 4.0]
-    assert epochs_until_stop(EarlyStopping(patience=2), values) == 7
+    assert count_epochs_until_stop(EarlyStopping(patience=2), values) == 7
 
 
-def test_early_stopping_lets_improvements_pass():
-    assert epochs_until_stop(EarlyStopping(patience=1), [5.0, 4.0, 3.0, 2.0]) is None
+def test_early_stopping_does_not_stop_while_the_value_improves():
+    assert count_epochs_until_stop(EarlyStopping(patience=1), [5.0, 4.0, 3.0, 2.0]) is None
 
 
 @pytest.mark.parametrize("name", ["loss", "val_loss", "seconds"])
-def test_losses_and_seconds_shall_fall(name):
+def test_lower_is_better_for_losses_and_seconds(name):
     callback = EarlyStopping(name, patience=2)
-    assert epochs_until_stop(callback, [3.0, 2.0, 1.0, 0.5], name) is None
-    assert epochs_until_stop(callback, [1.0, 2.0, 3.0, 4.0], name) == 3
+    assert count_epochs_until_stop(callback, [3.0, 2.0, 1.0, 0.5], name) is None
+    assert count_epochs_until_stop(callback, [1.0, 2.0, 3.0, 4.0], name) == 3
 
 
 @pytest.mark.parametrize("name", ["val_accuracy", "val_r2"])
-def test_metrics_shall_rise(name):
+def test_higher_is_better_for_metrics(name):
     callback = EarlyStopping(name, patience=2)
-    assert epochs_until_stop(callback, [-0.5, 0.5, 0.7, 0.9], name) is None
-    assert epochs_until_stop(callback, [0.9, 0.8, 0.7, 0.6], name) == 3
+    assert count_epochs_until_stop(callback, [-0.5, 0.5, 0.7, 0.9], name) is None
+    assert count_epochs_until_stop(callback, [0.9, 0.8, 0.7, 0.6], name) == 3
 
 
-def test_less_than_min_delta_is_no_improvement():
+def test_a_change_below_min_delta_is_no_improvement():
     values = [1.0, 0.95, 0.92, 0.8, 0.75, 0.7]
-    assert epochs_until_stop(EarlyStopping(patience=2, min_delta=0.1), values) == 3
-    assert epochs_until_stop(EarlyStopping(patience=3, min_delta=0.1), values) is None
-    assert epochs_until_stop(EarlyStopping(patience=2), values) is None
+    assert count_epochs_until_stop(EarlyStopping(patience=2, min_delta=0.1), values) == 3
+    assert count_epochs_until_stop(EarlyStopping(patience=3, min_delta=0.1), values) is None
+    assert count_epochs_until_stop(EarlyStopping(patience=2), values) is None
 
 
 @pytest.mark.parametrize("worst", [np.nan, np.inf])
-def test_what_is_not_finite_is_no_improvement(worst):
-    assert epochs_until_stop(EarlyStopping(patience=2), [1.0, worst, worst, 0.5]) == 3
-    assert epochs_until_stop(EarlyStopping(patience=2), [worst, 1.0, 0.5, 0.4]) is None
+def test_a_value_that_is_not_finite_is_no_improvement(worst):
+    assert count_epochs_until_stop(EarlyStopping(patience=2), [1.0, worst, worst, 0.5]) == 3
+    assert count_epochs_until_stop(EarlyStopping(patience=2), [worst, 1.0, 0.5, 0.4]) is None
 
 
 @pytest.mark.parametrize("monitor", ["val_loss", "val_accuracy"])
 def test_early_stopping_restores_the_best_weights(rows, monitor):
-    """Bit by bit, and the history tells which they were."""
+    """Bitwise equal to the weights of the epoch that is the best in the history."""
     net, seen = network(), []
     stopping = EarlyStopping(monitor, patience=4)
     history = net.fit(**rows, epochs=400, optimizer=optimizers.Adam(0.02),
-                      callbacks=[stopping, remember(seen)])  # fmt: skip
+                      callbacks=[stopping, make_recorder(seen)])  # fmt: skip
     recorded = history[monitor]
     best = int(recorded.argmin() if monitor == "val_loss" else recorded.argmax())
     assert history.n_epochs == len(seen) == best + 1 + 4 < 400
@@ -119,7 +118,7 @@ def test_early_stopping_restores_the_best_weights(rows, monitor):
 def test_early_stopping_restores_the_best_weights_also_after_the_last_epoch(rows):
     net, seen = network(), []
     history = net.fit(**rows, epochs=60, optimizer=optimizers.Adam(0.05),
-                      callbacks=[EarlyStopping(patience=1000), remember(seen)])  # fmt: skip
+                      callbacks=[EarlyStopping(patience=1000), make_recorder(seen)])  # fmt: skip
     best = int(history["val_loss"].argmin())
     assert history.stop_reason is None
     assert best < 59
@@ -130,7 +129,7 @@ def test_early_stopping_may_keep_the_last_weights(rows):
     net, seen = network(), []
     stopping = EarlyStopping(patience=3, restore_best=False)
     net.fit(**rows, epochs=400, optimizer=optimizers.Adam(0.05),
-            callbacks=[remember(seen), stopping])  # fmt: skip
+            callbacks=[make_recorder(seen), stopping])  # fmt: skip
     assert len(seen) < 400
     assert (net.parameters == seen[-1]).all()
 
@@ -142,8 +141,8 @@ def test_the_training_loss_can_be_monitored_without_validation_data(rows):
     assert "loss has not improved" in history.stop_reason
 
 
-def test_one_object_serves_several_fits(rows):
-    """Each fit starts afresh: the second one gives what it gives alone."""
+def test_one_callback_object_can_be_used_in_several_fits(rows):
+    """The state is new in each fit: the second fit equals a fit with a new object."""
     stopping = EarlyStopping(patience=3)
     plateau = ReduceOnPlateau(patience=1)
     options = {"epochs": 300, "optimizer": optimizers.Adam(0.02), "callbacks": [stopping, plateau]}
@@ -156,17 +155,17 @@ def test_one_object_serves_several_fits(rows):
 # ---- learning rate ----
 
 
-def test_reduce_on_plateau_lowers_the_rate_after_its_patience(rows):
-    """A monitor that cannot improve by so much: the rate falls after each pair of epochs."""
+def test_reduce_on_plateau_reduces_the_learning_rate_after_patience_epochs(rows):
+    """With a min_delta that no epoch reaches, the learning rate falls every two epochs."""
     plateau = ReduceOnPlateau("loss", factor=0.5, patience=2, min_delta=1e9)
     history = network().fit(**rows, epochs=8, optimizer=optimizers.SGD(0.4), callbacks=[plateau])
-    # The first epoch is better than none, so waiting starts with the second one.
+    # The first epoch always improves, so counting starts with the second one.
     expected = [0.4, 0.4, 0.4, 0.2, 0.2, 0.1, 0.1, 0.05]
     assert history["learning_rate"] == pytest.approx(expected)
 
 
 def test_the_engine_trains_with_the_reduced_rate(rows):
-    """Full batches, plain descent: the step of each epoch is rate times gradient."""
+    """With full batches and plain SGD, each update is the learning rate times the gradient."""
     net = network().build(30)
     X, y = rows["X"], rows["y"]
     plateau = ReduceOnPlateau("loss", factor=0.1, patience=1, min_delta=1e9)
@@ -196,7 +195,7 @@ def test_reduce_on_plateau_has_a_lower_bound(rows):
     assert history["learning_rate"] == pytest.approx([0.4, 0.4, 0.04, 0.03, 0.03, 0.03])
 
 
-def test_a_rate_already_below_the_bound_stays(rows):
+def test_a_learning_rate_below_the_bound_does_not_change(rows):
     plateau = ReduceOnPlateau("loss", factor=0.1, patience=1, min_delta=1e9, min_learning_rate=0.5)
     history = network().fit(**rows, epochs=4, optimizer=optimizers.SGD(0.4), callbacks=[plateau])
     assert history["learning_rate"] == pytest.approx([0.4] * 4)
@@ -210,7 +209,7 @@ def test_reduce_on_plateau_multiplies_a_schedule(rows):
     assert history["learning_rate"] == pytest.approx([0.8, 0.8, 0.4, 0.04, 0.02, 0.002])
 
 
-def test_the_next_fit_has_its_full_rate_again(rows):
+def test_the_next_fit_starts_with_the_full_learning_rate(rows):
     net = network()
     options = {"epochs": 4, "optimizer": optimizers.SGD(0.4)}
     plateau = ReduceOnPlateau("loss", patience=1, min_delta=1e9)
@@ -221,11 +220,11 @@ def test_the_next_fit_has_its_full_rate_again(rows):
 # ---- checkpoints ----
 
 
-def test_checkpoint_saves_each_epoch_under_its_number(rows, tmp_path):
+def test_checkpoint_saves_each_epoch_with_its_number_in_the_path(rows, tmp_path):
     seen = []
     net = network()
     checkpoint = Checkpoint(tmp_path / "net-{epoch}.safetensors")
-    net.fit(**rows, epochs=3, callbacks=[checkpoint, remember(seen)])
+    net.fit(**rows, epochs=3, callbacks=[checkpoint, make_recorder(seen)])
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == [f"net-{i}.safetensors" for i in (1, 2, 3)]
     for index, weights in enumerate(seen):
@@ -245,8 +244,9 @@ def test_checkpoint_without_number_holds_the_last_epoch(rows, tmp_path):
 def test_checkpoint_with_monitor_holds_the_best_epoch(rows, tmp_path):
     path, seen = tmp_path / "best.safetensors", []
     net = network()
+    checkpoint = Checkpoint(path, monitor="val_loss")
     history = net.fit(**rows, epochs=60, optimizer=optimizers.Adam(0.05),
-                      callbacks=[Checkpoint(path, monitor="val_loss"), remember(seen)])  # fmt: skip
+                      callbacks=[checkpoint, make_recorder(seen)])  # fmt: skip
     best = int(history["val_loss"].argmin())
     assert best < 59
     loaded = fn.load(path)
@@ -264,7 +264,7 @@ def test_checkpoint_with_monitor_and_number_saves_improvements_only(rows, tmp_pa
 
 
 def test_training_continues_from_a_checkpoint(rows, tmp_path):
-    """The file holds the optimizer too: loaded, it goes on to the same weights."""
+    """The file has the optimizer state: training the loaded network gives the same weights."""
     X, y = rows["X"], rows["y"]
     path = tmp_path / "net.safetensors"
     net = network()
@@ -294,17 +294,17 @@ def test_a_function_that_returns_true_stops(rows):
 
     history = network().fit(**rows, epochs=10, callbacks=[third_epoch])
     assert history.n_epochs == 3
-    assert history.stop_reason == "third_epoch asked for it"
+    assert history.stop_reason == "stopped by third_epoch"
 
 
 @pytest.mark.parametrize("answer", [None, False, 1, "yes"])
-def test_other_answers_do_not_stop(rows, answer):
+def test_other_return_values_do_not_stop(rows, answer):
     history = network().fit(**rows, epochs=3, callbacks=[lambda epoch: answer])
     assert history.n_epochs == 3
     assert history.stop_reason is None
 
 
-def test_a_function_may_stop_with_a_reason_of_its_own(rows):
+def test_a_function_may_stop_with_a_reason(rows):
     def good_enough(epoch):
         if epoch.index == 1:
             epoch.stop("good enough")
@@ -316,7 +316,7 @@ def test_a_function_may_stop_with_a_reason_of_its_own(rows):
     assert "stopped: good enough" in repr(history)
 
 
-def test_a_function_may_change_the_rate(rows):
+def test_a_function_may_change_the_learning_rate(rows):
     def halve(epoch):
         epoch.rate_factor /= 2
 
@@ -338,7 +338,7 @@ def test_all_callbacks_run_in_the_epoch_that_stops(rows):
     [EarlyStopping(), ReduceOnPlateau("val_los"), Checkpoint("never", monitor="val_r2")],
     ids=lambda one: type(one).__name__,
 )
-def test_an_unknown_monitor_is_an_error_before_any_work(rows, callback, tmp_path, monkeypatch):
+def test_an_unknown_monitor_is_an_error_before_training(rows, callback, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     net = network()
     with pytest.raises(ValueError, match=r"monitor: expected one of .*'loss'.*got '") as caught:
@@ -350,7 +350,7 @@ def test_an_unknown_monitor_is_an_error_before_any_work(rows, callback, tmp_path
     assert not list(tmp_path.iterdir())
 
 
-def test_a_monitor_that_the_loss_has_not(rows):
+def test_a_monitor_must_be_the_metric_of_the_loss(rows):
     X, y = rows["X"], rows["y"]
     net = fn.Sequential(fn.Dense(1), random_state=0)
     with pytest.raises(ValueError, match="val_accuracy"):
@@ -358,14 +358,14 @@ def test_a_monitor_that_the_loss_has_not(rows):
 
 
 @pytest.mark.parametrize("wrong", [3, "early", None])
-def test_what_is_no_callback_is_an_error(rows, wrong):
+def test_an_object_that_is_no_callback_is_an_error(rows, wrong):
     net = network()
     with pytest.raises(TypeError, match="callbacks: expected a callback or a function"):
         net.fit(**rows, callbacks=[wrong])
     assert net.n_features_in is None
 
 
-def test_a_class_in_place_of_a_callback_is_an_error(rows):
+def test_a_callback_class_is_an_error(rows):
     with pytest.raises(TypeError, match=r"callbacks: expected .* EarlyStopping"):
         network().fit(**rows, callbacks=[EarlyStopping])
 
@@ -396,7 +396,7 @@ def test_options_are_checked(make, error, name):
 
 
 def test_an_exception_in_a_callback_leaves_a_usable_network(rows):
-    """It passes through; the network is as after that epoch, and trains on."""
+    """It is raised; the network has the state after that epoch and can be trained further."""
 
     def fail(epoch):
         if epoch.index == 2:
@@ -404,7 +404,7 @@ def test_an_exception_in_a_callback_leaves_a_usable_network(rows):
 
     net, seen = network(), []
     with pytest.raises(RuntimeError, match="disk is full"):
-        net.fit(**rows, epochs=9, callbacks=[remember(seen), fail])
+        net.fit(**rows, epochs=9, callbacks=[make_recorder(seen), fail])
     assert net.history.n_epochs == 3
     assert (net.parameters == seen[-1]).all()
     untroubled = network()
@@ -415,10 +415,10 @@ def test_an_exception_in_a_callback_leaves_a_usable_network(rows):
     assert net.n_epochs == 4
 
 
-# ---- epochs that are trained together ----
+# ---- epochs without a break ----
 
 
-def test_epochs_trained_together_are_those_trained_one_by_one(rows):
+def test_epochs_without_a_break_equal_single_epochs(rows):
     data = {name: rows[name] for name in ("X", "y")}
     together, alone = network(), network()
     history = together.fit(**data, epochs=40)
@@ -430,8 +430,8 @@ def test_epochs_trained_together_are_those_trained_one_by_one(rows):
     assert (together.n_epochs, together.n_steps) == (alone.n_epochs, alone.n_steps)
 
 
-def test_an_interrupt_among_epochs_keeps_what_was_done(rows, monkeypatch):
-    """It comes after two and a half epochs of those that are trained together."""
+def test_an_interrupt_between_epochs_keeps_the_finished_steps(rows, monkeypatch):
+    """The interrupt comes after two and a half epochs that are trained without a break."""
     data = {name: rows[name] for name in ("X", "y")}
     whole_run, calls = native.Trainer.run, []
 
@@ -469,7 +469,7 @@ TARGETS = ROWS @ [1.0, 2.0, 3.0]
 
 
 def diverge(rate, epochs=30, callbacks=(), net=None, **options):
-    """A linear regression at a rate that it cannot bear."""
+    """Train a linear regression at a learning rate at which it diverges."""
     net = net or fn.Sequential(fn.Dense(1), random_state=0)
     with pytest.warns(fn.DivergenceWarning) as caught:
         history = net.fit(ROWS, TARGETS, optimizer=optimizers.SGD(rate), epochs=epochs,
@@ -478,7 +478,7 @@ def diverge(rate, epochs=30, callbacks=(), net=None, **options):
     return net, history, warning
 
 
-def test_divergence_warns_with_place_and_advice():
+def test_the_divergence_warning_has_the_step_and_advice():
     _, history, warning = diverge(5.0)
     text = str(warning.message)
     assert text == history.stop_reason
@@ -493,8 +493,8 @@ def test_divergence_warns_with_place_and_advice():
 
 
 def test_divergence_names_the_step():
-    """One row, one weight, no bias, so all can be followed by hand: w doubles its distance to the
-    solution until float32 overflows."""
+    """With one row, one weight and no bias the steps can be computed by hand: the distance of w to
+    the solution doubles until float32 overflows."""
     net = fn.Sequential(fn.Dense(1, use_bias=False, weight_init="zeros"), random_state=0)
     with pytest.warns(fn.DivergenceWarning) as caught:
         history = net.fit([[1.0]], [1.0], optimizer=optimizers.SGD(1.5), epochs=100)
@@ -508,7 +508,7 @@ def test_divergence_names_the_step():
 
 def test_divergence_restores_the_end_of_the_last_finite_epoch():
     seen = []
-    net, history, warning = diverge(5.0, callbacks=[remember(seen)], batch_size=20)
+    net, history, warning = diverge(5.0, callbacks=[make_recorder(seen)], batch_size=20)
     assert 1 < len(seen) == history.n_epochs < 30
     assert np.isfinite(net.parameters).all()
     assert (net.parameters == seen[-1]).all()
@@ -536,10 +536,10 @@ def test_a_network_is_usable_after_divergence():
     assert net.evaluate(ROWS, TARGETS)["r2"] > 0.99
 
 
-def test_divergence_keeps_the_loss_and_forgets_what_the_optimizer_gathered():
-    """Momentum from steps that led astray is gone; the loss stays that of the last training."""
+def test_divergence_keeps_the_loss_and_resets_the_optimizer_state():
+    """The momentum of diverging steps is discarded; the loss remains that of the last training."""
     labels = np.arange(40) % 3
-    # Linear, where "auto" would take squared_error.
+    # For a linear output, "auto" would be squared_error.
     net, untroubled = (
         fn.Sequential(fn.Dense(3, weight_init=fn.initializers.Normal(std=9)), random_state=0)
         for _ in "ab"
@@ -557,8 +557,8 @@ def test_divergence_keeps_the_loss_and_forgets_what_the_optimizer_gathered():
     assert (net.parameters == untroubled.parameters).all()
 
 
-def test_divergence_with_validation_data_is_no_error(dtype):
-    """Weights that just still are finite may predict infinity: that is a loss, and no exception."""
+def test_divergence_with_validation_data_raises_no_exception(dtype):
+    """Finite weights may have infinite outputs, which give an infinite loss and no exception."""
     validation = (ROWS * {"float32": 1e25, "float64": 1e200}[dtype], TARGETS)
     recorded = []
     for loss in ("squared_error", "absolute_error", "huber", "log_cosh"):
@@ -574,24 +574,24 @@ def test_divergence_with_validation_data_is_no_error(dtype):
     assert -np.inf in recorded
 
 
-def test_early_stopping_has_the_last_word_after_divergence():
-    """The best epoch's weights, and not those just before the divergence."""
+def test_early_stopping_restores_the_best_weights_after_divergence():
+    """Those of the best epoch, not those before the divergence."""
     seen = []
     net, history, _ = diverge(
-        5.0, callbacks=[remember(seen), EarlyStopping("loss", patience=50)], batch_size=20
+        5.0, callbacks=[make_recorder(seen), EarlyStopping("loss", patience=50)], batch_size=20
     )
     best = int(history["loss"].argmin())
     assert best < len(seen) - 1
     assert (net.parameters == seen[best]).all()
 
 
-def test_clipping_prevents_this_divergence():
+def test_gradient_clipping_prevents_divergence():
     net = fn.Sequential(fn.Dense(1), random_state=0)
     clipped = optimizers.SGD(5.0, clip_norm=1.0)
     assert net.fit(ROWS, TARGETS, optimizer=clipped, epochs=30).stop_reason is None
 
 
-def test_partial_fit_warns_of_divergence_too():
+def test_partial_fit_warns_of_divergence():
     net = fn.Sequential(fn.Dense(1), random_state=0).build(3)
     before = net.parameters.copy()
     with pytest.warns(fn.DivergenceWarning, match="rate 1e"):
@@ -602,7 +602,7 @@ def test_partial_fit_warns_of_divergence_too():
     assert (net.parameters != before).any()
 
 
-def test_a_reference_training_diverges_alike():
+def test_the_reference_engine_diverges_at_the_same_step():
     losses, reasons = [], []
     for engine in ("native", "reference"):
         net = fn.Sequential(fn.Dense(1), random_state=0, dtype="float64")

@@ -1,4 +1,4 @@
-"""The command `fastnn`, in this process and in processes of its own."""
+"""The command `fastnn`, called as a function and in subprocesses."""
 
 import contextlib
 import io
@@ -22,7 +22,7 @@ ROOT = Path(fastnn.__file__).parents[1]
 
 @pytest.fixture(scope="module")
 def demo():
-    """What `fastnn demo` prints."""
+    """The output of `fastnn demo`."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         assert cli.main(["demo"]) == 0
@@ -53,14 +53,14 @@ def test_demo_shows_the_network_and_its_progress(demo):
 
 
 def test_demo_compares_the_engines(demo):
-    """Weights equal up to rounding, and two times that fit the printed ratio."""
+    """Weights are equal up to rounding, and the printed ratio is that of the two times."""
     assert float(found(r"largest difference of a weight (\S+)\.\n", demo)[1]) < 1e-8
     times = found(r"reference \(NumPy\) ([\d.]+) s, native ([\d.]+) s: ([\d.]+) times faster", demo)
     reference, native, ratio = map(float, times.groups())
     assert ratio == pytest.approx(reference / native, rel=0.15)
 
 
-def test_info_says_what_is_in_use(capsys):
+def test_info_shows_the_configuration(capsys):
     assert cli.main(["info"]) == 0
     out = capsys.readouterr().out
     lines = dict(line.split(maxsplit=1) for line in out.splitlines())
@@ -97,7 +97,7 @@ def test_help_lists_the_commands(capsys):
 
 
 @pytest.mark.parametrize("arguments", [[], ["dance"], ["info", "more"]])
-def test_what_is_no_command_is_an_error(arguments, capsys):
+def test_an_unknown_command_is_an_error(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
         cli.main(arguments)
     assert caught.value.code == 2
@@ -105,7 +105,7 @@ def test_what_is_no_command_is_an_error(arguments, capsys):
 
 
 def run_module(*arguments, folder, **environment):
-    """`python -m fastnn` in a folder, whose packages come first."""
+    """Run `python -m fastnn` in a folder, whose packages have precedence."""
     clean = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONSAFEPATH")}
     return subprocess.run(
         [sys.executable, "-W", "error", "-m", "fastnn", *arguments], cwd=folder, check=False,
@@ -121,7 +121,7 @@ def test_module_runs_from_another_folder(tmp_path):
 
 
 @pytest.mark.process
-def test_an_engine_may_be_forced(tmp_path):
+def test_fastnn_isa_selects_the_engine(tmp_path):
     lowest = fastnn_ext.available()[0]
     done = run_module("info", folder=tmp_path, PYTHONPATH=str(ROOT), FASTNN_ISA=lowest)
     assert done.returncode == 0
@@ -137,8 +137,8 @@ def test_an_unknown_engine_is_an_error(tmp_path):
 
 
 @pytest.mark.process
-def test_sources_without_compiled_modules_say_what_to_do(tmp_path):
-    """The folder of the sources hides an installed fastnn."""
+def test_sources_without_compiled_modules_raise_an_error_with_advice(tmp_path):
+    """The folder of the sources has precedence over an installed fastnn."""
     for package in ("fastnn", "fastnn_ext"):
         shutil.copytree(
             ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("*.so", "*.npz")

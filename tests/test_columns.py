@@ -1,4 +1,4 @@
-"""`History` and `Table` as read-only mappings from names to columns."""
+"""`History` and `Table`: read-only mappings from names to columns."""
 
 import copy
 import pickle
@@ -29,7 +29,7 @@ def columns(request):
     return request.param()
 
 
-def test_a_mapping_of_names(columns):
+def test_is_a_mapping(columns):
     assert isinstance(columns, Mapping)
     names = list(columns)
     assert len(columns) == len(names) == 2
@@ -44,12 +44,12 @@ def test_a_mapping_of_names(columns):
         assert len(columns[name]) == 3
 
 
-def test_numbers_of_rows():
+def test_number_of_rows():
     assert (history().n_epochs, History().n_epochs) == (3, 0)
     assert (table().n_rows, Table({}).n_rows) == (3, 0)
 
 
-def test_an_unknown_name_is_an_error(columns):
+def test_unknown_name_is_an_error(columns):
     with pytest.raises(KeyError, match=r"expected one of \['.*\]; got 'accuracy'"):
         columns["accuracy"]
 
@@ -72,13 +72,13 @@ def test_read_only(columns):
     assert {name: list(column) for name, column in columns.items()} == before
 
 
-def test_a_column_of_history_is_read_only():
+def test_columns_of_history_are_read_only():
     recorded = history()
     with pytest.raises(ValueError, match="read-only"):
         recorded["loss"][:] = -1
 
 
-def test_columns_taken_while_training_stay_as_they_were():
+def test_columns_read_during_training_do_not_change():
     recorded = History()
     taken = []
     for i in range(100):
@@ -88,7 +88,7 @@ def test_columns_taken_while_training_stay_as_they_were():
         assert column.tolist() == list(range(i + 1))
 
 
-def test_frames(columns):
+def test_conversion_to_frames(columns):
     pandas = pytest.importorskip("pandas")
     polars = pytest.importorskip("polars")
     for kind in (pandas, polars):
@@ -99,7 +99,7 @@ def test_frames(columns):
         assert frame[first].to_numpy().tolist() == list(columns[first])
 
 
-def test_frame_of_a_fit():
+def test_conversion_of_a_history_to_a_frame():
     pandas = pytest.importorskip("pandas")
     X, y = fn.datasets.load_breast_cancer()
     net = fn.Sequential(fn.Dense(1, "sigmoid"), random_state=0)
@@ -110,10 +110,10 @@ def test_frame_of_a_fit():
 
 
 @pytest.mark.parametrize(
-    "copied", [copy.copy, copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))]
+    "copy_columns", [copy.copy, copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))]
 )
-def test_copies(columns, copied):
-    other = copied(columns)
+def test_copies(columns, copy_columns):
+    other = copy_columns(columns)
     assert type(other) is type(columns)
     assert str(other) == str(columns)
     assert vars(other) == vars(columns)
@@ -123,7 +123,7 @@ def test_copies(columns, copied):
         other.clear()
 
 
-def test_a_copied_history_can_be_continued_alone():
+def test_copied_history_is_independent():
     first = history()
     for second in (copy.copy(first), copy.deepcopy(first), pickle.loads(pickle.dumps(first))):
         assert second.stop_reason == "enough"

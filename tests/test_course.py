@@ -1,7 +1,7 @@
-"""What a course on neural networks teaches, seen to be true here.
+"""Results that courses on neural networks teach, reproduced with fastnn.
 
-Where a truth is one of averages or of the best of several restarts, the test averages or restarts;
-`SEED` moves all random numbers, and no test depends on its value.
+If a result holds on average or for the best of several restarts, the test averages or restarts.
+`SEED` determines all random numbers; the tests pass for any value.
 """
 
 import math
@@ -17,7 +17,7 @@ SEED = 0
 
 CORNERS = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 XOR = np.array([0, 1, 1, 0])
-# name: (inputs, labels, a separating vector, its last number being the bias)
+# name: (inputs, labels, a separating vector whose last element is the bias)
 GATES = {
     "and": (CORNERS, np.array([0, 0, 0, 1]), [1.0, 1.0, -1.5]),
     "or": (CORNERS, np.array([0, 1, 1, 1]), [1.0, 1.0, -0.5]),
@@ -25,47 +25,47 @@ GATES = {
 }
 
 
-def numbers(*salt):
+def make_rng(*salt):
     return np.random.default_rng([SEED, *salt])
 
 
-def networks(n, *layers, dtype="float64"):
-    """The same layers with other initial weights, shuffles and masks each time."""
+def make_networks(n, *layers, dtype="float64"):
+    """Return n networks with the same layers and different seeds."""
     return [fn.Sequential(*layers, random_state=SEED + i, dtype=dtype) for i in range(n)]
 
 
-def best_loss(nets, X, y, **options):
-    """Restarts: the network that ends with the lowest loss, and that loss."""
-    ended = []
+def train_best(nets, X, y, **options):
+    """Train all networks; return the lowest final loss and its network."""
+    results = []
     for net in nets:
         net.fit(X, y, **options)
-        ended.append((net.evaluate(X, y)["loss"], net))
-    return min(ended, key=lambda pair: pair[0])
+        results.append((net.evaluate(X, y)["loss"], net))
+    return min(results, key=lambda pair: pair[0])
 
 
-def standardized(dataset):
+def standardize(dataset):
     X, y = dataset
     return fn.Standardizer().fit_transform(X), y
 
 
-# ---- what one layer can learn, and what it cannot ----
+# ---- expressive power of one layer and of two ----
 
 
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid"])
 def test_two_hidden_units_learn_xor(activation):
-    """XOR is within reach of one hidden layer of two units. Some starts end in a local minimum,
-    so the best of several counts."""
-    nets = networks(10, fn.Dense(2, activation), fn.Dense(1, "sigmoid"))
+    """A hidden layer of two units can represent XOR. Some initial weights lead to a local minimum,
+    so the test takes the best of several restarts."""
+    nets = make_networks(10, fn.Dense(2, activation), fn.Dense(1, "sigmoid"))
     adam = optimizers.Adam(0.1)
-    loss, net = best_loss(nets, CORNERS, XOR, optimizer=adam, epochs=1000, batch_size="full")
+    loss, net = train_best(nets, CORNERS, XOR, optimizer=adam, epochs=1000, batch_size="full")
     assert loss < 0.02
     assert net.evaluate(CORNERS, XOR)["accuracy"] == 1
 
 
 def test_a_single_layer_does_not_learn_xor():
-    """No line separates XOR: at the optimum of the loss a single layer says 1/2 everywhere, and
-    no line gets more than three of the four corners right."""
-    for net in networks(5, fn.Dense(1, "sigmoid")):
+    """No line separates XOR: at the minimum of the loss a single layer predicts 1/2 everywhere, and
+    any line classifies at most three of the four corners correctly."""
+    for net in make_networks(5, fn.Dense(1, "sigmoid")):
         net.fit(CORNERS, XOR, optimizer=optimizers.SGD(1.0), epochs=500, batch_size="full")
         scores = net.evaluate(CORNERS, XOR)
         assert scores["loss"] == pytest.approx(math.log(2), rel=1e-9)
@@ -74,11 +74,11 @@ def test_a_single_layer_does_not_learn_xor():
 
 
 def perceptron():
-    return networks(1, fn.Dense(1, "step", weight_init="zeros"))[0]
+    return make_networks(1, fn.Dense(1, "step", weight_init="zeros"))[0]
 
 
-def remember(seen):
-    """A callback that keeps the weights of each epoch."""
+def make_recorder(seen):
+    """Return a callback that stores the weights of each epoch in `seen`."""
     return lambda epoch: seen.append(epoch.network.parameters.copy())
 
 
@@ -86,12 +86,12 @@ RULE = {"loss": "perceptron", "optimizer": optimizers.SGD(1.0), "batch_size": 1}
 
 
 @pytest.mark.parametrize("gate", GATES)
-def test_the_perceptron_rule_settles_on_a_separable_gate(gate):
-    """Rosenblatt's rule finds a separating line in finitely many corrections, and stops."""
+def test_the_perceptron_rule_converges_on_a_separable_gate(gate):
+    """Rosenblatt's rule finds a separating line after finitely many corrections."""
     X, y, _ = GATES[gate]
     net = perceptron()
     seen = []
-    history = net.fit(X, y, epochs=40, callbacks=[remember(seen)], **RULE)
+    history = net.fit(X, y, epochs=40, callbacks=[make_recorder(seen)], **RULE)
     settled = next(i for i in range(1, 40) if (seen[i] == seen[i - 1]).all())
     assert all((later == seen[settled]).all() for later in seen[settled:])
     assert (history["loss"][settled:] == 0).all()
@@ -101,8 +101,8 @@ def test_the_perceptron_rule_settles_on_a_separable_gate(gate):
 
 @pytest.mark.parametrize("gate", GATES)
 def test_the_perceptron_makes_fewer_corrections_than_novikoff_allows(gate):
-    """A. Novikoff, 1962: at most (R / gamma)**2 corrections, R being the length of the longest
-    input and gamma the margin of any separating vector, the bias counted as an input of 1."""
+    """A. Novikoff, 1962: there are at most (R / gamma)**2 corrections, where R is the largest norm
+    of an input and gamma the margin of any separating vector, with the bias as an input of 1."""
     X, y, separating = GATES[gate]
     rows = np.column_stack([X, np.ones(len(X))])
     margins = (2 * y - 1) * (rows @ separating) / np.linalg.norm(separating)
@@ -121,7 +121,7 @@ def test_the_perceptron_makes_fewer_corrections_than_novikoff_allows(gate):
 
 
 def test_a_correction_of_the_perceptron_adds_or_subtracts_the_input():
-    """The rule itself: a wrong row is added to the weights, with the sign of its class."""
+    """A misclassified row is added to the weights, with the sign of its class."""
     net = perceptron().build(2)
     net.partial_fit([[2.0, -3.0]], [1], **RULE)
     assert net.weights[0].ravel().tolist() == [2.0, -3.0]
@@ -131,11 +131,11 @@ def test_a_correction_of_the_perceptron_adds_or_subtracts_the_input():
     assert net.biases[0].tolist() == [0.0]
 
 
-def test_the_perceptron_never_settles_on_xor():
-    """M. Minsky, S. Papert, 1969: on XOR the rule corrects for ever, its weights within bounds."""
+def test_the_perceptron_never_converges_on_xor():
+    """M. Minsky, S. Papert, 1969: on XOR the corrections never end; the weights are bounded."""
     net = perceptron()
     seen = []
-    history = net.fit(CORNERS, XOR, epochs=200, callbacks=[remember(seen)], **RULE)
+    history = net.fit(CORNERS, XOR, epochs=200, callbacks=[make_recorder(seen)], **RULE)
     last = np.array(seen[-20:])
     assert (history["loss"][1:] > 0).sum() > 100
     assert len(np.unique(last, axis=0)) > 1
@@ -144,7 +144,7 @@ def test_the_perceptron_never_settles_on_xor():
 
 
 @pytest.mark.parametrize("shape", ["square", "sine", "absolute", "step"])
-def test_three_tanh_units_follow_a_curve(shape):
+def test_three_tanh_units_fit_a_curve(shape):
     """C. Bishop, "Pattern Recognition and Machine Learning", figure 5.3: three tanh units and a
     linear output, 50 points in [-1, 1], four functions."""
     x = np.linspace(-1, 1, 50)
@@ -154,24 +154,26 @@ def test_three_tanh_units_follow_a_curve(shape):
         "absolute": np.abs(x),
         "step": (x > 0).astype(float),
     }[shape]
-    nets = networks(6, fn.Dense(3, "tanh", weight_init=initializers.Normal(std=2.0)), fn.Dense(1))
+    nets = make_networks(
+        6, fn.Dense(3, "tanh", weight_init=initializers.Normal(std=2.0)), fn.Dense(1)
+    )
     adam = optimizers.Adam(schedules.CosineDecay(0.03))
-    loss, net = best_loss(nets, x[:, None], y, optimizer=adam, epochs=2000, batch_size=10)
+    loss, net = train_best(nets, x[:, None], y, optimizer=adam, epochs=2000, batch_size=10)
     assert math.sqrt(loss) < 0.05
     straight = np.polyval(np.polyfit(x, y, 1), x)
     assert math.sqrt(loss) < math.sqrt(np.mean((straight - y) ** 2)) / 4
     assert np.mean((net.predict(x[:, None])[:, 0] - y) ** 2) == pytest.approx(loss)
 
 
-def test_layers_without_curvature_are_one_layer():
-    """A network of linear layers computes the product of its weights: it reaches the least squares
-    solution, and nothing below it."""
-    rng = numbers(1)
+def test_linear_layers_are_equivalent_to_one_layer():
+    """A network of linear layers is a linear map, the product of its weight matrices: its minimum
+    loss is that of least squares."""
+    rng = make_rng(1)
     X = rng.normal(size=(80, 4))
     y = X @ [1.0, -2.0, 0.5, 0.0] + 0.3 + rng.normal(size=80)
     rows = np.column_stack([X, np.ones(80)])
     solution, squares, *_ = np.linalg.lstsq(rows, y)
-    net = networks(1, fn.Dense(6), fn.Dense(5), fn.Dense(1))[0]
+    net = make_networks(1, fn.Dense(6), fn.Dense(5), fn.Dense(1))[0]
     adam = optimizers.Adam(schedules.CosineDecay(0.02))
     net.fit(X, y, optimizer=adam, epochs=2000, batch_size="full")
     a, b, c = net.weights
@@ -180,7 +182,7 @@ def test_layers_without_curvature_are_one_layer():
     assert net.evaluate(X, y)["loss"] == pytest.approx(squares[0] / 80, rel=1e-6)
 
 
-# ---- the optimum of a convex loss does not depend on who looks for it ----
+# ---- all methods find the same minimum of a convex loss ----
 
 
 def logistic_objective(flat, X, y, l2):
@@ -205,16 +207,16 @@ def through_scipy(net, X, y, **options):
     return found.fun
 
 
-def test_logistic_regression_reaches_the_optimum():
-    """One sigmoid unit with a penalty is logistic regression: gradient descent, L-BFGS on the
-    network's gradients and L-BFGS on the formula meet in one point."""
-    X, y = standardized(fn.datasets.load_breast_cancer())
+def test_logistic_regression_converges_to_the_minimum():
+    """One sigmoid unit with a penalty is logistic regression: gradient descent, L-BFGS with the
+    network's gradients and L-BFGS with the formula find the same weights."""
+    X, y = standardize(fn.datasets.load_breast_cancer())
     l2 = 0.05
     truth = optimize.minimize(
         logistic_objective, np.zeros(31), (X, y, l2), method="L-BFGS-B",
         options={"ftol": 1e-15, "gtol": 1e-9, "maxfun": 10**6},
     )  # fmt: skip
-    by_scipy, by_descent = networks(2, fn.Dense(1, "sigmoid", l2=l2))
+    by_scipy, by_descent = make_networks(2, fn.Dense(1, "sigmoid", l2=l2))
     assert through_scipy(by_scipy.build(30), X, y) == pytest.approx(truth.fun, rel=1e-9)
     nesterov = optimizers.SGD(0.2, momentum=0.9, nesterov=True)
     by_descent.fit(X, y, optimizer=nesterov, epochs=1000, batch_size="full")
@@ -223,12 +225,12 @@ def test_logistic_regression_reaches_the_optimum():
     assert by_descent.weights[0][:, 0] == pytest.approx(truth.x[:-1], abs=1e-4)
 
 
-def test_softmax_regression_reaches_the_optimum():
-    """The same for one softmax layer, on the digits 0 to 4: both ways meet where the formula's
-    gradient is zero, which for a convex loss is the minimum."""
+def test_softmax_regression_converges_to_the_minimum():
+    """One softmax layer on the digits 0 to 4: gradient descent and L-BFGS converge to a point where
+    the gradient of the formula is zero, which for a convex loss is the minimum."""
     X, y = fn.datasets.load_digits()
     X, y, l2 = X[y < 5][:200] / 16, y[y < 5][:200], 0.02
-    by_scipy, by_descent = networks(2, fn.Dense(5, "softmax", l2=l2))
+    by_scipy, by_descent = make_networks(2, fn.Dense(5, "softmax", l2=l2))
     lowest = through_scipy(by_scipy.build(64), X, y)
     w, b = by_scipy.weights[0], by_scipy.biases[0]
     log_p = special.log_softmax(X @ w + b, axis=1)
@@ -243,15 +245,15 @@ def test_softmax_regression_reaches_the_optimum():
     assert by_descent.weights[0] == pytest.approx(w, abs=1e-4)
 
 
-# ---- maximum likelihood: which number each loss fits ----
+# ---- maximum likelihood: the statistic that each loss fits ----
 
 SKEWED = np.random.default_rng(7).gamma(1.5, 2.0, size=301)
 NOTHING = np.zeros((301, 1))
 
 
-def fitted(loss, y, units=1, activation="linear"):
-    """Outputs of a network that can only learn its biases."""
-    net = networks(1, fn.Dense(units, activation, weight_init="zeros"))[0]
+def fit_constant(loss, y, units=1, activation="linear"):
+    """Return the outputs of a network with constant inputs, which learns its biases only."""
+    net = make_networks(1, fn.Dense(units, activation, weight_init="zeros"))[0]
     adam = optimizers.Adam(schedules.LinearDecay(0.05))
     net.fit(NOTHING, y, loss=loss, optimizer=adam, epochs=1500, batch_size="full")
     return net.predict(NOTHING[:1])[0]
@@ -268,15 +270,15 @@ def fitted(loss, y, units=1, activation="linear"):
     ],
     ids=str,
 )
-def test_a_loss_fits_its_number(loss, number):
-    """Squared error fits the mean, absolute error the median, the quantile loss a quantile: three
-    different numbers of one skewed sample."""
-    assert fitted(loss, SKEWED)[0] == pytest.approx(number, abs=0.03)
+def test_a_loss_fits_its_statistic(loss, number):
+    """Squared error fits the mean, absolute error the median, and the quantile loss a quantile;
+    these are different in a skewed sample."""
+    assert fit_constant(loss, SKEWED)[0] == pytest.approx(number, abs=0.03)
 
 
 @pytest.mark.parametrize("loss", [losses.Huber(2.0), losses.LogCosh()], ids=str)
-def test_huber_and_log_cosh_fit_a_number_between_median_and_mean(loss):
-    """Losses that are squared near zero and absolute far away fit what lies between the two."""
+def test_huber_and_log_cosh_fit_a_value_between_median_and_mean(loss):
+    """Losses that are squared near zero and absolute elsewhere fit a value between the two."""
 
     def mean_loss(c):
         e = np.abs(SKEWED - c)
@@ -285,43 +287,43 @@ def test_huber_and_log_cosh_fit_a_number_between_median_and_mean(loss):
         return np.where(e <= 2, e**2 / 2, 2 * (e - 1)).mean()
 
     lowest = optimize.minimize_scalar(mean_loss, bounds=(0, 10), method="bounded").x
-    assert fitted(loss, SKEWED)[0] == pytest.approx(lowest, abs=1e-3)
+    assert fit_constant(loss, SKEWED)[0] == pytest.approx(lowest, abs=1e-3)
     assert np.median(SKEWED) < lowest < SKEWED.mean()
 
 
 @pytest.mark.parametrize("activation", ["linear", "exp", "softplus"])
 def test_poisson_fits_the_mean_rate(activation):
-    """The likeliest rate of a Poisson sample is its mean; a linear output is its logarithm."""
+    """The maximum-likelihood rate of a Poisson sample is its mean; a linear output is its log."""
     counts = np.random.default_rng(8).poisson(2.3, size=301)
-    out = fitted("poisson", counts, activation=activation)[0]
+    out = fit_constant("poisson", counts, activation=activation)[0]
     rate = math.exp(out) if activation == "linear" else out
     assert rate == pytest.approx(counts.mean(), rel=1e-3)
 
 
 def test_gaussian_likelihood_fits_mean_and_variance():
-    """Two outputs, mean and logarithm of the variance."""
-    mean, log_variance = fitted("gaussian_nll", SKEWED, units=2)
+    """The two outputs are the mean and the log variance of the sample."""
+    mean, log_variance = fit_constant("gaussian_nll", SKEWED, units=2)
     assert mean == pytest.approx(SKEWED.mean(), rel=1e-3)
     assert math.exp(log_variance) == pytest.approx(SKEWED.var(), rel=1e-3)
 
 
 def test_cross_entropy_fits_the_frequencies():
-    """Without inputs the likeliest probabilities are the shares of the classes."""
+    """For constant inputs, the maximum-likelihood probabilities are the class frequencies."""
     labels = np.random.default_rng(9).choice(4, size=301, p=[0.5, 0.25, 0.2, 0.05])
     shares = np.bincount(labels) / 301
-    assert fitted("cross_entropy", labels, 4, "softmax") == pytest.approx(shares, abs=1e-3)
-    share = fitted("binary_cross_entropy", labels == 0, 1, "sigmoid")
+    assert fit_constant("cross_entropy", labels, 4, "softmax") == pytest.approx(shares, abs=1e-3)
+    share = fit_constant("binary_cross_entropy", labels == 0, 1, "sigmoid")
     assert share == pytest.approx(shares[:1], abs=1e-3)
 
 
 def test_label_smoothing_lowers_confidence():
-    """With e and k classes the likeliest answer is 1 - e + e / k and no longer 1: predictions are
-    less sure and nearly as often right."""
+    """With smoothing e and k classes, the optimal probability of the label is 1 - e + e / k instead
+    of 1: predictions are less confident and almost as accurate."""
     X, y = fn.datasets.load_digits()
     X = X[:400] / 16
     means, right = [], []
     for e in (0.0, 0.2):
-        net = networks(1, fn.Dense(32, "relu"), fn.Dense(10, "softmax"))[0]
+        net = make_networks(1, fn.Dense(32, "relu"), fn.Dense(10, "softmax"))[0]
         net.fit(X, y[:400], loss=losses.CrossEntropy(label_smoothing=e), epochs=80,
                 optimizer=optimizers.Adam(0.01))  # fmt: skip
         means.append(net.predict(X).max(axis=1).mean())
@@ -335,10 +337,10 @@ def test_label_smoothing_lowers_confidence():
 
 
 def test_the_batch_gradient_is_the_mean_of_the_online_gradients():
-    """The gradient of the whole set is the mean of those of its rows, weighted if they are."""
-    rng = numbers(2)
+    """The gradient of a batch is the weighted mean of the gradients of its rows."""
+    rng = make_rng(2)
     X, y, weight = rng.normal(size=(20, 3)), rng.integers(0, 4, 20), rng.uniform(0.1, 2, 20)
-    net = networks(1, fn.Dense(5, "tanh"), fn.Dense(4, "softmax"))[0].build(3)
+    net = make_networks(1, fn.Dense(5, "tanh"), fn.Dense(4, "softmax"))[0].build(3)
     value, whole = net.loss_and_gradients(X, y, sample_weight=weight)
     rows = [net.loss_and_gradients(X[i : i + 1], y[i : i + 1]) for i in range(20)]
     assert value == pytest.approx(np.average([v for v, _ in rows], weights=weight), rel=1e-12)
@@ -349,41 +351,43 @@ def test_the_batch_gradient_is_the_mean_of_the_online_gradients():
             np.testing.assert_allclose(whole[kind][layer], mean, rtol=1e-10, atol=1e-14)
 
 
-def gradient_norms(net, X, y):
+def compute_gradient_norms(net, X, y):
     gradients = net.loss_and_gradients(X, y)[1]["weights"]
     return [float(np.linalg.norm(g)) for g in gradients]
 
 
-def shrinkage(activation, depth):
-    """Gradient of the first hidden layer over that of the last one, geometric mean of 5 starts."""
-    X = numbers(3).normal(size=(100, 20))
-    y = numbers(4).integers(0, 2, size=100)
+def compute_gradient_ratio(activation, depth):
+    """Return the ratio of the gradient norms of the first and the last hidden layer, as a geometric
+    mean over 5 seeds."""
+    X = make_rng(3).normal(size=(100, 20))
+    y = make_rng(4).integers(0, 2, size=100)
     hidden = [fn.Dense(20, activation)] * depth
     ratios = []
-    for net in networks(5, *hidden, fn.Dense(1, "sigmoid")):
-        norms = gradient_norms(net.build(20), X, y)
+    for net in make_networks(5, *hidden, fn.Dense(1, "sigmoid")):
+        norms = compute_gradient_norms(net.build(20), X, y)
         ratios.append(norms[0] / norms[-2])
     return float(np.exp(np.mean(np.log(ratios))))
 
 
 def test_gradients_vanish_through_sigmoids_and_not_through_relu():
-    """A sigmoid's slope is at most 1/4: after ten layers next to nothing of the gradient is left.
-    Relu with He's weights keeps its size. (S. Hochreiter, 1991; K. He and others, 2015)"""
-    assert shrinkage("sigmoid", 10) < 1e-4
-    assert shrinkage("sigmoid", 10) < shrinkage("sigmoid", 5) / 20
-    assert 0.05 < shrinkage("relu", 10) < 20
+    """The derivative of the sigmoid is at most 1/4: after ten layers the gradient is almost zero.
+    Relu with He's initialization preserves its norm. (S. Hochreiter, 1991; K. He and others, 2015)
+    """
+    assert compute_gradient_ratio("sigmoid", 10) < 1e-4
+    assert compute_gradient_ratio("sigmoid", 10) < compute_gradient_ratio("sigmoid", 5) / 20
+    assert 0.05 < compute_gradient_ratio("relu", 10) < 20
 
 
 @pytest.mark.parametrize("activation", ["linear", "relu"])
 def test_gradients_explode_with_large_weights_and_clipping_bounds_the_step(activation):
-    """Each layer multiplies by the size of its weights; clip_norm bounds the whole step."""
-    X = numbers(5).normal(size=(50, 16))
-    y = numbers(6).normal(size=50)
+    """Each layer multiplies the gradient by its weights; clip_norm limits the norm of the step."""
+    X = make_rng(5).normal(size=(50, 16))
+    y = make_rng(6).normal(size=50)
 
     def first_norm(std):
         layers = [fn.Dense(16, activation, weight_init=initializers.Normal(std=std))] * 10
-        net = networks(1, *layers, fn.Dense(1))[0].build(16)
-        return gradient_norms(net, X, y)[0], net
+        net = make_networks(1, *layers, fn.Dense(1))[0].build(16)
+        return compute_gradient_norms(net, X, y)[0], net
 
     usual, _ = first_norm(0.3)
     huge, net = first_norm(1.5)
@@ -393,10 +397,10 @@ def test_gradients_explode_with_large_weights_and_clipping_bounds_the_step(activ
     assert np.linalg.norm(net.parameters - before) == pytest.approx(0.1 * 2.0, rel=1e-6)
 
 
-def test_dead_relu_units_get_no_gradient():
-    """Where no row makes a relu unit active, nothing reaches its weights, and it stays dead."""
-    X, y = numbers(7).normal(size=(60, 5)), numbers(8).normal(size=60)
-    net = networks(1, fn.Dense(6, "relu"), fn.Dense(1))[0].build(5)
+def test_dead_relu_units_have_no_gradient():
+    """If a relu unit is inactive for all rows, its weights have no gradient and never change."""
+    X, y = make_rng(7).normal(size=(60, 5)), make_rng(8).normal(size=60)
+    net = make_networks(1, fn.Dense(6, "relu"), fn.Dense(1))[0].build(5)
     net.biases[0][:3] = -100
     gradients = net.loss_and_gradients(X, y)[1]
     assert (gradients["weights"][0][:, :3] == 0).all()
@@ -410,11 +414,11 @@ def test_dead_relu_units_get_no_gradient():
     assert (net.parameters != before).any()
 
 
-def test_a_small_slope_keeps_such_units_alive():
-    """Leaky relu passes a little gradient through units that relu would have lost."""
-    X, y = numbers(7).normal(size=(60, 5)), numbers(8).normal(size=60)
+def test_leaky_relu_units_do_not_die():
+    """Leaky relu has a small gradient where relu has none."""
+    X, y = make_rng(7).normal(size=(60, 5)), make_rng(8).normal(size=60)
     hidden = fn.Dense(6, fn.activations.leaky_relu(0.01), bias_init=-100)
-    net = networks(1, hidden, fn.Dense(1))[0].build(5)
+    net = make_networks(1, hidden, fn.Dense(1))[0].build(5)
     assert (net.loss_and_gradients(X, y)[1]["weights"][0] != 0).all()
 
 
@@ -422,16 +426,16 @@ def test_a_small_slope_keeps_such_units_alive():
 
 
 def cancer():
-    return *standardized(fn.datasets.load_breast_cancer()), "sigmoid"
+    return *standardize(fn.datasets.load_breast_cancer()), "sigmoid"
 
 
 def concrete():
-    X, y = standardized(fn.datasets.load_concrete())
+    X, y = standardize(fn.datasets.load_concrete())
     return X, fn.Standardizer().fit_transform(y), "linear"
 
 
-def gap(data, rate=0.0, l2=0.0, callbacks=(), seeds=4):
-    """Mean over seeds of validation loss minus training loss, after a long training on 60 rows."""
+def compute_gap(data, rate=0.0, l2=0.0, callbacks=(), seeds=4):
+    """Return the mean over seeds of validation loss minus training loss, trained on 60 rows."""
     X, y, activation = data()
     dropout = [fn.Dropout(rate)] if rate else []
     hidden = [fn.Dense(64, "relu", l2=l2), *dropout]
@@ -449,11 +453,11 @@ def gap(data, rate=0.0, l2=0.0, callbacks=(), seeds=4):
 
 @pytest.fixture(scope="module")
 def plain_gaps():
-    return {data: gap(data) for data in (cancer, concrete)}
+    return {data: compute_gap(data) for data in (cancer, concrete)}
 
 
 def test_a_large_network_overfits_a_small_set(plain_gaps):
-    """Without any restraint the validation loss stays far above the training loss."""
+    """Without regularization the validation loss is far above the training loss."""
     assert plain_gaps[cancer] > 0.15
     assert plain_gaps[concrete] > 0.25
 
@@ -469,40 +473,40 @@ def test_a_large_network_overfits_a_small_set(plain_gaps):
     ids=["dropout", "l2, concrete", "l2, cancer", "early stopping"],
 )
 def test_regularization_narrows_the_gap(data, restraint, plain_gaps):
-    """Dropout, a penalty on large weights and stopping in time each bring the validation loss
-    nearer to the training loss."""
-    assert gap(data, **restraint) < 0.8 * plain_gaps[data]
+    """Dropout, a weight penalty and early stopping each reduce the difference between validation
+    and training loss."""
+    assert compute_gap(data, **restraint) < 0.8 * plain_gaps[data]
 
 
 # ---- optimizers ----
 
 
-def stretched(scales, coefficients, n=100):
-    """A linear regression without noise, whose features have very different sizes."""
-    X = numbers(9).normal(size=(n, len(scales))) * scales
+def make_scaled_regression(scales, coefficients, n=100):
+    """Return data of a linear regression without noise, with features of very different scales."""
+    X = make_rng(9).normal(size=(n, len(scales))) * scales
     return X, X @ coefficients
 
 
-def linear_loss(X, y, optimizer, epochs):
-    net = networks(1, fn.Dense(1, weight_init="zeros"))[0]
+def train_linear(X, y, optimizer, epochs):
+    net = make_networks(1, fn.Dense(1, weight_init="zeros"))[0]
     net.fit(X, y, optimizer=optimizer, epochs=epochs, batch_size="full")
     return net.evaluate(X, y)["loss"]
 
 
-def highest_rate(X):
-    """1 / the largest eigenvalue of the loss's second derivative: safe, and nearly the fastest."""
+def choose_learning_rate(X):
+    """Return 1 / the largest eigenvalue of the Hessian: stable, and almost the fastest."""
     rows = np.column_stack([X, np.ones(len(X))])
     return 1 / np.linalg.eigvalsh(2 * rows.T @ rows / len(X)).max()
 
 
 @pytest.mark.parametrize("nesterov", [False, True])
-def test_momentum_is_faster_in_a_narrow_valley(nesterov):
-    """On a badly conditioned quadratic, momentum needs far fewer steps than plain descent at the
-    same rate. (B. Polyak, 1964)"""
-    X, y = stretched([1.0, 0.1], [1.0, 10.0])
-    rate = highest_rate(X)
-    plain = linear_loss(X, y, optimizers.SGD(rate), 200)
-    fast = linear_loss(X, y, optimizers.SGD(rate, momentum=0.9, nesterov=nesterov), 200)
+def test_momentum_is_faster_on_an_ill_conditioned_loss(nesterov):
+    """On an ill-conditioned quadratic, momentum needs far fewer steps than gradient descent with
+    the same learning rate. (B. Polyak, 1964)"""
+    X, y = make_scaled_regression([1.0, 0.1], [1.0, 10.0])
+    rate = choose_learning_rate(X)
+    plain = train_linear(X, y, optimizers.SGD(rate), 200)
+    fast = train_linear(X, y, optimizers.SGD(rate, momentum=0.9, nesterov=nesterov), 200)
     assert fast < plain / 10
 
 
@@ -510,35 +514,35 @@ ADAPTIVE = [optimizers.Adam(0.1), optimizers.RMSprop(0.03), optimizers.Adagrad(1
 
 
 @pytest.mark.parametrize("optimizer", ADAPTIVE, ids=str)
-def test_adaptive_optimizers_cope_with_features_of_unequal_size(optimizer):
-    """A rate per weight makes up for features of different sizes; one rate for all cannot."""
-    X, y = stretched([10.0, 0.1], [0.1, 10.0])
-    plain = linear_loss(X, y, optimizers.SGD(highest_rate(X)), 600)
-    assert linear_loss(X, y, optimizer, 600) < plain / 10
+def test_adaptive_optimizers_handle_features_of_different_scales(optimizer):
+    """A learning rate per weight compensates for features of different scales."""
+    X, y = make_scaled_regression([10.0, 0.1], [0.1, 10.0])
+    plain = train_linear(X, y, optimizers.SGD(choose_learning_rate(X)), 600)
+    assert train_linear(X, y, optimizer, 600) < plain / 10
 
 
-def first_column(optimizer, outputs):
-    """Weights of the first of several outputs; the others are right from the start and only divide
-    the loss, which is a mean over outputs, by their number."""
-    X = numbers(10).normal(size=(40, 3))
+def train_first_output(optimizer, outputs):
+    """Return the weights of the first of several outputs. The others are exact from the start; as
+    the loss is a mean over outputs, they only divide it by the number of outputs."""
+    X = make_rng(10).normal(size=(40, 3))
     y = np.zeros((40, outputs))
     y[:, 0] = X @ [1.0, -1.0, 2.0]
-    net = networks(1, fn.Dense(outputs, weight_init="zeros"))[0]
+    net = make_networks(1, fn.Dense(outputs, weight_init="zeros"))[0]
     net.fit(X, y, optimizer=optimizer, epochs=30, batch_size=10)
     return net.weights[0][:, 0]
 
 
 @pytest.mark.parametrize("optimizer", ADAPTIVE, ids=str)
 def test_the_path_of_an_adaptive_optimizer_does_not_depend_on_the_scale_of_the_loss(optimizer):
-    """Dividing the loss by 100 leaves Adam, RMSprop and Adagrad where they were."""
-    whole, hundredth = first_column(optimizer, 1), first_column(optimizer, 100)
+    """Dividing the loss by 100 does not change the weights of Adam, RMSprop and Adagrad."""
+    whole, hundredth = train_first_output(optimizer, 1), train_first_output(optimizer, 100)
     assert np.abs(whole).max() > 0.3
     np.testing.assert_allclose(hundredth, whole, rtol=1e-3, atol=1e-4)
 
 
 def test_the_path_of_gradient_descent_depends_on_the_scale_of_the_loss():
-    """Plain descent takes steps that are 100 times shorter then."""
-    whole, hundredth = (first_column(optimizers.SGD(0.01), n) for n in (1, 100))
+    """Dividing the loss by 100 makes the steps of gradient descent 100 times shorter."""
+    whole, hundredth = (train_first_output(optimizers.SGD(0.01), n) for n in (1, 100))
     assert np.linalg.norm(hundredth) < np.linalg.norm(whole) / 10
 
 
@@ -547,17 +551,17 @@ def test_the_path_of_gradient_descent_depends_on_the_scale_of_the_loss():
     [schedules.InverseTimeDecay(0.1, decay=0.02), schedules.CosineDecay(0.1)],
     ids=["inverse time", "cosine"],
 )
-def test_a_falling_rate_ends_lower_than_a_constant_one(schedule):
-    """Online descent at a constant rate keeps jumping around the minimum; a falling rate settles.
-    (H. Robbins, S. Monro, 1951)"""
-    rng = numbers(12)
+def test_a_decaying_learning_rate_ends_with_a_lower_loss_than_a_constant_one(schedule):
+    """SGD with a constant learning rate fluctuates around the minimum; with a decaying one it
+    converges. (H. Robbins, S. Monro, 1951)"""
+    rng = make_rng(12)
     X = rng.normal(size=(200, 3))
     y = X @ [1.0, 2.0, -1.0] + rng.normal(size=200)
     rows = np.column_stack([X, np.ones(200)])
     lowest = np.linalg.lstsq(rows, y)[1][0] / 200
 
     def excess(rate):
-        nets = networks(6, fn.Dense(1))
+        nets = make_networks(6, fn.Dense(1))
         for net in nets:
             net.fit(X, y, optimizer=optimizers.SGD(rate), epochs=20, batch_size=1)
         return np.mean([net.evaluate(X, y)["loss"] for net in nets]) - lowest
@@ -566,12 +570,12 @@ def test_a_falling_rate_ends_lower_than_a_constant_one(schedule):
 
 
 def test_skip_connections_let_a_deep_network_train():
-    """Thirty tanh layers hardly learn within a few epochs; with skip connections around them they
-    do. (K. He and others, 2016)"""
-    X, y = standardized(fn.datasets.load_breast_cancer())
+    """Thirty tanh layers learn almost nothing in a few epochs; with skip connections they do learn.
+    (K. He and others, 2016)"""
+    X, y = standardize(fn.datasets.load_breast_cancer())
 
     def mean_loss(*blocks):
-        nets = networks(4, fn.Dense(16, "tanh"), *blocks, fn.Dense(1, "sigmoid"))
+        nets = make_networks(4, fn.Dense(16, "tanh"), *blocks, fn.Dense(1, "sigmoid"))
         for net in nets:
             net.fit(X, y, optimizer=optimizers.SGD(0.02), epochs=5)
         return np.mean([net.evaluate(X, y)["loss"] for net in nets])

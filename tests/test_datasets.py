@@ -1,4 +1,4 @@
-"""The tables that come with the package: shapes, types, known numbers."""
+"""The data sets in the package: shapes, dtypes, known values."""
 
 import doctest
 from dataclasses import FrozenInstanceError
@@ -81,7 +81,7 @@ def test_concrete():
     assert len(np.unique(np.column_stack([data.X, data.y]), axis=0)) == 1030 - 25
 
 
-def test_every_table_has_its_licence_and_is_small():
+def test_every_data_set_has_a_licence_and_is_small():
     folder = files("fastnn.datasets")
     text = folder.joinpath("LICENSES.md").read_text()
     tables = [entry for entry in folder.iterdir() if entry.name.endswith(".npz")]

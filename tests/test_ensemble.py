@@ -1,4 +1,4 @@
-"""Ensembles of estimators: members, their mean and their disagreement."""
+"""Ensembles of estimators: members, mean predictions and their standard deviation."""
 
 import copy
 import pickle
@@ -45,7 +45,7 @@ def regressor(**options):
 
 
 @pytest.mark.parametrize("options", [{}, {"early_stopping": True}, {"n_init": 2}], ids=str)
-def test_members_are_fits_of_their_seeds(options, rng):
+def test_members_equal_fits_with_their_seeds(options, rng):
     X, y = data(rng)
     model = MLPEnsemble(classifier(**options), n_estimators=4).fit(X, y)
     seeds = [member.random_state for member in model.estimators_]
@@ -57,13 +57,13 @@ def test_members_are_fits_of_their_seeds(options, rng):
         assert alone.loss_curve_ == member.loss_curve_
 
 
-def test_the_number_of_threads_changes_nothing(rng):
+def test_results_do_not_depend_on_the_number_of_threads(rng):
     X, y = data(rng)
     one, two = (MLPEnsemble(classifier(), n_threads=n).fit(X, y) for n in (1, 2))
     assert np.array_equal(one.predict_proba(X), two.predict_proba(X))
 
 
-def test_the_base_is_not_fitted(rng):
+def test_the_base_estimator_is_not_fitted(rng):
     X, y = data(rng)
     base = classifier()
     MLPEnsemble(base, n_estimators=2).fit(X, y)
@@ -81,7 +81,7 @@ def test_sample_weights_reach_the_members(rng):
 # ---- bootstrap -----------------------------------------------------------------------------------
 
 
-def test_bootstrap_members_are_fits_to_drawn_rows(rng):
+def test_bootstrap_members_equal_fits_to_the_drawn_rows(rng):
     X, _ = data(rng)
     for member in (
         MLPEnsemble(regressor(), n_estimators=3, bootstrap=True).fit(X, X[:, 0]).estimators_
@@ -115,7 +115,7 @@ def test_bootstrap_may_miss_a_class(rng):
 
 
 @pytest.mark.parametrize("kind", ["binary", "classes", "labels"])
-def test_classifier_is_the_mean_of_probabilities(kind, rng):
+def test_classifier_predicts_the_mean_of_probabilities(kind, rng):
     X, y = data(rng, kind=kind)
     model = MLPEnsemble(classifier(), n_estimators=5).fit(X, y)
     each = np.stack([member.predict_proba(X) for member in model.estimators_])
@@ -133,7 +133,7 @@ def test_classifier_is_the_mean_of_probabilities(kind, rng):
 
 
 @pytest.mark.parametrize("kind", ["numbers", "outputs"])
-def test_regressor_is_the_mean_of_predictions(kind, rng):
+def test_regressor_predicts_the_mean_of_predictions(kind, rng):
     X, y = data(rng, kind=kind)
     model = MLPEnsemble(regressor(scale_target="standard"), n_estimators=5).fit(X, y)
     each = np.stack([member.predict(X) for member in model.estimators_])
@@ -155,7 +155,7 @@ def test_gaussian_members_are_a_mixture(rng):
     np.testing.assert_allclose(std, np.sqrt(variance), rtol=1e-9)
 
 
-def test_a_single_member_agrees_with_itself(rng):
+def test_a_single_member_has_standard_deviation_zero(rng):
     X, y = data(rng)
     model = MLPEnsemble(classifier(), n_estimators=1).fit(X, y)
     assert not model.predict(X, return_std=True)[1].any()
@@ -195,7 +195,7 @@ def test_check_estimator(estimator, check):
     check(estimator)
 
 
-def test_it_is_what_its_base_is(rng):
+def test_an_ensemble_has_the_type_of_its_base_estimator(rng):
     X, y = data(rng)
     assert is_classifier(MLPEnsemble(classifier()))
     assert is_regressor(MLPEnsemble(regressor()))
@@ -214,7 +214,7 @@ def test_copies_predict_the_same(rng):
         assert np.array_equal(other.predict_proba(X), model.predict_proba(X))
 
 
-def test_frames(rng):
+def test_data_frames(rng):
     pandas = pytest.importorskip("pandas")
     X, y = data(rng)
     frame = pandas.DataFrame(X, columns=list("abcd"))
@@ -228,11 +228,11 @@ def test_frames(rng):
     assert not hasattr(model.fit(X, y), "feature_names_in_")
 
 
-# ---- what can go wrong ---------------------------------------------------------------------------
+# ---- failures and errors -------------------------------------------------------------------------
 
 
 def failing(error, wrong):
-    """`_fit_member` of which the members with these seeds fail."""
+    """Return a `_fit_member` that raises an error for members with these seeds."""
     fit = module._fit_member
 
     def one(member, *args):
@@ -253,14 +253,14 @@ def test_members_that_diverge_are_left_out(rng, monkeypatch):
         MLPEnsemble(classifier(), n_estimators=1).fit(X, y)
 
 
-def test_other_errors_arrive(rng, monkeypatch):
+def test_other_errors_are_raised(rng, monkeypatch):
     X, y = data(rng)
     monkeypatch.setattr(module, "_fit_member", failing(MemoryError("no room"), {7}))
     with pytest.raises(MemoryError, match="no room"):
         MLPEnsemble(classifier(), n_estimators=3).fit(X, y)
 
 
-def test_ctrl_c_keeps_the_finished(rng, monkeypatch):
+def test_ctrl_c_keeps_finished_members(rng, monkeypatch):
     X, y = data(rng)
     monkeypatch.setattr(module, "_fit_member", failing(KeyboardInterrupt(), {7}))
     with pytest.warns(UserWarning, match="1 of 3 members was interrupted by the user"):

@@ -57,7 +57,7 @@ def change_file(content, change, text="extra"):
 def load_and_get_error(kind, content, folder):
     path = folder / "damaged"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match="expected a whole fastnn file of version 1") as caught:
+    with pytest.raises(ValueError, match="expected a complete fastnn file of version 1") as caught:
         kind.load(path)
     assert type(caught.value) is ValueError
     assert str(caught.value).startswith(repr(str(path)))
@@ -200,7 +200,7 @@ def test_scalings_are_checked(name, value, message, contents, tmp_path):
 
     damaged = change_file(content, change)
     assert message in load_and_get_error(kind, damaged, tmp_path)
-    with pytest.raises(ValueError, match="expected a whole fastnn file"):
+    with pytest.raises(ValueError, match="expected a complete fastnn file"):
         fn.load(tmp_path / "damaged")
 
 

@@ -34,8 +34,8 @@ RATES = [
 @pytest.mark.parametrize("engine", ["native", "reference"])
 @pytest.mark.parametrize("rate", RATES, ids=lambda rate: type(rate).__name__)
 @pytest.mark.parametrize("kind", [optimizers.Adam, optimizers.RMSprop])
-def test_two_fits_are_one_uninterrupted(rows, engine, rate, kind):
-    """Bit-identical, with validation and a callback in both."""
+def test_two_fits_equal_one_uninterrupted_fit(rows, engine, rate, kind):
+    """The results are bit-identical, with validation and callbacks."""
     options = {"optimizer": kind(rate), "batch_size": BATCH, "engine": engine,
                "validation_split": 0.2, "callbacks": [lambda epoch: None]}  # fmt: skip
     whole, parts = network(), network()
@@ -47,7 +47,7 @@ def test_two_fits_are_one_uninterrupted(rows, engine, rate, kind):
         assert np.array_equal(history[name], np.concatenate([first[name], second[name]]))
 
 
-def test_a_fit_continues_after_a_file_and_after_partial_fit(rows, tmp_path):
+def test_fit_continues_after_loading_and_after_partial_fit(rows, tmp_path):
     options = {"optimizer": optimizers.SGD(0.05, momentum=0.9), "batch_size": BATCH}
     whole, parts = network(), network()
     whole.fit(*rows, epochs=4, **options)
@@ -59,14 +59,14 @@ def test_a_fit_continues_after_a_file_and_after_partial_fit(rows, tmp_path):
     assert (loaded.parameters == whole.parameters).all()
 
 
-def test_the_first_fit_has_nothing_to_continue(rows):
+def test_first_fit_without_reset(rows):
     first, usual = network(), network()
     first.fit(*rows, epochs=2, reset_optimizer=False)
     usual.fit(*rows, epochs=2)
     assert (first.parameters == usual.parameters).all()
 
 
-def test_by_default_a_fit_starts_with_a_fresh_optimizer(rows):
+def test_fit_resets_the_optimizer_by_default(rows):
     reset, continued = network(), network()
     for net, flag in ((reset, True), (continued, False)):
         net.fit(*rows, epochs=2)
@@ -74,7 +74,7 @@ def test_by_default_a_fit_starts_with_a_fresh_optimizer(rows):
     assert (reset.parameters != continued.parameters).any()
 
 
-def test_what_callbacks_made_of_the_learning_rate_is_kept(rows):
+def test_learning_rate_set_by_callbacks_is_kept(rows):
     def halve(epoch):
         epoch.rate_factor = 0.5
 
@@ -86,8 +86,8 @@ def test_what_callbacks_made_of_the_learning_rate_is_kept(rows):
     assert history["learning_rate"] == pytest.approx([0.1])
 
 
-def test_a_schedule_without_steps_spans_the_first_fit(rows):
-    """Afterwards it stays at its end."""
+def test_schedule_without_n_steps_ends_with_the_first_fit(rows):
+    """After its end, it keeps its last value."""
     options = {"optimizer": optimizers.SGD(schedules.LinearDecay(0.1, 0.01)), "epochs": 2}
     net = network()
     net.fit(*rows, **options)
@@ -95,7 +95,7 @@ def test_a_schedule_without_steps_spans_the_first_fit(rows):
     assert history["learning_rate"] == pytest.approx([0.01, 0.01])
 
 
-def test_another_loss_or_optimizer_cannot_be_continued(rows):
+def test_other_loss_or_optimizer_is_refused(rows):
     net = network()
     net.fit(*rows, epochs=1, optimizer=optimizers.SGD(0.1))
     before = net.parameters.copy()
@@ -114,7 +114,7 @@ def test_another_loss_or_optimizer_cannot_be_continued(rows):
 
 
 def split_of(rows, fraction, **options):
-    """The rows held out: those whose change leaves the training as it was."""
+    """The validation rows, found as the rows whose targets do not influence training."""
     X, y = rows
     net = network()
     net.fit(X, y, epochs=1, validation_split=fraction, **options)
@@ -129,7 +129,7 @@ def split_of(rows, fraction, **options):
     return held
 
 
-def test_rows_held_out_are_not_trained_on(rows):
+def test_validation_rows_are_not_trained_on(rows):
     X, y = rows
     held = split_of(rows, 0.2)
     assert len(held) == 10
@@ -145,7 +145,7 @@ def test_rows_held_out_are_not_trained_on(rows):
         assert np.array_equal(history[name], expected[name])
 
 
-def test_the_split_depends_on_the_seed_alone(rows):
+def test_split_depends_only_on_the_seed(rows):
     held = split_of(rows, 0.3)
     assert held == split_of(rows, 0.3, batch_size=BATCH, optimizer="sgd", shuffle=False)
     net, same = network(7), network(7)
@@ -157,11 +157,11 @@ def test_the_split_depends_on_the_seed_alone(rows):
     assert other.n_epochs == 0
 
 
-def test_a_number_of_rows_may_be_held_out(rows):
+def test_split_by_number_of_rows(rows):
     assert len(split_of(rows, 7)) == 7
 
 
-def test_split_of_numbers_and_of_one_hot_rows(rows, rng):
+def test_split_for_regression_and_one_hot_targets(rows, rng):
     X, y = rows
     net = fn.Sequential(fn.Dense(1), random_state=0)
     assert "val_r2" in net.fit(X, X[:, 0], epochs=1, validation_split=0.1)
@@ -171,7 +171,7 @@ def test_split_of_numbers_and_of_one_hot_rows(rows, rng):
     assert one_hot.parameters == pytest.approx(labels.parameters, rel=1e-12)
 
 
-def test_weights_count_on_both_sides(rows, rng):
+def test_sample_weights_apply_to_both_parts(rows, rng):
     X, y = rows
     weight = rng.uniform(0.5, 2.0, N)
     held = split_of(rows, 0.2)
@@ -200,7 +200,7 @@ def test_x_is_not_copied(rows, monkeypatch):
         ({"validation_split": 0.0}, ValueError, "validation_split: expected a finite number above"),
         ({"validation_split": 1.0}, ValueError, "validation_split: .* below 1; got 1.0"),
         ({"validation_split": N}, ValueError, f"validation_split: .* at most {N - 1}; got {N}"),
-        ({"validation_split": 0.999}, ValueError, "validation_split: expected room for a train"),
+        ({"validation_split": 0.999}, ValueError, "validation_split: expected a fraction that"),
         ({"validation_split": 2}, ValueError, "validation_split: expected at least 3 rows on eith"),
         ({"validation_split": "0.1"}, TypeError, "validation_split: expected a finite number"),
         ({"validation_split": 0.2, "validation_data": ([[0, 0, 0]], [0])}, ValueError,
@@ -214,7 +214,7 @@ def test_wrong_splits(rows, options, error, message):
     assert net.n_features_in is None
 
 
-def test_a_class_of_one_row_cannot_be_split(rows):
+def test_class_of_one_row_cannot_be_split(rows):
     X, y = rows
     y = np.where(np.arange(N) == 3, 2, np.minimum(y, 1))
     with pytest.raises(ValueError, match="validation_split: expected at least 2 rows of each cla"):
@@ -226,7 +226,7 @@ def test_a_class_of_one_row_cannot_be_split(rows):
 
 @pytest.mark.parametrize("engine", ["native", "reference"])
 @pytest.mark.parametrize("encode", [lambda y: y, fn.one_hot], ids=["labels", "one-hot"])
-def test_class_weights_are_weights_of_rows(rows, engine, encode):
+def test_class_weights_equal_sample_weights(rows, engine, encode):
     X, y = rows
     factors = np.array([1.0, 4.0, 0.5])
     weighted, by_hand = network(), network()
@@ -247,7 +247,7 @@ def test_class_weights_multiply_sample_weights(rows, rng):
 
 
 @pytest.mark.parametrize("with_weights", [False, True])
-def test_balanced_gives_every_class_the_same_total(rows, rng, with_weights):
+def test_balanced_gives_every_class_the_same_total_weight(rows, rng, with_weights):
     X, y = rows
     weight = rng.uniform(0.5, 2, N) if with_weights else None
     totals = np.bincount(y, weight)
@@ -270,14 +270,14 @@ def test_class_weights_of_two_classes(rows, loss, labels):
     assert (net.parameters == by_hand.parameters).all()
 
 
-def test_class_weights_do_not_count_in_validation(rows):
+def test_class_weights_do_not_apply_to_validation(rows):
     X, y = rows
     net = network()
     history = net.fit(X, y, epochs=1, class_weight={0: 9.0}, validation_data=(X, y))
     assert history["val_loss"][0] == net.evaluate(X, y)["loss"]
 
 
-def test_balanced_counts_the_rows_trained_on(rows):
+def test_balanced_counts_training_rows(rows):
     X, y = rows
     held = split_of(rows, 0.3)
     apart = np.setdiff1d(np.arange(N), held)
@@ -294,7 +294,7 @@ def test_balanced_counts_the_rows_trained_on(rows):
         ({"a": 1.0}, ValueError, r"class_weight: expected classes of \[0, 1, 2\]; got 'a'"),
         ({0: -1.0}, ValueError, r"class_weight: expected a finite number at least 0; got -1\.0"),
         ({0: "a"}, TypeError, "class_weight: expected a finite number"),
-        ({0: 0, 1: 0, 2: 0}, ValueError, "class_weight: expected a weight above 0 of a class in"),
+        ({0: 0, 1: 0, 2: 0}, ValueError, "class_weight: expected a weight above 0 for a class in"),
         ("equal", ValueError, r"class_weight: expected one of \['balanced'\]; got 'equal'"),
         ([1.0, 2.0, 3.0], TypeError, "class_weight: expected a dictionary .*'balanced'"),
     ],
@@ -314,7 +314,7 @@ def test_class_weights_need_classes(rows, rng):
         (fn.Sequential(fn.Dense(2, "sigmoid")), rng.integers(2, size=(N, 2)), {}),
         (network(), np.full((N, 3), 1 / 3), {}),
     ):
-        with pytest.raises(ValueError, match="class_weight: expected None without one class for"):
+        with pytest.raises(ValueError, match="class_weight: expected None unless each row"):
             net.fit(X, target, class_weight="balanced", **options)
 
 
@@ -333,14 +333,14 @@ def test_metrics_of_the_training_rows_after_each_epoch(rows, engine):
     assert history["accuracy"].tolist() == seen
 
 
-def test_training_changes_by_no_bit(rows):
+def test_training_is_bit_identical_with_train_metrics(rows):
     measured, plain = network(), network()
     measured.fit(*rows, epochs=5, train_metrics=True)
     plain.fit(*rows, epochs=5)
     assert (measured.parameters == plain.parameters).all()
 
 
-def test_metrics_of_the_rows_trained_on_and_of_those_held_out(rows, rng):
+def test_metrics_of_training_and_validation_rows(rows, rng):
     X, y = rows
     held = split_of(rows, 0.2)
     apart = np.setdiff1d(np.arange(N), held)
@@ -367,7 +367,7 @@ def test_r2_and_early_stopping_by_it(rows):
         net.fit(X, X[:, 0], callbacks=[stopping])
 
 
-def test_a_loss_without_metric(rows):
+def test_loss_without_metric(rows):
     X, _ = rows
     net = fn.Sequential(fn.Dense(1), random_state=0)
     with pytest.raises(ValueError, match="train_metrics: expected False for a loss without metric"):

@@ -1,5 +1,5 @@
-"""Input that must work: whatever holds the numbers, a network computes what it computes from a
-plain array of its own dtype. An array that already is one is used where it lies."""
+"""Valid input: results for any kind of array equal those for a NumPy array of the network's dtype,
+which is used without a copy."""
 
 import gc
 import sys
@@ -28,7 +28,7 @@ def network(dtype="float32", last=None):
 
 
 def outcome(dtype, X, y, last=None, weight=None, **options):
-    """All numbers that come of training, evaluating and predicting."""
+    """All results of training, evaluation and prediction."""
     net = network(dtype, last)
     net.fit(X, y, epochs=3, batch_size=7, sample_weight=weight, **options)
     net.partial_fit(X, y, sample_weight=weight)
@@ -57,7 +57,7 @@ def read_only(array):
 
 
 def spread(array):
-    """The same numbers in every second column and third row of a larger array."""
+    """A strided view with the same values: every second column and third row of a larger array."""
     large = np.full((3 * len(array), 2 * array.shape[1]), 99, array.dtype)
     large[::3, ::2] = array
     return large[::3, ::2]
@@ -103,14 +103,14 @@ UNSIGNED = ("u1 integers", "u2 integers", "u4 integers", "u8 integers")
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("form", FORMS)
-def test_features_in_any_form(form, dtype):
+def test_features_of_any_kind(form, dtype):
     X = FORMS[form](np.abs(ROWS) if form in UNSIGNED else ROWS)
     assert outcome(dtype, X, LABELS) == outcome(dtype, plain(X, dtype), LABELS)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("kind", DTYPES)
-def test_features_in_a_file(dtype, kind, tmp_path):
+def test_memory_mapped_features(dtype, kind, tmp_path):
     path = tmp_path / "X.dat"
     ROWS.astype(kind).tofile(path)
     X = np.memmap(path, kind, mode="r", shape=ROWS.shape)
@@ -120,7 +120,7 @@ def test_features_in_a_file(dtype, kind, tmp_path):
 
 @pytest.mark.parametrize("engine", ["native", "reference"])
 @pytest.mark.parametrize("form", ["Fortran order", "read-only, float32", "i8 integers", "frame"])
-def test_both_engines_take_the_same_forms(form, engine):
+def test_both_engines_accept_the_same_kinds(form, engine):
     X = FORMS[form](ROWS)
     expected = outcome("float32", plain(X, "f4"), LABELS, engine=engine)
     assert outcome("float32", X, LABELS, engine=engine) == expected
@@ -191,7 +191,7 @@ HEADS = {
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("form", TARGETS)
-def test_targets_in_any_form(form, head, dtype):
+def test_targets_of_any_kind(form, head, dtype):
     last, y = HEADS[head]
     assert outcome(dtype, ROWS, TARGETS[form](y), last) == outcome(
         dtype, plain(ROWS, dtype), plain(y, dtype), last
@@ -207,7 +207,7 @@ def test_boolean_targets(head, form):
 
 
 @pytest.mark.parametrize("kind", ["f2", "f4", "f8", "i8", "u1", bool, "frame", "list", "fortran"])
-def test_one_hot_rows_in_any_form(kind):
+def test_one_hot_rows_of_any_kind(kind):
     rows = np.eye(3)[LABELS]
     forms = {"frame": pd.DataFrame, "list": np.ndarray.tolist, "fortran": np.asfortranarray}
     y = forms[kind](rows) if kind in forms else rows.astype(kind)
@@ -215,7 +215,7 @@ def test_one_hot_rows_in_any_form(kind):
 
 
 @pytest.mark.parametrize("loss", ["hinge", "perceptron"])
-def test_two_ways_to_write_two_classes(loss):
+def test_labels_0_1_and_minus_1_1_are_equivalent(loss):
     last = fn.Dense(1, "step")
     signs = BINARY * 2 - 1
     assert (
@@ -224,7 +224,7 @@ def test_two_ways_to_write_two_classes(loss):
     )
 
 
-def test_probabilities_rounded_to_float16_add_up_well_enough():
+def test_probabilities_rounded_to_float16():
     rows = np.random.default_rng(1).dirichlet(np.ones(3), N).astype("f2")
     assert np.isfinite(network().fit(ROWS, rows, epochs=2)["loss"]).all()
 
@@ -232,19 +232,19 @@ def test_probabilities_rounded_to_float16_add_up_well_enough():
 @pytest.mark.parametrize(
     "form", [name for name in TARGETS if name not in ("column", "frame of one column")]
 )
-def test_weights_in_any_form(form):
+def test_weights_of_any_kind(form):
     weight = TARGETS[form](LABELS)
     expected = outcome("float32", ROWS, LABELS, weight=plain(LABELS, "f4"))
     assert outcome("float32", ROWS, LABELS, weight=weight) == expected
 
 
-def test_boolean_weights_choose_rows():
+def test_boolean_weights_select_rows():
     expected = outcome("float32", ROWS, LABELS, weight=BINARY.astype("f4"))
     assert outcome("float32", ROWS, LABELS, weight=BINARY == 1) == expected
 
 
 @pytest.mark.parametrize("form", [tuple, list])
-def test_validation_data_in_any_form(form):
+def test_validation_data_of_any_kind(form):
     given = form((ROWS.tolist(), pd.Series(LABELS), BINARY.tolist()))
     histories = [
         network().fit(ROWS, LABELS, validation_data=validation, epochs=3)["val_loss"].tolist()
@@ -253,10 +253,10 @@ def test_validation_data_in_any_form(form):
     assert histories[0] == histories[1]
 
 
-# ---- names of columns ---------------------------------------------------------------------------
+# ---- feature names -------------------------------------------------------------------------------
 
 
-def test_the_names_of_a_frame_are_kept():
+def test_column_names_become_feature_names():
     frame = pd.DataFrame(ROWS, columns=["height", "weight", "age", "größe"])
     net = network()
     net.fit(frame, LABELS, epochs=1)
@@ -266,25 +266,25 @@ def test_the_names_of_a_frame_are_kept():
 
 
 @pytest.mark.parametrize("columns", [[0, 1, 2, 3], ["a", "b", "c", 3]])
-def test_names_that_are_no_text_are_not_kept(columns):
+def test_names_other_than_strings_are_ignored(columns):
     net = network()
     net.fit(pd.DataFrame(ROWS, columns=columns), LABELS, epochs=1)
     assert net.feature_names_in is None
     net.predict(pd.DataFrame(ROWS, columns=list("abcd")))
 
 
-def test_names_come_with_the_first_frame():
+def test_names_are_set_by_the_first_frame():
     net = network().build(4)
     net.partial_fit(ROWS, LABELS)
     net.partial_fit(pd.DataFrame(ROWS, columns=list("abcd")), LABELS)
     assert net.feature_names_in == tuple("abcd")
 
 
-# ---- in place, unchanged, and let go ------------------------------------------------------------
+# ---- no copies, no changes, no references --------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_an_array_that_fits_is_used_in_place(dtype):
+def test_array_of_the_right_kind_is_not_copied(dtype):
     X, y = ROWS.astype(dtype), LABELS.astype(dtype)
     kind = np.dtype(dtype)
     assert np.shares_memory(convert_features(X, kind), X)
@@ -302,7 +302,7 @@ def test_an_array_that_fits_is_used_in_place(dtype):
 
 @pytest.mark.parametrize("form", [f for f in FORMS if f not in UNSIGNED])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_anything_else_becomes_what_the_engine_reads(form, dtype):
+def test_other_arrays_are_converted(form, dtype):
     X = FORMS[form](ROWS)
     read = convert_features(X, np.dtype(dtype))
     assert read.dtype == dtype
@@ -312,7 +312,7 @@ def test_anything_else_becomes_what_the_engine_reads(form, dtype):
     assert (read == np.asarray(X)).all()
 
 
-def test_no_call_copies_an_array_that_fits():
+def test_no_call_copies_an_array_of_the_right_kind():
     X = np.zeros((40_000, 100), np.float32)
     y = np.zeros(len(X), np.float32)
     net = fn.Sequential(fn.Dense(1), random_state=0).build(100)
@@ -336,7 +336,7 @@ def test_no_call_copies_an_array_that_fits():
 @pytest.mark.parametrize("engine", ["native", "reference"])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("writeable", [True, False])
-def test_no_array_is_changed(dtype, writeable, engine):
+def test_arrays_are_not_modified(dtype, writeable, engine):
     arrays = [
         ROWS.astype(dtype), LABELS.astype(dtype), BINARY.astype(dtype), ROWS[:7].astype(dtype),
         LABELS[:7].astype(dtype),
@@ -362,7 +362,7 @@ def test_no_array_is_changed(dtype, writeable, engine):
 
 
 @pytest.mark.parametrize("engine", ["native", "reference"])
-def test_no_array_is_kept(engine):
+def test_no_reference_to_arrays_is_kept(engine):
     net = network()
     arrays = [ROWS.astype("f4"), LABELS.astype("f4"), np.ones(N, "f4"), ROWS[:6].astype("f4")]
     counts = [sys.getrefcount(array) for array in arrays]
@@ -387,7 +387,7 @@ def test_no_array_is_kept(engine):
     assert predictions.base is None or predictions.base.nbytes == predictions.nbytes
 
 
-def test_predictions_are_the_callers_own():
+def test_predictions_are_new_arrays():
     net = network().build(4)
     first, second = net.predict(ROWS), net.predict(ROWS)
     assert not np.shares_memory(first, second)
@@ -396,7 +396,7 @@ def test_predictions_are_the_callers_own():
 
 
 @pytest.mark.parametrize("number", [np.int64, np.int8, np.uint16])
-def test_whole_numbers_may_be_numpys(number):
+def test_numpy_integers_are_accepted(number):
     net = fn.Sequential(fn.Dense(number(3), "softmax"), random_state=number(7))
     net.fit(ROWS, LABELS, epochs=number(2), batch_size=number(5), n_threads=number(1))
     same = fn.Sequential(fn.Dense(3, "softmax"), random_state=7)
@@ -406,7 +406,7 @@ def test_whole_numbers_may_be_numpys(number):
 
 
 @pytest.mark.parametrize("number", [np.float64, np.float32, np.float16, np.longdouble])
-def test_real_numbers_may_be_numpys(number):
+def test_numpy_floats_are_accepted(number):
     nets = [
         fn.Sequential(fn.Dense(4, "relu", l2=value), fn.Dropout(value), fn.Dense(1), random_state=0)
         for value in (number(0.25), 0.25)

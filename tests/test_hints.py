@@ -1,4 +1,4 @@
-"""Errors say what to write: habits from other libraries, and mistakes that are often made."""
+"""Hints in error messages: names of other libraries, and common mistakes."""
 
 import re
 from importlib.util import find_spec
@@ -59,7 +59,7 @@ def test_optimizers_and_initializers():
         fn.Dense(3, weight_init="xavier_uniform")
 
 
-def test_each_name_of_another_library_stands_for_one_of_ours():
+def test_other_names_refer_to_existing_names():
     ours = {*activations.NAMES, *losses.CLASSES, *optimizers.CLASSES, *initializers.BY_NAME}
     for theirs, name in checks.OTHER_NAMES.items():
         assert name in ours, theirs
@@ -67,7 +67,7 @@ def test_each_name_of_another_library_stands_for_one_of_ours():
         assert theirs not in {one.replace("_", "") for one in ours}
 
 
-def test_a_hint_is_one_of_the_names_that_are_expected():
+def test_hint_is_an_allowed_name():
     with pytest.raises(ValueError, match=r"got 'swish'\.$"):
         checks.choice("loss", "swish", losses.CLASSES)
 
@@ -89,13 +89,13 @@ def test_a_hint_is_one_of_the_names_that_are_expected():
          r"after: .*; got the class Constant: use Constant\(\)"),
     ],
 )  # fmt: skip
-def test_what_was_not_called(call, message):
+def test_classes_and_functions_that_were_not_called(call, message):
     with pytest.raises(TypeError, match=message):
         call()
 
 
 @pytest.mark.parametrize("kind", [list, tuple])
-def test_layers_in_a_list(kind):
+def test_list_of_layers(kind):
     layers = kind([fn.Dense(16), fn.Dense(3, "softmax")])
     with pytest.raises(TypeError, match=rf"layers: .*; got a {kind.__name__}: use Sequential\(\*"):
         fn.Sequential(layers)
@@ -112,13 +112,13 @@ def test_class_labels_without_softmax(last):
         fit(fn.Dense(4, "relu"), fn.Dense(3, last))
 
 
-def test_several_classes_for_one_output():
+def test_several_classes_with_one_output():
     with pytest.raises(ValueError, match=r"y: expected labels 0 and 1, .*; got 2: " +
                        re.escape(SOFTMAX)):  # fmt: skip
         fit(fn.Dense(1, "sigmoid"))
 
 
-def test_numbers_that_are_no_labels_get_no_such_advice():
+def test_no_hint_for_regression_targets():
     for y in (Y + 0.5, Y - 1, Y * 1000):
         with pytest.raises(ValueError, match=r"y: expected 3 columns .*; got 1$"):
             fit(fn.Dense(3), y=y)
@@ -127,20 +127,20 @@ def test_numbers_that_are_no_labels_get_no_such_advice():
 
 
 @pytest.mark.parametrize("labels", [Y.astype(str), Y.astype(str).astype(object), list("abcabc")])
-def test_labels_that_are_text(labels):
+def test_text_labels(labels):
     with pytest.raises(TypeError, match=r"y: expected real numbers; .*: number the classes, "
                        r"np\.unique\(y, return_inverse=True\)\[1\]"):  # fmt: skip
         fit(fn.Dense(3, "softmax"), y=labels)
 
 
-def test_no_array_at_all():
+def test_none_as_array():
     with pytest.raises(TypeError, match="y: expected real numbers; got None"):
         fit(fn.Dense(3, "softmax"), y=None)
     with pytest.raises(TypeError, match="X: expected real numbers; got None"):
         fit(fn.Dense(3, "softmax"), x=None)
 
 
-def test_dropout_behind_softmax():
+def test_dropout_after_softmax():
     with pytest.raises(ValueError, match="layer 0: expected softmax on the last layer only; got it "
                        "before Dropout, which belongs before the last Dense"):  # fmt: skip
         fit(fn.Dense(3, "softmax"), fn.Dropout(0.2))
@@ -158,7 +158,7 @@ def frame(kind):
 
 
 @pytest.mark.parametrize("kind", ["pandas", "polars"])
-def test_columns_that_hold_no_numbers_are_named(kind):
+def test_non_numeric_columns_are_listed(kind):
     table = frame(kind)
     message = "X: expected real numbers; got none in the columns 'sex', 'city'"
     net = fn.Sequential(fn.Dense(3, "softmax"), random_state=0)
@@ -170,7 +170,7 @@ def test_columns_that_hold_no_numbers_are_named(kind):
             call(table)
 
 
-def test_categories_dates_and_missing_numbers_are_named():
+def test_columns_of_categories_dates_and_missing_values_are_listed():
     pandas = pytest.importorskip("pandas")
     table = pandas.DataFrame({
         "day": pandas.date_range("2026-01-01", periods=6),
@@ -181,13 +181,13 @@ def test_categories_dates_and_missing_numbers_are_named():
         fit(fn.Dense(3, "softmax"), x=table)
 
 
-def test_columns_of_an_object_array_are_numbered():
+def test_columns_of_object_arrays_are_listed_by_index():
     rows = np.array([[1, "a", 2.0, None]] * 6, object)
     with pytest.raises(TypeError, match="X: expected real numbers; got none in the columns 1, 3"):
         fit(fn.Dense(3, "softmax"), x=rows)
 
 
-def test_many_columns_are_not_all_named():
+def test_at_most_five_columns_are_listed():
     pandas = pytest.importorskip("pandas")
     table = pandas.DataFrame({f"c{i}": list("abcdef") for i in range(30)})
     with pytest.raises(TypeError, match=r"'c0', 'c1', 'c2', 'c3', 'c4' and 25 more$"):
@@ -198,7 +198,7 @@ def test_many_columns_are_not_all_named():
 
 
 @pytest.mark.skipif(not HAS_SKLEARN, reason="needs scikit-learn")
-def test_what_serves_other_estimators():
+def test_parameters_of_other_estimators():
     net = fn.Sequential(fn.Dense(1))
     with pytest.raises(TypeError, match=r"networks are averaged by fastnn.Ensemble"):
         fn.MLPEnsemble(net).fit(X, Y)

@@ -1,4 +1,4 @@
-"""What a fit records."""
+"""`History`: the values that a fit records, and their plot."""
 
 import io
 import sys
@@ -25,10 +25,10 @@ def network(**dense):
     )
 
 
-# ---- what is recorded ----
+# ---- recorded values ----
 
 
-def test_one_number_an_epoch(rows):
+def test_one_value_per_epoch(rows):
     net = network()
     history = net.fit(*rows, epochs=5, validation_data=rows)
     assert net.history is history
@@ -61,7 +61,7 @@ def test_names_without_validation_data(rows):
     ],
     ids=str,
 )
-def test_the_metric_goes_with_the_loss(rows, loss, metric):
+def test_the_metric_depends_on_the_loss(rows, loss, metric):
     net = fn.Sequential(fn.Dense(1), random_state=0)
     history = net.fit(*rows, loss=loss, epochs=1, validation_data=rows)
     expected = ["val_loss"] + ([metric] if metric else [])
@@ -75,7 +75,7 @@ def test_an_unknown_name_is_an_error(rows):
 
 
 def test_no_epochs(rows):
-    """Zero epochs only build; there is nothing to tell."""
+    """With zero epochs, fit builds the network and the history is empty."""
     net = network()
     history = net.fit(*rows, epochs=0, verbose=1)
     assert history.n_epochs == 0
@@ -84,7 +84,7 @@ def test_no_epochs(rows):
     assert net.n_features_in == 3
 
 
-def test_each_fit_has_a_history_of_its_own(rows):
+def test_each_fit_returns_a_new_history(rows):
     net = network()
     first = net.fit(*rows, epochs=3)
     second = net.fit(*rows, epochs=2)
@@ -94,7 +94,7 @@ def test_each_fit_has_a_history_of_its_own(rows):
 
 @pytest.mark.parametrize("penalty", [{}, {"l1": 0.01, "l2": 0.1}], ids=["plain", "penalized"])
 def test_loss_of_full_batches_is_the_loss_before_each_update(rows, penalty):
-    """Penalties included."""
+    """The loss includes the penalties."""
     net = network(**penalty)
     expected = []
     net.build(3)
@@ -107,8 +107,9 @@ def test_loss_of_full_batches_is_the_loss_before_each_update(rows, penalty):
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_loss_is_the_mean_of_the_steps_losses(rows, rng, weighted):
-    """Each step counts with its rows, or their weights; each loss is that before its update."""
+def test_loss_is_the_weighted_mean_of_the_losses_of_the_steps(rows, rng, weighted):
+    """The weight of a step is its number of rows, or the sum of their weights; its loss is the one
+    before the update."""
     X, y = rows
     weight = rng.uniform(0.1, 3.0, N) if weighted else np.ones(N)
     net, by_hand = network(), network().build(3)
@@ -130,7 +131,7 @@ def test_loss_is_the_mean_of_the_steps_losses(rows, rng, weighted):
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_validation_numbers_are_those_of_evaluate(rows, rng, weighted):
+def test_validation_values_equal_those_of_evaluate(rows, rng, weighted):
     held = (*rows, rng.uniform(0.1, 3.0, N)) if weighted else rows
     net = network(l2=0.1)
     seen = []
@@ -144,12 +145,12 @@ def test_validation_numbers_are_those_of_evaluate(rows, rng, weighted):
 
 
 def test_learning_rate_is_that_of_the_last_step(rows):
-    schedule = fn.schedules.LinearDecay(0.8, 0.0)  # four steps an epoch, eight in all
+    schedule = fn.schedules.LinearDecay(0.8, 0.0)  # four steps per epoch, eight in total
     history = network().fit(*rows, epochs=2, batch_size=8, optimizer=optimizers.SGD(schedule))
     assert history["learning_rate"] == pytest.approx([0.8 * 5 / 8, 0.8 * 1 / 8])
 
 
-def test_both_engines_record_the_same(rows):
+def test_both_engines_record_equal_values(rows):
     native, reference = (
         network().fit(*rows, epochs=3, validation_data=rows, engine=engine)
         for engine in ("native", "reference")
@@ -159,7 +160,7 @@ def test_both_engines_record_the_same(rows):
         np.testing.assert_allclose(native[name], reference[name], rtol=1e-10)
 
 
-def test_repr_tells_the_last_epoch(rows):
+def test_repr_shows_the_last_epoch(rows):
     history = network().fit(*rows, epochs=3)
     text = repr(history)
     assert text.startswith("History(3 epochs; last: loss ")
@@ -205,7 +206,7 @@ def test_plot_draws_losses_and_metric(rows, pyplot):
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 4, 25])
-def test_plot_has_whole_epochs_as_ticks(rows, pyplot, epochs):
+def test_plot_has_integer_epochs_as_ticks(rows, pyplot, epochs):
     axes = network().fit(*rows, epochs=epochs, validation_data=rows).plot()
     axes.figure.canvas.draw()
     ticks = axes.get_xticks()
@@ -220,14 +221,14 @@ def test_plot_shows_a_single_epoch_as_points(rows, pyplot):
     assert line.get_marker() == "o"
 
 
-def test_plot_without_validation_data_into_given_axes(rows, pyplot):
+def test_plot_without_validation_data_on_existing_axes(rows, pyplot):
     axes = pyplot.subplots()[1]
     assert network().fit(*rows, epochs=2).plot(axes) is axes
     assert [line.get_label() for line in axes.get_lines()] == ["loss"]
     assert len(axes.figure.axes) == 1
 
 
-def test_plot_says_what_to_install(monkeypatch):
+def test_plot_without_matplotlib_raises_an_error_with_advice(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match="pip install matplotlib"):
         History().plot()

@@ -1,4 +1,4 @@
-"""Many networks at once: each as if it had been alone, and what is reported of them."""
+"""`fit_many`: each network as if trained alone, the results, failures and interrupts."""
 
 import math
 import signal
@@ -31,7 +31,7 @@ def nets_of(n=4, units=3, outputs=2, **options):
     ]
 
 
-# ---- each as if it had been alone ----------------------------------------------------------------
+# ---- results equal training alone --------------------------------------------------------------
 
 OPTIMIZERS = [
     optimizers.SGD(0.05, momentum=0.9, nesterov=True),
@@ -49,7 +49,7 @@ WAYS_TO_STOP = [
 
 @st.composite
 def fits(draw):
-    """A network and how it is trained: all that may differ from one to the next."""
+    """Draw a network and the settings of its training."""
     units = draw(st.integers(1, 24))
     layers = [fn.Dense(units, draw(st.sampled_from(["tanh", "relu", "gelu"])), l2=0.01)]
     if draw(st.booleans()):
@@ -68,7 +68,7 @@ def fits(draw):
     dtype, seed = draw(st.sampled_from(["float32", "float64"])), draw(st.integers(0, 3))
     layers.append(fn.Dense(2))
     subset = draw(st.sampled_from([None, np.array(rows)]))
-    # Callbacks watch the validation loss.
+    # The callbacks monitor the validation loss.
     validation = np.arange(N - 10, N) if how["callbacks"] or draw(st.booleans()) else None
     if validation is not None and subset is None:
         subset = np.arange(N - 10)
@@ -94,7 +94,7 @@ def assert_same(net, alone):
 
 @settings(max_examples=20)
 @given(st.lists(fits(), min_size=2, max_size=6), st.integers(1, 4))
-def test_the_bits_of_each_network_alone(mixture, n_threads):
+def test_each_network_is_bit_identical_to_training_alone(mixture, n_threads):
     X, y, _ = table_of_numbers()
     weight = np.random.default_rng(5).uniform(0.5, 2, N)
     nets = [make() for make, *_ in mixture]
@@ -126,7 +126,7 @@ def test_a_wide_network_on_all_threads(monkeypatch):
         assert_same(net, alone)
 
 
-def test_networks_go_on_from_where_they_stand():
+def test_networks_continue_from_their_current_weights():
     X, y, _ = table_of_numbers()
     nets, alone = nets_of(), nets_of()
     for _ in range(2):
@@ -149,7 +149,7 @@ def test_training_can_be_continued_and_saved(tmp_path):
     assert (again.parameters == alone.parameters).all()
 
 
-def test_targets_of_their_own_for_each_network(rng):
+def test_a_list_of_targets_has_one_item_per_network(rng):
     X, _, _ = table_of_numbers()
     targets = [rng.normal(size=(N, 2)) for _ in range(4)]
     nets = nets_of()
@@ -160,7 +160,7 @@ def test_targets_of_their_own_for_each_network(rng):
 
 
 @pytest.mark.parametrize("form", ["mask", "range", "tuple"])
-def test_forms_of_a_subset(form):
+def test_types_of_a_subset(form):
     X, y, _ = table_of_numbers()
     rows = {"mask": np.arange(N) < 40, "range": range(40), "tuple": tuple(range(40))}[form]
     (net,), (alone,) = nets_of(1), nets_of(1)
@@ -169,7 +169,7 @@ def test_forms_of_a_subset(form):
     assert (net.parameters == alone.parameters).all()
 
 
-def test_arrays_of_the_user_stay_as_they_are():
+def test_input_arrays_are_not_modified():
     X, y, _ = table_of_numbers()
     rows = np.arange(40)
     copies = [array.copy() for array in (X, y, rows)]
@@ -180,7 +180,7 @@ def test_arrays_of_the_user_stay_as_they_are():
         assert (array == copy).all()
 
 
-# ---- what is reported ----------------------------------------------------------------------------
+# ---- tables and scores ---------------------------------------------------------------------------
 
 
 def test_table_and_summary():
@@ -221,14 +221,14 @@ def test_table_and_summary():
     assert str(table) in repr(runs)
 
 
-def test_subsets_are_numbered_and_make_pairs():
+def test_subsets_are_numbered_and_paired():
     X, y, _ = table_of_numbers()
     folds = [range(45), np.arange(45, 90)]
     nets = [*nets_of(2), *nets_of(2)]
     runs = fn.fit_many(nets, X, y, epochs=1, subsets=[folds[0], folds[0], folds[1], folds[1]],
                        batch_size=[1, 2, 1, 2], validation_data="held out")  # fmt: skip
     assert runs.table()["subset"] == [0, 0, 1, 1]
-    with pytest.raises(ValueError, match="second: expected runs with a seed and subset"):
+    with pytest.raises(ValueError, match="second: expected runs with the seed and subset"):
         runs.compare({"batch_size": 1}, {"batch_size": 2})  # their seeds differ
     with pytest.raises(ValueError, match="by: expected one of"):
         runs.summary(by="width")
@@ -236,7 +236,7 @@ def test_subsets_are_numbered_and_make_pairs():
         runs.compare({"batchsize": 1}, {"batch_size": 2})
 
 
-def test_scores_without_validation_are_minus_the_loss():
+def test_scores_without_validation_data_are_minus_the_loss():
     X, y, _ = table_of_numbers()
     runs = fn.fit_many(nets_of(), X, y, epochs=3)
     assert [run.score for run in runs] == [-run.history["loss"][-1] for run in runs]
@@ -255,17 +255,19 @@ def test_an_ensemble_of_the_best():
         runs.ensemble(top=7)
 
 
-# ---- one that fails, time, Ctrl-C ----------------------------------------------------------------
+# ---- failures, time limits, Ctrl-C ---------------------------------------------------------------
 
 
-def test_a_network_that_diverges_or_fails_is_reported_and_the_others_are_untouched():
+def test_a_network_that_diverges_or_fails_does_not_affect_the_others():
     X, y, _ = table_of_numbers()
 
     def failing(epoch):
         raise ZeroDivisionError("on purpose")
 
     nets = nets_of(4)
-    with pytest.warns(RuntimeWarning, match="1 networks failed, .* on purpose; 3 of 4 .* finished"):
+    with pytest.warns(
+        RuntimeWarning, match="1 of 4 networks failed, .* on purpose; 3 of 4 .* finished"
+    ):
         runs = fn.fit_many(
             nets, X, y, epochs=3, callbacks=[[], [failing], [], []],
             optimizer=["adam", "adam", optimizers.SGD(1e30), "adam"],
@@ -287,14 +289,14 @@ def test_a_network_that_diverges_or_fails_is_reported_and_the_others_are_untouch
     assert len(runs.ensemble()) == 2
 
 
-def test_time_that_is_up():
+def test_time_limit():
     X, y, _ = table_of_numbers()
     nets = nets_of(3)
     began = time.monotonic()
     runs = fn.fit_many(nets, X, y, epochs=10**9, max_time=1.0, n_threads=2)
     assert time.monotonic() - began < 10
     assert [run.stop_reason for run in runs] == [
-        "time limit reached", "time limit reached", "the time was up before it began"
+        "time limit reached", "time limit reached", "time limit reached before it started"
     ]  # fmt: skip
     assert runs[0].score == -runs[0].history["loss"][-1]
     assert math.isnan(runs[2].score)
@@ -311,7 +313,7 @@ INTERRUPTED = """
     nets = [fn.Sequential(fn.Dense(4, "tanh"), fn.Dense(1), random_state=s) for s in range(5)]
     def say(epoch):
         if epoch.index == 0:
-            print("begun\\n", end="", flush=True)  # in one piece: there are two threads
+            print("begun\\n", end="", flush=True)  # in one call, because there are two threads
     runs = fn.fit_many(nets, X, y, epochs=[1, *[10**9] * 4], callbacks=[say], n_threads=2)
     print([run.stop_reason for run in runs])
     print(all(np.isfinite(net.predict(X)).all() for net in nets[1:3]), nets[0].n_epochs)
@@ -320,19 +322,19 @@ INTERRUPTED = """
 
 
 @pytest.mark.process
-def test_ctrl_c_keeps_what_is_finished(tmp_path):
+def test_ctrl_c_keeps_finished_networks(tmp_path):
     child = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(INTERRUPTED)], stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
-        for _ in range(2):  # the long ones come first
+        for _ in range(2):  # the long fits start first
             assert child.stdout.readline() == "begun\n"
         time.sleep(0.2)
         child.send_signal(signal.SIGINT)
         out, err = child.communicate(timeout=60)
     finally:
-        child.kill()  # it would go on for ever
+        child.kill()  # otherwise it would run forever
         child.communicate()
     assert child.returncode == 0, err
     lines = [line for line in out.splitlines() if line != "begun"]
@@ -345,27 +347,27 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path):
 # ---- workers -------------------------------------------------------------------------------------
 
 
-def test_the_longest_begin_first_and_all_are_done_in_order():
+def test_the_longest_tasks_start_first_and_results_keep_their_order():
     begun = []
     tasks = [
         pool.Task(lambda i=i: begun.append(i) or i, flops=flops)
         for i, flops in enumerate([1, 5, 3])
     ]  # fmt: skip
-    done = pool.run(tasks, n_threads=1)
+    done = pool.run_tasks(tasks, n_threads=1)
     assert [one.value for one in done] == [0, 1, 2]
     assert begun == [1, 2, 0]
 
 
-def test_work_within_work_uses_no_more_threads():
+def test_nested_calls_use_no_more_threads():
     seen = []
 
     def inner():
         from fastnn._parallel import limits
 
-        seen.append(limits.crew().n_threads)
+        seen.append(limits.get_current_pool().n_threads)
 
-    outer = pool.Task(lambda: pool.run([pool.Task(inner)] * 2))
-    pool.run([outer] * 2, n_threads=2)
+    outer = pool.Task(lambda: pool.run_tasks([pool.Task(inner)] * 2))
+    pool.run_tasks([outer] * 2, n_threads=2)
     assert max(seen) <= 2
 
 
@@ -374,21 +376,21 @@ def test_numpy_error_state_reaches_workers():
         return np.array([1.0]) / 0
 
     with np.errstate(divide="raise"):
-        (done,) = pool.run([pool.Task(divide)])
+        (done,) = pool.run_tasks([pool.Task(divide)])
     assert isinstance(done.error, FloatingPointError)
 
 
-def test_who_is_left_at_the_end_has_all_threads():
+def test_the_last_task_gets_all_threads():
     from fastnn._parallel import limits
 
     seen = []
 
     def last():
-        while limits.crew().working > 1:
+        while limits.get_current_pool().n_active > 1:
             time.sleep(0.001)
-        seen.append(limits.share(4))
+        seen.append(limits.get_available_threads(4))
 
-    pool.run([pool.Task(lambda: None, flops=1), pool.Task(last)], n_threads=2)
+    pool.run_tasks([pool.Task(lambda: None, flops=1), pool.Task(last)], n_threads=2)
     assert seen == [2]
 
 
@@ -404,7 +406,7 @@ SHARED = fn.Sequential(fn.Dense(2), random_state=0)
         ({"networks": SHARED}, "networks: expected a list of Sequential; got Sequential"),
         ({"networks": [SHARED, 3]}, r"networks\[1\]: expected a Sequential; got 3 \(int\)"),
         ({"networks": [SHARED, nets_of(1)[0], SHARED]},
-         r"networks\[2\]: expected networks of their own; got networks\[0\] again"),
+         r"networks\[2\]: expected a different object for each network; got networks\[0\] again"),
         ({"epochs": [1, 2]}, "epochs: expected one value, or a list of 3, one per network; got a "
                              "list of 2"),
         ({"epochs": [1, 2, -1]}, r"networks\[2\]: epochs: expected a whole number of at least 0"),
@@ -412,10 +414,10 @@ SHARED = fn.Sequential(fn.Dense(2), random_state=0)
         ({"optimizer": "adan"},
          r"networks\[0\]: optimizer: expected one of .* Did you mean 'adam'"),
         ({"subsets": [range(9), range(9), [0, N]]},
-         rf"networks\[2\]: subsets: expected numbers of rows .* to {N - 1}, or a mask; got {N}"),
-        ({"subsets": np.array([-1, 3])}, r"networks\[0\]: subsets: expected numbers of rows"),
-        ({"subsets": np.array([0.5])}, r"networks\[0\]: subsets: expected numbers of rows"),
-        ({"subsets": np.zeros(N, bool)}, "subsets: expected numbers .* got none"),
+         rf"networks\[2\]: subsets: expected row indices .* to {N - 1}, or a mask; got {N}"),
+        ({"subsets": np.array([-1, 3])}, r"networks\[0\]: subsets: expected row indices"),
+        ({"subsets": np.array([0.5])}, r"networks\[0\]: subsets: expected row indices"),
+        ({"subsets": np.zeros(N, bool)}, "subsets: expected row indices .* got none"),
         ({"subsets": np.ones(N + 1, bool)}, f"or a mask of {N}; got a mask of {N + 1}"),
         ({"subsets": range(9), "validation_data": range(8, 12)},
          r"networks\[0\]: validation_data: expected rows that are not trained on; got 1 that are"),
@@ -431,7 +433,7 @@ SHARED = fn.Sequential(fn.Dense(2), random_state=0)
         ({"sample_weight": np.r_[np.zeros(50), np.ones(N - 50)], "subsets": range(50)},
          r"networks\[0\]: sample_weight: expected one above 0 in the subset; got none"),
         ({"callbacks": [callbacks.Checkpoint("same")]},
-         r"callbacks: expected a Checkpoint with a path of its own for each network; got 'same'"),
+         r"callbacks: expected a Checkpoint with a different path for each network; got 'same'"),
         ({"callbacks": [callbacks.EarlyStopping()]}, r"networks\[0\]: monitor: expected one of"),
     ],
 )  # fmt: skip
@@ -445,7 +447,7 @@ def test_bad_input(changes, message):
 
 
 @pytest.mark.parametrize("one_hot", [False, True])
-def test_a_subset_without_a_class(one_hot):
+def test_a_subset_without_a_class_is_an_error(one_hot):
     X, _, _ = table_of_numbers()
     y = np.arange(N) // 30
     nets = [fn.Sequential(fn.Dense(3, "softmax"), random_state=seed) for seed in range(2)]

@@ -1,4 +1,4 @@
-"""Metrics against values computed by hand and against their formulas in plain Python."""
+"""Metrics, compared with values computed by hand and with their formulas in plain Python."""
 
 import doctest
 import math
@@ -31,13 +31,13 @@ def test_accuracy_with_weights():
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_accuracy_of_scores_takes_the_first_largest(dtype):
+def test_accuracy_of_scores_predicts_the_first_maximum(dtype):
     scores = np.array([[0.1, 0.9, 0.0], [3.0, 3.0, -1.0], [-5.0, -4.0, -3.0]], dtype)
     assert metrics.accuracy([1, 0, 2], scores) == 1.0
     assert metrics.accuracy([1, 1, 2], scores) == pytest.approx(2 / 3)
 
 
-def test_accuracy_of_indicator_rows_needs_the_whole_row():
+def test_multilabel_accuracy_requires_all_labels_of_a_row():
     true = [[1, 0, 1], [0, 1, 0], [0, 0, 0]]
     predicted = [[1, 0, 1], [0, 1, 1], [0, 0, 0]]
     assert metrics.accuracy(true, predicted) == pytest.approx(2 / 3)
@@ -59,7 +59,7 @@ def test_accuracy_of_indicator_rows_needs_the_whole_row():
         ([1j], [1], TypeError, "y_true: expected real numbers; got an array of dtype complex128"),
     ],
 )
-def test_accuracy_says_what_is_wrong(y_true, y_pred, error, message):
+def test_error_messages_of_accuracy(y_true, y_pred, error, message):
     with pytest.raises(error, match=message):
         metrics.accuracy(y_true, y_pred)
 
@@ -74,12 +74,12 @@ def test_accuracy_says_what_is_wrong(y_true, y_pred, error, message):
     ],
 )
 @pytest.mark.parametrize("name", ["accuracy", "r2", "mean_squared_error", "log_loss"])
-def test_weights_are_checked_everywhere(name, weight, message):
+def test_all_metrics_check_sample_weight(name, weight, message):
     with pytest.raises(ValueError, match=message):
         getattr(metrics, name)([0, 1], [0, 1], weight)
 
 
-def test_confusion_matrix_counts_true_rows_and_predicted_columns():
+def test_confusion_matrix_has_true_classes_as_rows_and_predictions_as_columns():
     matrix = metrics.confusion_matrix([0, 0, 1, 2, 2, 2], [0, 2, 1, 2, 2, 0])
     assert matrix.tolist() == [[1, 0, 1], [0, 1, 0], [1, 0, 2]]
     assert matrix.dtype == np.int64
@@ -88,7 +88,7 @@ def test_confusion_matrix_counts_true_rows_and_predicted_columns():
     assert small[15, 15] == small.sum() == 300
 
 
-def test_confusion_matrix_says_what_is_wrong():
+def test_error_messages_of_confusion_matrix():
     with pytest.raises(ValueError, match="y_pred: expected whole numbers from 0 to 1; got 2"):
         metrics.confusion_matrix([0, 1], [0, 2], n_classes=2)
     with pytest.raises(ValueError, match="y_true: expected whole numbers of at least 0; got -1"):
@@ -123,7 +123,7 @@ def test_log_loss_of_the_probability_of_class_1(shape):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_log_loss_clips_by_the_eps_of_the_type(dtype):
+def test_log_loss_clips_by_the_eps_of_the_dtype(dtype):
     loss = metrics.log_loss([1], np.array([[1, 0]], dtype))
     assert loss == pytest.approx(-math.log(np.finfo(dtype).eps), rel=1e-7)
     right = metrics.log_loss([0], np.array([[1, 0]], dtype))
@@ -142,7 +142,7 @@ def test_log_loss_clips_by_the_eps_of_the_type(dtype):
         ([0, 1, 1], [[0.5, 0.5]], r"probabilities: expected shape \(3, 2\) for y_true of shape"),
     ],
 )
-def test_log_loss_says_what_is_wrong(y_true, p, message):
+def test_error_messages_of_log_loss(y_true, p, message):
     with pytest.raises(ValueError, match=message):
         metrics.log_loss(y_true, p)
 
@@ -178,7 +178,7 @@ def test_r2_of_a_constant_target():
     assert metrics.r2([5.0, 0.1, 0.1], [0.0, 0.1, 0.3], [0, 1, 1]) == 0.0
 
 
-def test_r2_needs_two_rows():
+def test_r2_requires_two_rows():
     with pytest.raises(ValueError, match="y_true: expected at least 2 rows; got 1"):
         metrics.r2([1.0], [1.0])
 
@@ -193,14 +193,14 @@ def test_mean_errors_by_hand(dtype):
     assert metrics.mean_absolute_error([1.0], [-1.0]) == 2.0
 
 
-def test_unsigned_numbers_do_not_wrap_around():
+def test_unsigned_integers_do_not_wrap_around():
     true, predicted = np.array([0, 255], np.uint8), np.array([255, 0], np.uint8)
     assert metrics.mean_squared_error(true, predicted) == 255**2
     assert metrics.mean_absolute_error(true, predicted) == 255
 
 
 @pytest.mark.parametrize("name", ["r2", "mean_squared_error", "mean_absolute_error"])
-def test_a_column_is_compared_row_by_row(name):
+def test_a_column_does_not_broadcast_against_a_vector(name):
     metric = getattr(metrics, name)
     true, predicted = np.array([1.0, 2.0, 4.0]), np.array([1.0, 3.0, 3.0])
     assert metric(true, predicted[:, None]) == metric(true, predicted)

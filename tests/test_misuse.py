@@ -1,5 +1,5 @@
-"""Misuse that would give wrong numbers without a word: output written over the parameters, masks,
-initial values beyond the dtype's range, and training in two threads at once."""
+"""Misuse that would otherwise give wrong results without an error: output written over parameters,
+masked arrays, initial values beyond the range of the dtype, and training in two threads."""
 
 import copy
 import pickle
@@ -11,7 +11,7 @@ import pytest
 
 import fastnn as fn
 from fastnn import metrics
-from fastnn._training.exclusive import exclusive
+from fastnn._training.exclusive import lock_model
 
 X = np.random.default_rng(0).standard_normal((40, 3))
 Y = np.arange(40) % 2
@@ -25,13 +25,13 @@ def network(dtype="float64", **options):
 
 
 @pytest.mark.parametrize("warm", [False, True])
-def test_out_apart_from_the_parameters(warm, dtype):
+def test_out_must_not_share_memory_with_parameters(warm, dtype):
     net = network(dtype, random_state=0).build(3)
     before, rows = net.parameters.copy(), X[:5].astype(dtype)
     if warm:  # the way of a bound predictor
         net.predict(rows)
     for out in (net.parameters[:5].reshape(5, 1), net.parameters[-5:].reshape(5, 1)):
-        with pytest.raises(ValueError, match=r"out: expected .* apart from the network's param"):
+        with pytest.raises(ValueError, match=r"out: expected .* memory with the network's"):
             net.predict(rows, out=out)
     assert np.array_equal(net.parameters, before)
 
@@ -91,7 +91,7 @@ def test_estimators_refuse_masked_values():
             call()
 
 
-def test_a_masked_array_with_nothing_masked_is_an_array():
+def test_masked_array_without_masked_values_is_accepted():
     plain = network(random_state=0)
     plain.fit(X, Y, epochs=1)
     same = network(random_state=0)
@@ -111,7 +111,7 @@ def test_a_masked_array_with_nothing_masked_is_an_array():
         ("weight_init", fn.initializers.Normal(std=1e300)),
     ],
 )
-def test_initial_values_in_the_range_of_the_dtype(name, value):
+def test_initial_values_beyond_the_range_of_the_dtype(name, value):
     net = fn.Sequential(fn.Dense(4), fn.Dense(1, **{name: value}))
     for call in (lambda: net.build(3), lambda: net.fit(X, Y)):
         with pytest.raises(ValueError, match=rf"{name}: .*range of float32.*layer 1"):
@@ -123,8 +123,8 @@ def test_initial_values_in_the_range_of_the_dtype(name, value):
 # ---- two threads ---------------------------------------------------------------------------------
 
 
-class Elsewhere:
-    """A fit in another thread, that waits in its first epoch until the block ends."""
+class FitInThread:
+    """A fit in another thread, which waits in its first epoch until the block ends."""
 
     def __init__(self, fit):
         self.fit = fit
@@ -150,9 +150,9 @@ class Elsewhere:
 REFUSED_THREAD = "expected a model that no other thread is training"
 
 
-def test_a_second_thread_may_not_train_a_network():
+def test_second_thread_cannot_train_a_network():
     net, alone = (network(random_state=0) for _ in range(2))
-    with Elsewhere(lambda wait: net.fit(X, Y, epochs=3, callbacks=[wait])):
+    with FitInThread(lambda wait: net.fit(X, Y, epochs=3, callbacks=[wait])):
         before = net.parameters.copy()
         for call in (net.fit, net.partial_fit):
             with pytest.raises(RuntimeError, match=REFUSED_THREAD):
@@ -168,7 +168,7 @@ def test_a_second_thread_may_not_train_a_network():
     net.fit(X, Y)
 
 
-def test_a_second_thread_may_not_fit_an_estimator():
+def test_second_thread_cannot_fit_an_estimator():
     pytest.importorskip("sklearn")
 
     def slow(wait):
@@ -181,7 +181,7 @@ def test_a_second_thread_may_not_fit_an_estimator():
     model = fn.MLPClassifier((4,), max_iter=3, tol=10, n_iter_no_change=1, random_state=0)
     model.fit(X, Y)
     wanted = model.predict_proba(X)
-    with Elsewhere(slow):
+    with FitInThread(slow):
         for call in (model.fit, model.partial_fit):
             with pytest.raises(RuntimeError, match=REFUSED_THREAD):
                 call(X, Y)
@@ -189,15 +189,15 @@ def test_a_second_thread_may_not_fit_an_estimator():
     model.fit(X, Y, X_val=X, y_val=Y)
 
 
-def test_a_callback_may_use_its_network():
+def test_callback_can_use_its_network():
     net = network(random_state=0)
     net.fit(X, Y, epochs=2, callbacks=[lambda epoch: epoch.network.evaluate(X, Y) and None])
     net.partial_fit(X, Y)
 
 
-def test_a_thread_that_ended_refuses_nobody():
+def test_lock_of_an_ended_thread_is_ignored():
     net = network()
-    left = exclusive(net)
+    left = lock_model(net)
     thread = threading.Thread(target=left.__enter__)  # as one that was interrupted at its end
     thread.start()
     thread.join()

@@ -22,7 +22,7 @@ HAS_SKLEARN = find_spec("sklearn") is not None
 
 
 @pytest.mark.parametrize("name", PUBLIC + ["estimators"] * HAS_SKLEARN)
-def test_a_public_module_shows_its_own_names_only(name):
+def test_dir_of_a_public_module_shows_its_all(name):
     module = importlib.import_module(f"fastnn.{name}")
     assert dir(module) == sorted(module.__all__)
     assert len(set(module.__all__)) == len(module.__all__)
@@ -33,7 +33,7 @@ def test_a_public_module_shows_its_own_names_only(name):
             assert value.__module__.startswith(f"fastnn.{name}"), public
 
 
-def test_modules_that_hold_the_public_classes_name_them_all():
+def test_all_of_a_module_has_its_public_classes():
     for name in PUBLIC:
         module = importlib.import_module(f"fastnn.{name}")
         own = {
@@ -44,6 +44,11 @@ def test_modules_that_hold_the_public_classes_name_them_all():
         assert own - {"Running"} <= set(module.__all__), name
 
 
+def test_help_on_activations_has_a_formula_for_each():
+    rows = {line.split()[0] for line in fn.activations.__doc__.splitlines() if "  " in line}
+    assert set(fn.activations.NAMES) <= rows
+
+
 def test_the_package_shows_public_names_only():
     assert dir(fn) == sorted(fn.__all__)
     for name in ("Any", "TYPE_CHECKING", "checks", "native", "find_spec"):
@@ -52,7 +57,7 @@ def test_the_package_shows_public_names_only():
         assert getattr(fn, name) is not None
 
 
-def test_the_estimators_are_shown_where_scikit_learn_is_installed():
+def test_the_estimators_are_in_all_if_scikit_learn_is_installed():
     assert set(fn.__all__) & ESTIMATORS == (ESTIMATORS if HAS_SKLEARN else set())
 
 

@@ -1,7 +1,8 @@
-"""Files written before digests were added load, predict what was recorded, and continue training.
+"""Files from before digests were introduced can be loaded; their predictions and continued training
+are as recorded.
 
-`data/without_digest` holds the files and, in `expected.npz`, the data (`X`, standardized `Z`) and
-what the code that wrote them predicted, also after one more call of `fit` or `partial_fit`.
+`data/without_digest` has the files and, in `expected.npz`, the data (`X`, standardized `Z`) and the
+predictions of the version that wrote them, before and after a call of `fit` or `partial_fit`.
 """
 
 from pathlib import Path
@@ -21,8 +22,8 @@ def expected():
         return dict(arrays)
 
 
-def close(actual, desired):
-    """Equal but for the rounding that differs between instruction sets."""
+def assert_close(actual, desired):
+    """Equal up to rounding errors, which differ between instruction sets."""
     tolerance = 1e-4 if desired.dtype == np.float32 else 1e-9
     np.testing.assert_allclose(actual, desired, rtol=tolerance, atol=tolerance)
 
@@ -35,10 +36,10 @@ def number(Z):
 def test_networks(name, expected):
     Z = expected["Z"]
     net = fn.load(FOLDER / f"{name}.safetensors")
-    close(net.predict(Z), expected[name])
+    assert_close(net.predict(Z), expected[name])
     y = CODES if name == "network_float32" else np.c_[Z[:, 0], Z[:, 1] * Z[:, 2]]
     net.partial_fit(Z, y, batch_size=7 if name == "network_float32" else 8)
-    close(net.predict(Z), expected[f"{name}_continued"])
+    assert_close(net.predict(Z), expected[f"{name}_continued"])
 
 
 @pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
@@ -47,10 +48,10 @@ def test_classifier(expected):
     pandas = pytest.importorskip("pandas")
     X = pandas.DataFrame(expected["X"], columns=list("abcd"))
     model = fn.MLPClassifier.load(FOLDER / "classifier.safetensors")
-    close(model.predict_proba(X), expected["classifier"])
+    assert_close(model.predict_proba(X), expected["classifier"])
     np.testing.assert_array_equal(model.predict(X), expected["classifier_labels"])
     model.fit(X, np.array(["no", "maybe", "yes"])[CODES])
-    close(model.predict_proba(X), expected["classifier_continued"])
+    assert_close(model.predict_proba(X), expected["classifier_continued"])
 
 
 @pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
@@ -59,15 +60,15 @@ def test_regressors(expected):
     X, y = expected["X"], number(expected["Z"])
     single = X.astype(np.float32)
     model = fn.MLPRegressor.load(FOLDER / "regressor.safetensors")
-    close(model.predict(single), expected["regressor"])
-    close(model.fit(single, y).predict(single), expected["regressor_continued"])
+    assert_close(model.predict(single), expected["regressor"])
+    assert_close(model.fit(single, y).predict(single), expected["regressor_continued"])
     model = fn.MLPRegressor.load(FOLDER / "gaussian.safetensors")
     mean, std = model.predict(X, return_std=True)
-    close(mean, expected["gaussian"])
-    close(std, expected["gaussian_std"])
+    assert_close(mean, expected["gaussian"])
+    assert_close(std, expected["gaussian_std"])
 
 
 def test_logistic_regression(expected):
     pytest.importorskip("sklearn")
     model = fn.LogisticRegression.load(FOLDER / "logistic.safetensors")
-    close(model.predict_proba(expected["X"]), expected["logistic"])
+    assert_close(model.predict_proba(expected["X"]), expected["logistic"])

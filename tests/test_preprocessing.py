@@ -1,4 +1,4 @@
-"""One-hot rows, splits and standardized columns."""
+"""One-hot encoding, train-test splits and standardization."""
 
 import doctest
 
@@ -44,7 +44,7 @@ def test_one_hot_defaults_to_float64_and_takes_booleans():
         ([0], {"dtype": str}, TypeError, "dtype: expected a real number type; got <U0"),
     ],
 )
-def test_one_hot_says_what_is_wrong(labels, options, error, message):
+def test_error_messages_of_one_hot(labels, options, error, message):
     with pytest.raises(error, match=message):
         one_hot(labels, **options)
 
@@ -52,7 +52,7 @@ def test_one_hot_says_what_is_wrong(labels, options, error, message):
 @pytest.mark.parametrize(
     ("test_size", "n_test"), [(0.25, 3), (0.2, 2), (0.01, 1), (4, 4), (np.int64(9), 9)]
 )
-def test_a_split_keeps_every_row_once(test_size, n_test):
+def test_a_split_contains_each_row_once(test_size, n_test):
     X = np.arange(20).reshape(10, 2)
     X_train, X_test, y_train, y_test = train_test_split(
         X, X[:, 0], test_size=test_size, random_state=3
@@ -85,7 +85,7 @@ def test_a_seed_repeats_the_split():
     )
 
 
-def test_lists_tuples_and_pandas_objects_are_split_alike():
+def test_lists_tuples_and_pandas_objects_have_the_same_split():
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"a": range(8), "b": list("ijklmnop")}, index=range(100, 108))
     parts = train_test_split(
@@ -105,7 +105,7 @@ def test_lists_tuples_and_pandas_objects_are_split_alike():
         assert rows["a"].tolist() == series.tolist() == of_list == of_tuple == of_array.tolist()
 
 
-def test_strata_keep_their_shares():
+def test_stratification_preserves_proportions():
     labels = np.repeat([0, 1, 2], [60, 30, 10])
     train, test = train_test_split(labels, test_size=0.2, random_state=5, stratify=labels)
     assert np.bincount(test).tolist() == [12, 6, 2]
@@ -113,7 +113,7 @@ def test_strata_keep_their_shares():
     assert (np.diff(test) < 0).any()
 
 
-def test_strata_of_text_are_exact_up_to_whole_rows():
+def test_string_strata_are_exact_up_to_rounding():
     labels = ["x"] * 7 + ["y"] * 6 + ["z"] * 4
     for seed in range(20):
         rows = list(range(17))
@@ -123,7 +123,7 @@ def test_strata_of_text_are_exact_up_to_whole_rows():
             assert abs(sum(labels[i] == name for i in test) - exact) < 1
 
 
-def test_equal_remainders_do_not_favour_a_class():
+def test_ties_of_remainders_do_not_favour_a_class():
     labels = np.repeat([0, 1], 5)
     seen = {
         np.bincount(train_test_split(labels, test_size=3, random_state=s, stratify=labels)[1])[
@@ -145,7 +145,7 @@ def test_equal_remainders_do_not_favour_a_class():
         (([1, 2],), {"test_size": 1.0}, ValueError, "test_size: .*below 1; got 1.0"),
         (([1, 2],), {"test_size": True}, TypeError, "test_size: expected a whole number"),
         (([1, 2],), {"test_size": "a"}, TypeError, "test_size: expected a finite number"),
-        (([1, 2],), {"test_size": 0.9}, ValueError, "test_size: expected room for a training row"),
+        (([1, 2],), {"test_size": 0.9}, ValueError, "test_size: expected a fraction that leaves"),
         (([1, 2],), {"random_state": 1.5}, TypeError, "random_state: expected a whole number"),
         (
             ([1, 2],),
@@ -169,7 +169,7 @@ def test_equal_remainders_do_not_favour_a_class():
         ),
     ],
 )
-def test_a_split_says_what_is_wrong(arrays, options, error, message):
+def test_error_messages_of_train_test_split(arrays, options, error, message):
     with pytest.raises(error, match=message):
         train_test_split(*arrays, **options)
 
@@ -209,27 +209,27 @@ def test_float32_is_computed_in_float64():
     assert abs(standardizer.transform(X).mean(dtype=np.float64)) < 1e-7
 
 
-def test_new_rows_use_the_fitted_numbers_and_integers_become_float64():
+def test_new_rows_use_the_fitted_mean_and_scale_and_integers_become_float64():
     standardizer = Standardizer().fit([[0, 1], [2, 3]])
     new = standardizer.transform(np.array([[3, 5]], np.int8))
     assert new.dtype == np.float64
     assert new.tolist() == [[2.0, 3.0]]
 
 
-def test_targets_of_one_dimension():
+def test_one_dimensional_targets():
     standardizer = Standardizer()
     assert standardizer.fit_transform([1.0, 3.0]).tolist() == [-1.0, 1.0]
     assert standardizer.inverse([-1.0, 0.0]).tolist() == [1.0, 2.0]
 
 
-def test_a_table_of_pandas_is_read():
+def test_pandas_data_frames():
     pandas = pytest.importorskip("pandas")
     Z = Standardizer().fit_transform(pandas.DataFrame({"a": [1.0, 3.0], "b": [2, 2]}))
     assert type(Z) is np.ndarray
     assert Z.tolist() == [[-1.0, 0.0], [1.0, 0.0]]
 
 
-def test_standardizer_says_what_is_wrong():
+def test_error_messages_of_the_standardizer():
     for method in ("transform", "inverse_transform", "inverse"):
         with pytest.raises(ValueError, match="Standardizer: expected a call of fit first"):
             getattr(Standardizer(), method)([[1.0]])

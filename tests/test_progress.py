@@ -37,8 +37,8 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def terminal(monkeypatch):
-    """A function that makes stderr a terminal; called within a test, as pytest's own capture
-    changes stderr after the fixtures."""
+    """A function that replaces stderr by a terminal. Tests call it themselves, as pytest replaces
+    stderr after the fixtures."""
 
     def use():
         monkeypatch.setattr(sys, "stderr", Terminal())
@@ -54,7 +54,7 @@ def hide_tqdm(monkeypatch):
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that stands still until `clock.now` is changed."""
+    """A clock that shows `clock.now`."""
     fake = types.SimpleNamespace(now=100.0)
     monkeypatch.setattr(progress_bar.time, "monotonic", lambda: fake.now)
     return fake
@@ -64,7 +64,7 @@ def clock(monkeypatch):
 
 
 def shown(capsys, total, unit="epoch"):
-    """The counts of the lines on stderr, all of them of the form `unit done/total ...`."""
+    """The counts of the lines on stderr, which have the form `unit done/total ...`."""
     out, err = capsys.readouterr()
     assert out == ""
     counts = [re.match(rf"{unit} (\d+)/{total}(  loss [\d.e-]+.*)?$", line)
@@ -73,7 +73,7 @@ def shown(capsys, total, unit="epoch"):
     return [int(count[1]) for count in counts]
 
 
-def test_a_short_fit_has_one_line(rows, capsys):
+def test_short_fit_prints_one_line(rows, capsys):
     history = network().fit(*rows, epochs=3, validation_data=rows, verbose=1)
     loss, held = history["loss"][-1], history["val_loss"][-1]
     err = capsys.readouterr().err
@@ -86,29 +86,29 @@ def test_a_short_fit_has_one_line(rows, capsys):
     ("seconds", "expected"),
     [(1.5, [2, 4, 6, 8, 10, 12]), (0.25, [8, 12]), (0.5, [4, 8, 12]), (0.0, [12])],
 )
-def test_a_line_per_second_or_epoch_whichever_is_less(capsys, clock, seconds, expected):
-    with progress_bar.Progress(12, 1) as bar:
+def test_at_most_one_line_per_second_and_epoch(capsys, clock, seconds, expected):
+    with progress_bar.ProgressBar(12, 1) as bar:
         for _ in range(6):
             clock.now += seconds
             bar.update({"loss": 0.5, "seconds": seconds}, 2)
     assert shown(capsys, 12) == expected
 
 
-def test_the_last_epoch_is_shown_where_a_fit_stops_early(rows, capsys):
+def test_last_epoch_is_shown_after_early_stopping(rows, capsys):
     network().fit(*rows, epochs=10, verbose=1, callbacks=[lambda epoch: epoch.index == 5])
     assert shown(capsys, 10) == [6]
 
 
-def test_lines_do_not_change_which_epochs_are_trained_together(rows, capsys, monkeypatch):
-    """With a bar or lines, an epoch may take a microsecond as without."""
+def test_epochs_are_grouped_as_without_progress(rows, capsys, monkeypatch):
+    """Showing progress does not slow down short epochs."""
     calls = []
-    before = progress_bar.Progress.update
+    before = progress_bar.ProgressBar.update
 
     def count(self, logs, n=1):
         calls.append(n)
         before(self, logs, n)
 
-    monkeypatch.setattr(progress_bar.Progress, "update", count)
+    monkeypatch.setattr(progress_bar.ProgressBar, "update", count)
     quiet, told = network(), network()
     quiet.fit(*rows, epochs=300)
     silent, calls[:] = list(calls), []
@@ -119,7 +119,7 @@ def test_lines_do_not_change_which_epochs_are_trained_together(rows, capsys, mon
 
 
 @pytest.mark.parametrize("verbose", [True, 1, 2, np.int64(1)])
-def test_verbose_may_be_a_flag_or_a_number(rows, capsys, verbose):
+def test_verbose_accepts_booleans_and_integers(rows, capsys, verbose):
     network().fit(*rows, epochs=2, verbose=verbose)
     assert shown(capsys, 2) == [2]
     fn.fit_many([network(), network(1)], *rows, epochs=2, verbose=verbose)
@@ -135,7 +135,7 @@ def test_nothing_is_shown_without_verbose(rows, terminal, capsys, verbose):
     assert capsys.readouterr() == ("", "")
 
 
-def test_nothing_is_shown_where_there_is_no_stderr(rows, capsys, monkeypatch):
+def test_nothing_is_shown_without_stderr(rows, capsys, monkeypatch):
     monkeypatch.setattr(sys, "stderr", None)
     network().fit(*rows, epochs=2, verbose=1)
     assert capsys.readouterr() == ("", "")
@@ -152,7 +152,7 @@ def test_verbose_is_checked(rows, wrong):
 # ---- a bar on terminals ----
 
 
-def test_tqdm_shows_epochs_and_numbers(rows, terminal):
+def test_tqdm_shows_epochs_and_values(rows, terminal):
     pytest.importorskip("tqdm")
     stream = terminal()
     history = network().fit(*rows, epochs=3, validation_data=rows, verbose=1)
@@ -165,7 +165,7 @@ def test_tqdm_shows_epochs_and_numbers(rows, terminal):
     assert text.endswith("\n")
 
 
-def test_without_tqdm_a_line_is_rewritten(rows, terminal, monkeypatch):
+def test_terminal_without_tqdm_has_a_rewritten_line(rows, terminal, monkeypatch):
     hide_tqdm(monkeypatch)
     stream = terminal()
     history = network().fit(*rows, epochs=3, validation_data=rows, verbose=1)
@@ -181,7 +181,7 @@ def test_without_tqdm_a_line_is_rewritten(rows, terminal, monkeypatch):
 
 
 @pytest.mark.parametrize("with_tqdm", [True, False])
-def test_the_line_ends_also_after_an_exception(rows, terminal, monkeypatch, with_tqdm):
+def test_line_is_ended_after_an_exception(rows, terminal, monkeypatch, with_tqdm):
     if with_tqdm:
         pytest.importorskip("tqdm")
     else:
@@ -202,13 +202,13 @@ def test_the_line_ends_also_after_an_exception(rows, terminal, monkeypatch, with
 
 @pytest.fixture
 def notebook(monkeypatch):
-    """IPython as a kernel of a notebook has it; tqdm's widget is a bar that writes text."""
+    """IPython as in the kernel of a notebook; tqdm's widget is replaced by a text bar."""
     shell = types.SimpleNamespace(config={"IPKernelApp": {}})
     fake = types.SimpleNamespace(get_ipython=lambda: shell)
     monkeypatch.setitem(sys.modules, "IPython", fake)
 
 
-def test_notebooks_have_a_bar(rows, notebook, capsys, monkeypatch):
+def test_notebook_has_a_bar(rows, notebook, capsys, monkeypatch):
     auto = pytest.importorskip("tqdm")
     monkeypatch.setitem(sys.modules, "tqdm.auto", types.SimpleNamespace(tqdm=auto.tqdm))
     network().fit(*rows, epochs=3, verbose=1)
@@ -217,13 +217,13 @@ def test_notebooks_have_a_bar(rows, notebook, capsys, monkeypatch):
     assert "3/3" in err
 
 
-def test_notebooks_without_tqdm_have_lines(rows, notebook, capsys, monkeypatch):
+def test_notebook_without_tqdm_has_lines(rows, notebook, capsys, monkeypatch):
     hide_tqdm(monkeypatch)
     network().fit(*rows, epochs=3, verbose=1)
     assert shown(capsys, 3) == [3]
 
 
-def test_ipython_on_a_terminal_is_no_notebook(rows, notebook, capsys, monkeypatch):
+def test_ipython_on_a_terminal_is_not_a_notebook(rows, notebook, capsys, monkeypatch):
     monkeypatch.setattr(sys.modules["IPython"].get_ipython(), "config", {})
     network().fit(*rows, epochs=3, verbose=1)
     assert shown(capsys, 3) == [3]
@@ -244,7 +244,7 @@ def quietly(call):
 
 
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
-def test_an_estimator_shows_scikit_learns_lines_or_a_bar(rows, terminal, capsys, solver):
+def test_estimator_shows_lines_of_scikit_learn_or_a_bar(rows, terminal, capsys, solver):
     model = estimators().set_params(solver=solver)
     quietly(lambda: model.fit(*rows))
     out, err = capsys.readouterr()
@@ -256,7 +256,7 @@ def test_an_estimator_shows_scikit_learns_lines_or_a_bar(rows, terminal, capsys,
     assert f"{model.n_iter_}/3" in stream.getvalue()
 
 
-def test_searches_ensembles_and_curves_show_networks(rows, capsys):
+def test_searches_ensembles_and_curves_count_networks(rows, capsys):
     model = estimators().set_params(verbose=False)
     quietly(lambda: fn.MLPEnsemble(model, 3, verbose=True).fit(*rows))
     assert shown(capsys, 3, "network") == [3]
@@ -278,7 +278,7 @@ fn.Sequential(fn.Dense(1), random_state=0).fit(X, X[:, 0], epochs=50, verbose=Tr
 
 
 @pytest.mark.process
-def test_a_pipe_gets_lines():
+def test_pipe_gets_lines():
     done = subprocess.run(
         [sys.executable, "-c", FIT], check=True, timeout=60, capture_output=True, text=True
     )
@@ -287,7 +287,7 @@ def test_a_pipe_gets_lines():
 
 
 @pytest.mark.process
-def test_a_terminal_gets_a_bar():
+def test_terminal_gets_a_bar():
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 80))
     child = subprocess.Popen([sys.executable, "-c", FIT], stderr=theirs)

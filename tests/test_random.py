@@ -14,14 +14,15 @@ def test_engine_shuffles_as_numpy_twin(n, seed):
     order = np.empty(n, np.intp)
     for epoch in (0, 1, 5):
         engine.shuffled(order, None, seed, epoch)
-        key = prng.key(seed, prng.Purpose.SHUFFLE, epoch)
-        assert (order == prng.permutation(key, n)).all()
+        key = prng.make_key(seed, prng.Purpose.SHUFFLE, epoch)
+        assert (order == prng.draw_permutation(key, n)).all()
 
 
 def test_permutations_are_uniform():
     """Each of the 24 orders of 4 rows about equally often."""
     orders = [
-        tuple(prng.permutation(prng.key(seed, prng.Purpose.SHUFFLE, 0), 4)) for seed in range(4800)
+        tuple(prng.draw_permutation(prng.make_key(seed, prng.Purpose.SHUFFLE, 0), 4))
+        for seed in range(4800)
     ]
     counts = np.unique(orders, axis=0, return_counts=True)[1]
     assert len(counts) == 24
@@ -30,27 +31,27 @@ def test_permutations_are_uniform():
 
 def test_streams_differ():
     keys = [
-        prng.key(seed, purpose, index)[0]
+        prng.make_key(seed, purpose, index)[0]
         for seed in range(10) for purpose in prng.Purpose for index in range(10)
     ]  # fmt: skip
     assert len(set(keys)) == len(keys)
 
 
 def test_uniform_and_normal():
-    u = prng.uniform(prng.key(1, prng.Purpose.WEIGHTS), (100_000,))
+    u = prng.draw_uniform(prng.make_key(1, prng.Purpose.WEIGHTS), (100_000,))
     assert u.min() >= 0
     assert u.max() < 1
     assert abs(u.mean() - 0.5) < 4 / np.sqrt(12 * len(u))
-    z = prng.normal(prng.key(2, prng.Purpose.WEIGHTS), (100_000,))
+    z = prng.draw_normal(prng.make_key(2, prng.Purpose.WEIGHTS), (100_000,))
     assert abs(z.mean()) < 4 / np.sqrt(len(z))
     assert abs(z.var() - 1) < 4 * np.sqrt(2 / len(z))
 
 
-@pytest.mark.parametrize("draw", [prng.uniform, prng.normal])
+@pytest.mark.parametrize("draw", [prng.draw_uniform, prng.draw_normal])
 def test_pieces_do_not_change_numbers(draw, monkeypatch):
-    key = prng.key(3, prng.Purpose.WEIGHTS)
+    key = prng.make_key(3, prng.Purpose.WEIGHTS)
     whole = draw(key, (100, 7))
-    monkeypatch.setattr(prng, "PIECE", 16)
+    monkeypatch.setattr(prng, "CHUNK_SIZE", 16)
     assert (draw(key, (100, 7)) == whole).all()
 
 
@@ -98,8 +99,8 @@ def test_orthogonal_constant_and_zeros():
 
 
 def test_auto_follows_the_activation():
-    automatic = fn.initializers.automatic
+    choose_initializer = fn.initializers.choose_initializer
     activation = fn.activations.Activation
-    assert automatic(activation("relu")).rule == "he"
-    assert automatic(activation("selu")).rule == "lecun"
-    assert automatic(activation("tanh")).rule == "glorot"
+    assert choose_initializer(activation("relu")).rule == "he"
+    assert choose_initializer(activation("selu")).rule == "lecun"
+    assert choose_initializer(activation("tanh")).rule == "glorot"

@@ -1,4 +1,4 @@
-"""The learning-rate range test: what it records, what it suggests, and how well that trains."""
+"""The learning-rate range test: its losses, its suggestion, and training with the suggestion."""
 
 import runpy
 import warnings
@@ -21,10 +21,10 @@ def network(*hidden, seed=0, **options):
     return fn.Sequential(*layers, fn.Dense(10, "softmax"), random_state=seed, **options)
 
 
-# ---- what is recorded --------------------------------------------------------------------------
+# ---- losses ------------------------------------------------------------------------------------
 
 
-def test_losses_are_those_of_a_fit_whose_rate_rises(dtype):
+def test_losses_equal_those_of_a_fit_with_increasing_learning_rate(dtype):
     test = fn.lr_range_test(network(dtype=dtype), X, Y, n_steps=40, n_seeds=1, batch_size="full",
                             min_learning_rate=1e-5, max_learning_rate=1e-1)  # fmt: skip
     rising = schedules.ExponentialDecay(1e-5, every=39, factor=1e4)
@@ -35,7 +35,7 @@ def test_losses_are_those_of_a_fit_whose_rate_rises(dtype):
     np.testing.assert_allclose(test.losses[0], history["loss"], rtol=1e-5)
 
 
-def test_each_run_is_that_of_its_seed_alone():
+def test_each_run_depends_on_its_seed_only():
     together = fn.lr_range_test(network(seed=3), X, Y, n_steps=50, n_seeds=4)
     assert together.losses.shape == (4, 50)
     assert len({tuple(losses) for losses in together.losses}) == 4
@@ -44,11 +44,11 @@ def test_each_run_is_that_of_its_seed_alone():
         assert np.array_equal(alone.losses[0], together.losses[i], equal_nan=True)
 
 
-def test_the_greatest_seed_has_neighbours():
+def test_the_largest_seed_wraps_around():
     assert fn.lr_range_test(network(seed=2**63 - 1), X, Y, n_steps=30, n_seeds=2).losses.any()
 
 
-def test_network_and_arrays_stay_as_they_were():
+def test_network_and_arrays_are_not_modified():
     trained, unbuilt = network(), network()
     trained.fit(X, Y, epochs=1)
     before, features, labels = trained.parameters.copy(), X.copy(), Y.copy()
@@ -60,7 +60,7 @@ def test_network_and_arrays_stay_as_they_were():
     assert np.array_equal(Y, labels)
 
 
-def test_a_run_that_explodes_ends_there_and_counts():
+def test_a_run_ends_when_it_diverges_and_is_used():
     sgd = fn.optimizers.SGD(momentum=0.9)
     x, y = fn.datasets.load_concrete()
     x, y = fn.Standardizer().fit_transform(x), (y - y.mean()) / y.std()
@@ -72,12 +72,12 @@ def test_a_run_that_explodes_ends_there_and_counts():
         assert not ended[0]
         assert (np.diff(ended.astype(int)) >= 0).all()
         assert np.nanmax(losses) < 100
-    given = test.suggest()
-    assert given.n_seeds == 8
-    assert 1e-4 < given.high < 0.1
+    suggestion = test.suggest()
+    assert suggestion.n_seeds == 8
+    assert 1e-4 < suggestion.high < 0.1
 
 
-def test_cv_leaves_a_part_out_of_each_run():
+def test_cv_leaves_one_fold_out_of_each_run():
     def run(x, seed=5):
         return fn.lr_range_test(network(seed=seed), x, Y, n_steps=60, n_seeds=3, cv=2).losses
 
@@ -91,14 +91,14 @@ def test_cv_leaves_a_part_out_of_each_run():
     assert not np.array_equal(first[1], second[1], equal_nan=True)
 
 
-def test_an_optimizer_need_not_name_its_steps():
+def test_a_schedule_does_not_need_n_steps():
     adam = fn.optimizers.Adam(schedules.LinearDecay(0.1))
     scheduled = fn.lr_range_test(network(), X, Y, optimizer=adam, n_steps=30, n_seeds=1)
     plain = fn.lr_range_test(network(), X, Y, n_steps=30, n_seeds=1)
     assert np.array_equal(scheduled.losses, plain.losses, equal_nan=True)
 
 
-def test_ctrl_c_arrives(monkeypatch):
+def test_ctrl_c_is_raised(monkeypatch):
     def interrupt(*_args):
         raise KeyboardInterrupt
 
@@ -107,7 +107,7 @@ def test_ctrl_c_arrives(monkeypatch):
         fn.lr_range_test(network(), X, Y)
 
 
-def test_an_error_within_a_run_arrives(monkeypatch):
+def test_an_error_in_a_run_is_raised(monkeypatch):
     def fail(*_args):
         raise MemoryError("no room")
 
@@ -116,11 +116,11 @@ def test_an_error_within_a_run_arrives(monkeypatch):
         fn.lr_range_test(network(), X, Y)
 
 
-# ---- what is suggested -------------------------------------------------------------------------
+# ---- suggestion --------------------------------------------------------------------------------
 
 
 def valley(lowest, n_steps=300):
-    """Losses that are flat, fall, and are least at a given step, about which they are even."""
+    """Return losses that are constant at first and symmetric about a minimum at one step."""
     steps = np.arange(n_steps)
     return 1 - np.exp(-(((steps - lowest) / 20) ** 2))
 
@@ -128,25 +128,25 @@ def valley(lowest, n_steps=300):
 RATES = np.geomspace(1e-6, 1, 300)
 
 
-def test_suggestion_of_losses_whose_least_is_known():
-    given = RangeTest(RATES, valley(210)[None]).suggest()
-    assert RATES[205] / 2 <= given.high <= RATES[210] / 2
-    assert given.low == pytest.approx(given.high / 4)
-    low, high = given
-    assert (low, high) == (given.low, given.high)
+def test_suggestion_for_losses_with_a_known_minimum():
+    suggestion = RangeTest(RATES, valley(210)[None]).suggest()
+    assert RATES[205] / 2 <= suggestion.high <= RATES[210] / 2
+    assert suggestion.low == pytest.approx(suggestion.high / 4)
+    low, high = suggestion
+    assert (low, high) == (suggestion.low, suggestion.high)
 
 
 def test_the_bands_are_quartiles_over_the_seeds():
     curves = np.array([valley(k) for k in (180, 200, 210, 220, 260)])
     alone = [RangeTest(RATES, curve[None]).suggest() for curve in curves]
-    given = RangeTest(RATES, curves[[3, 0, 4, 2, 1]]).suggest()
-    assert (given.low, given.high) == pytest.approx((alone[2].low, alone[2].high))
-    assert given.high_band == pytest.approx((alone[1].high, alone[3].high))
-    assert given.low_band == pytest.approx((alone[1].low, alone[3].low))
-    assert given.n_seeds == 5
+    suggestion = RangeTest(RATES, curves[[3, 0, 4, 2, 1]]).suggest()
+    assert (suggestion.low, suggestion.high) == pytest.approx((alone[2].low, alone[2].high))
+    assert suggestion.high_band == pytest.approx((alone[1].high, alone[3].high))
+    assert suggestion.low_band == pytest.approx((alone[1].low, alone[3].low))
+    assert suggestion.n_seeds == 5
 
 
-def test_a_loss_that_goes_on_falling_a_little_has_done_so():
+def test_a_slow_decrease_after_the_valley_is_ignored():
     creeping = np.minimum(valley(200), 0.005)
     creeping[:200] = valley(200)[:200]
     creeping[200:] -= np.linspace(0, 0.005, 100)
@@ -154,33 +154,34 @@ def test_a_loss_that_goes_on_falling_a_little_has_done_so():
     assert RATES[190] / 2 < test.suggest().high < RATES[220] / 2
 
 
-def test_noise_moves_the_suggestion_little(rng):
+def test_noise_changes_the_suggestion_little(rng):
     noise = 0.1 * rng.standard_t(2, (8, 300))
     test = RangeTest(RATES, np.array([valley(210)] * 8) + noise)
     assert 0.6 < test.suggest().high / (RATES[210] / 2) < 1.6
 
 
-def test_seeds_without_a_fall_do_not_count_unless_they_are_many():
-    flat, fallen, gone = np.ones(300), valley(200), np.full(300, np.nan)
-    assert RangeTest(RATES, np.array([fallen, flat, fallen, gone, fallen])).suggest().n_seeds == 3
-    with pytest.raises(ValueError, match=r"losses: expected .* fall .*; got 2 runs of 4"):
-        RangeTest(RATES, np.array([fallen, flat, fallen, gone])).suggest()
+def test_runs_without_a_decrease_are_ignored_unless_they_are_many():
+    flat, falling, diverged = np.ones(300), valley(200), np.full(300, np.nan)
+    test = RangeTest(RATES, np.array([falling, flat, falling, diverged, falling]))
+    assert test.suggest().n_seeds == 3
+    with pytest.raises(ValueError, match=r"expected a decrease .*; got a decrease in 2 of 4"):
+        RangeTest(RATES, np.array([falling, flat, falling, diverged])).suggest()
 
 
 @pytest.mark.parametrize("lowest", [292, 340])
-def test_a_loss_that_falls_to_the_end_is_told(lowest):
+def test_a_loss_that_decreases_to_the_end_warns(lowest):
     with pytest.warns(RuntimeWarning, match="raise max_learning_rate"):
         RangeTest(RATES, valley(lowest)[None]).suggest()
 
 
-def test_a_range_that_ends_too_soon_is_told():
+def test_a_range_that_is_too_small_warns():
     test = fn.lr_range_test(network(), X, Y, max_learning_rate=1e-3)
     with pytest.warns(RuntimeWarning, match=r"0\.001: raise max_learning_rate"):
         test.suggest()
 
 
-def mean_accuracy(net, optimizer):
-    """On held-out digits, over five seeds."""
+def compute_mean_accuracy(net, optimizer):
+    """Return the mean accuracy on held-out digits over five seeds."""
     x_train, x_test, y_train, y_test = fn.train_test_split(X, Y, random_state=0, stratify=Y)
     accuracies = []
     for seed in range(5):
@@ -204,16 +205,16 @@ def mean_accuracy(net, optimizer):
     ],
     ids=["adam", "deeper", "tanh", "momentum", "adagrad"],
 )  # fmt: skip
-def test_the_suggestion_trains_digits_as_the_best_of_twelve_rates(net, make):
+def test_the_suggestion_trains_digits_as_well_as_the_best_of_twelve_rates(net, make):
     x_train, _, y_train, _ = fn.train_test_split(X, Y, random_state=0, stratify=Y)
     low, high = fn.lr_range_test(net, x_train, y_train, optimizer=make(0.1)).suggest()
-    best = max(mean_accuracy(net, make(rate)) for rate in np.geomspace(1e-4, 1, 12))
+    best = max(compute_mean_accuracy(net, make(rate)) for rate in np.geomspace(1e-4, 1, 12))
     cyclic = schedules.Cyclic(low, high, half_cycle=int(2.5 * 43))
-    assert mean_accuracy(net, make(cyclic)) > best - 0.01
-    assert mean_accuracy(net, make(float(np.sqrt(low * high)))) > best - 0.02
+    assert compute_mean_accuracy(net, make(cyclic)) > best - 0.01
+    assert compute_mean_accuracy(net, make(float(np.sqrt(low * high)))) > best - 0.02
 
 
-def test_the_example_shows_a_gain(capsys):
+def test_the_example_reports_a_gain(capsys):
     runpy.run_path(str(Path(__file__).parents[1] / "examples" / "cyclic_rates.py"))
     gain = capsys.readouterr().out.splitlines()[-1].split()
     assert float(gain[1]) > 2 * float(gain[3]) > 0

@@ -12,7 +12,7 @@ from fastnn import losses, optimizers, schedules
 from fastnn._engine.job import Steps, TrainingJob
 from fastnn._util import prng
 from fastnn.activations import PARAMETERS, elu, leaky_relu
-from fastnn.layers import Dense, Dropout, Residual, dense_layers
+from fastnn.layers import Dense, Dropout, Residual, iterate_dense_layers
 from fastnn.reference import activations, network, training
 from fastnn.reference import losses as reference_losses
 from fastnn.reference import optimizers as reference_optimizers
@@ -368,9 +368,9 @@ def test_every_schedule_is_compared():
 def job(layers, loss="squared_error", n=7, n_features=3, **changes):
     """A small job with targets that suit the loss."""
     rng = np.random.default_rng(3)
-    n_outputs = [layer.units for layer in dense_layers(layers)][-1]
+    n_outputs = [layer.units for layer in iterate_dense_layers(layers)][-1]
     loss = losses.resolve(loss)
-    _, y = outputs_and_targets(losses.name_of(loss), n, n_outputs)
+    _, y = outputs_and_targets(losses.get_name(loss), n, n_outputs)
     fields = {
         "layers": layers, "loss": loss, "optimizer": optimizers.SGD(0.1), "y": y,
         "X": rng.normal(size=(n, n_features)), "sample_weight": None, "batch_size": 3,
@@ -382,7 +382,7 @@ def job(layers, loss="squared_error", n=7, n_features=3, **changes):
 def random_parameters(job, seed=1):
     sizes = 0
     n_in = job.X.shape[1]
-    for layer in dense_layers(job.layers):
+    for layer in iterate_dense_layers(job.layers):
         sizes += (n_in + layer.use_bias) * layer.units
         n_in = layer.units
     return np.random.default_rng(seed).normal(size=sizes) * 0.7
@@ -470,10 +470,10 @@ def test_split_gives_views_and_join_goes_back():
 
 
 def test_dropout_share_and_expectation():
-    key = prng.key(1, codes.Purpose.DROPOUT_MASK, 0, 0)
+    key = prng.make_key(1, codes.Purpose.DROPOUT_MASK, 0, 0)
     kept = network.dropout_mask(0.3, key, (400, 500))
     assert kept.mean() == pytest.approx(0.7, abs=5 * np.sqrt(0.21 / kept.size))
-    assert kept[2, 7] == prng.kept(key, 2 * 500 + 7, 1, 0.3)[0]
+    assert kept[2, 7] == prng.draw_dropout_mask(key, 2 * 500 + 7, 1, 0.3)[0]
     y, backward = network.dropout(Dropout(0.3), key, np.ones((400, 500)))
     assert (y == np.where(kept, 1 / 0.7, 0.0)).all()
     assert y.mean() == pytest.approx(1, abs=0.01)
@@ -485,7 +485,7 @@ def test_each_dropout_layer_and_step_has_a_mask_of_its_own():
     X = np.ones((4, 30))
     outputs, _ = network.forward(layers, [], [], X, network.dropout_keys(9, 4))
     masks = [
-        2.0 * network.dropout_mask(0.5, prng.key(9, codes.Purpose.DROPOUT_MASK, k, 4), X.shape)
+        2.0 * network.dropout_mask(0.5, prng.make_key(9, codes.Purpose.DROPOUT_MASK, k, 4), X.shape)
         for k in range(3)
     ]
     np.testing.assert_allclose(outputs, (1 + masks[0]) * (2 + masks[1]) * masks[2])
@@ -543,8 +543,8 @@ def test_epochs_see_each_row_once(shuffle):
     assert (epochs.sum(axis=1) == 127).all()
     assert (epochs[0] == epochs[1]).all() == (shuffle != "epoch")
     order = {
-        "epoch": prng.permutation(prng.key(5, codes.Purpose.SHUFFLE, 5), 7),
-        "once": prng.permutation(prng.key(5, codes.Purpose.SHUFFLE, 4), 7),
+        "epoch": prng.draw_permutation(prng.make_key(5, codes.Purpose.SHUFFLE, 5), 7),
+        "once": prng.draw_permutation(prng.make_key(5, codes.Purpose.SHUFFLE, 4), 7),
         "never": np.arange(7),
     }[shuffle]
     assert epochs[1].tolist() == [(2.0 ** order[i : i + 3]).sum() for i in (0, 3, 6)]

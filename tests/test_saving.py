@@ -1,5 +1,5 @@
-"""Saving: links, modes and owners stay; only regular files are replaced, or read; nothing is left
-behind."""
+"""Saving preserves links, modes and owners, replaces only regular files, and removes temporary
+files."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ def names(folder):
 
 
 @pytest.mark.parametrize("target", ["net", "folder/net", "missing"])
-def test_a_symbolic_link_stays(target, tmp_path):
+def test_symbolic_link_is_kept(target, tmp_path):
     (tmp_path / "folder").mkdir()
     if target != "missing":
         network(1).save(tmp_path / target)
@@ -38,14 +38,14 @@ def test_a_symbolic_link_stays(target, tmp_path):
     assert names(tmp_path) == sorted({"folder", "link", target.split("/")[0]})
 
 
-def test_a_link_to_itself_is_an_os_error(tmp_path):
+def test_circular_link_is_an_os_error(tmp_path):
     (tmp_path / "link").symlink_to("link")
     with pytest.raises(OSError, match="link"):
         network().save(tmp_path / "link")
     assert names(tmp_path) == ["link"]
 
 
-def test_the_other_hard_link_keeps_the_old_content(tmp_path):
+def test_other_hard_link_keeps_the_old_content(tmp_path):
     network(1).save(tmp_path / "net")
     os.link(tmp_path / "net", tmp_path / "other")
     network(2).save(tmp_path / "net")
@@ -54,7 +54,7 @@ def test_the_other_hard_link_keeps_the_old_content(tmp_path):
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o666, 0o400])
-def test_the_mode_of_a_file_stays(mode, tmp_path):
+def test_mode_is_kept(mode, tmp_path):
     path = tmp_path / "net"
     network(1).save(path)
     path.chmod(mode)
@@ -64,7 +64,7 @@ def test_the_mode_of_a_file_stays(mode, tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
-def test_the_owner_of_a_file_stays(tmp_path):
+def test_owner_is_kept(tmp_path):
     path = tmp_path / "net"
     network(1).save(path)
     os.chown(path, 1234, 5678)
@@ -74,7 +74,7 @@ def test_the_owner_of_a_file_stays(tmp_path):
     assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (1234, 5678, 0o600)
 
 
-def test_a_private_file_is_private_while_it_is_written(tmp_path, monkeypatch):
+def test_temporary_file_is_private(tmp_path, monkeypatch):
     path = tmp_path / "net"
     network(1).save(path)
     path.chmod(0o600)
@@ -89,7 +89,7 @@ def test_a_private_file_is_private_while_it_is_written(tmp_path, monkeypatch):
     assert seen[0] == 0o600
 
 
-def test_without_its_group_a_file_has_no_rights_for_one(tmp_path, monkeypatch):
+def test_no_group_permissions_if_the_group_cannot_be_set(tmp_path, monkeypatch):
     path = tmp_path / "net"
     network(1).save(path)
     path.chmod(0o664)
@@ -110,19 +110,19 @@ def test_without_its_group_a_file_has_no_rights_for_one(tmp_path, monkeypatch):
     assert stat.S_IMODE(path.stat().st_mode) == 0o604
 
 
-def test_the_umask_of_the_process_is_never_changed(tmp_path, monkeypatch):
-    """Files that other threads make in the meantime would be open to everybody."""
+def test_umask_is_never_changed(tmp_path, monkeypatch):
+    """Otherwise files that other threads create at that time would be accessible to everybody."""
     monkeypatch.setattr(os, "umask", None)
     network().save(tmp_path / "net")
     assert names(tmp_path) == ["net"]
 
 
-# ---- what is no regular file ---------------------------------------------------------------------
+# ---- other than regular files --------------------------------------------------------------------
 
 
 @pytest.fixture(params=["a folder", "a pipe", "a device", "a socket"])
 def special(request, tmp_path):
-    """A path of such a kind, and its name in messages."""
+    """The path of a special file, and its kind in error messages."""
     path = tmp_path / "special"
     if request.param == "a folder":
         path.mkdir()
@@ -138,7 +138,7 @@ def special(request, tmp_path):
     return path, request.param
 
 
-def test_nothing_else_than_a_regular_file_is_replaced(special, tmp_path):
+def test_only_regular_files_are_replaced(special, tmp_path):
     path, kind = special
     with pytest.raises(ValueError, match=f"path: expected a regular file.*; got {kind}: '"):
         network().save(path)
@@ -146,14 +146,14 @@ def test_nothing_else_than_a_regular_file_is_replaced(special, tmp_path):
     assert not stat.S_ISREG(path.stat().st_mode)
 
 
-def test_nothing_else_than_a_regular_file_is_read(special):
+def test_only_regular_files_are_read(special):
     path, kind = special
     refused_by_open = r"Is a directory|No such device"
     with pytest.raises((ValueError, OSError), match=rf"path: .*; got {kind}: '|{refused_by_open}"):
         fn.load(path)
 
 
-def test_an_empty_path_names_no_file(tmp_path, monkeypatch):
+def test_empty_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     before = names(tmp_path.parent)
     with pytest.raises((OSError, ValueError)):
@@ -162,10 +162,10 @@ def test_an_empty_path_names_no_file(tmp_path, monkeypatch):
     assert names(tmp_path.parent) == before
 
 
-# ---- nothing is left behind ----------------------------------------------------------------------
+# ---- temporary files -----------------------------------------------------------------------------
 
 
-def test_a_folder_that_cannot_be_synced_is_no_failure(tmp_path, monkeypatch):
+def test_folder_that_cannot_be_synced_is_no_error(tmp_path, monkeypatch):
     plain = os.fsync
 
     def files_only(handle):
@@ -179,7 +179,7 @@ def test_a_folder_that_cannot_be_synced_is_no_failure(tmp_path, monkeypatch):
 
 
 def left_over(folder, name, content=b"half"):
-    """A temporary file as a killed save leaves it."""
+    """A temporary file as left behind by a killed save."""
     path = folder / f".{name}.0123456789abcdef.fastnn"
     path.write_bytes(content)
     return path
@@ -205,7 +205,7 @@ def test_temporary_files_of_killed_saves_are_removed(tmp_path):
     assert names(tmp_path) == sorted(expected)
 
 
-def test_names_with_special_characters(tmp_path):
+def test_file_names_with_special_characters(tmp_path):
     name = "a*b[c].(d)+é"
     left_over(tmp_path, name)
     network().save(tmp_path / name)
@@ -225,7 +225,7 @@ net.save(sys.argv[1])
 
 
 @pytest.mark.process
-def test_a_save_in_progress_keeps_its_temporary_file(tmp_path):
+def test_temporary_file_of_a_running_save_is_kept(tmp_path):
     path = tmp_path / "net"
     child = subprocess.Popen([sys.executable, "-c", HALF, str(path)], stdout=subprocess.PIPE)
     try:
@@ -244,7 +244,7 @@ def test_a_save_in_progress_keeps_its_temporary_file(tmp_path):
     assert fn.load(path).seed == 3
 
 
-def test_threads_save_to_one_path(tmp_path):
+def test_threads_save_to_the_same_path(tmp_path):
     path = tmp_path / "net"
     errors = []
 
@@ -265,11 +265,11 @@ def test_threads_save_to_one_path(tmp_path):
     assert fn.load(path).seed in range(4)
 
 
-# The interpreter closes a file that no variable had yet.
+# The interpreter closes files that are not yet assigned to a variable.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_a_signal_leaves_no_temporary_file(tmp_path):
-    """An exception in the middle of a save, as of Ctrl-C, at moments all over it."""
+def test_signal_leaves_no_temporary_file(tmp_path):
+    """An exception of a signal handler, as for Ctrl-C, at various times during a save."""
     path, net = tmp_path / "net", network(1)
     net.save(path)
 

@@ -431,7 +431,7 @@ BAD = {
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input_is_an_error_before_training(rng, case, monkeypatch):
     params, message = BAD[case]
-    monkeypatch.setattr("fastnn._parallel.pool.run", None)
+    monkeypatch.setattr("fastnn._parallel.pool.run_tasks", None)
     with pytest.raises(ValueError, match=message):
         MLPSearchCV(small(), **params).fit(*data(rng))
 

@@ -1,4 +1,4 @@
-"""`Standardizer` as a transformer of scikit-learn's."""
+"""`Standardizer` as a transformer in scikit-learn's pipelines."""
 
 import pickle
 
@@ -81,7 +81,7 @@ def test_other_compositions(rows):
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
-def test_frames(rows, library):
+def test_data_frames(rows, library):
     frames = pytest.importorskip(library)
     X, y = rows
     frame = frames.DataFrame({name: X[:, i] for i, name in enumerate("abcd")})
@@ -111,7 +111,7 @@ def test_frames(rows, library):
         standardizer.set_output(transform="arrow")
 
 
-def test_names_of_features(rows):
+def test_feature_names(rows):
     pandas = pytest.importorskip("pandas")
     X, _ = rows
     standardizer = fn.Standardizer().fit(X)
@@ -130,7 +130,7 @@ def test_names_of_features(rows):
     assert not hasattr(standardizer, "feature_names_in_")
 
 
-def test_columns_in_another_order_are_refused(rows):
+def test_columns_in_another_order_are_an_error(rows):
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(rows[0], columns=list("abcd"))
     standardizer = fn.Standardizer().fit(frame)
@@ -139,7 +139,7 @@ def test_columns_in_another_order_are_refused(rows):
     assert standardizer.transform(rows[0]).shape == (60, 4)
 
 
-def test_a_frame_of_booleans_and_nullable_numbers():
+def test_a_data_frame_of_booleans_and_nullable_integers():
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"flag": [True, False], "number": pandas.array([1, 3], "Int64")})
     assert fn.Standardizer().fit_transform(frame).tolist() == [[1, -1], [-1, 1]]

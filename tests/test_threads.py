@@ -100,18 +100,18 @@ def test_same_bits_in_a_busy_machine():
 
 def test_number_of_threads(monkeypatch):
     monkeypatch.delenv("FASTNN_NUM_THREADS", raising=False)
-    assert limits.choose(None, flops=1, rows=1000) == 1
-    assert limits.choose(None, flops=1e12, rows=1000) == limits.limit()
-    assert limits.choose(3, flops=1, rows=1000) == (3 if engine.has_openmp() else 1)
-    assert limits.choose(3, flops=1, rows=2) <= 2
+    assert limits.choose_n_threads(None, flops=1, rows=1000) == 1
+    assert limits.choose_n_threads(None, flops=1e12, rows=1000) == limits.get_thread_limit()
+    assert limits.choose_n_threads(3, flops=1, rows=1000) == (3 if engine.has_openmp() else 1)
+    assert limits.choose_n_threads(3, flops=1, rows=2) <= 2
     monkeypatch.setenv("FASTNN_NUM_THREADS", "1")
-    assert limits.choose(None, flops=1e12, rows=1000) == 1
-    assert limits.choose(10**9, flops=1, rows=10**9) == limits.processors()
+    assert limits.choose_n_threads(None, flops=1e12, rows=1000) == 1
+    assert limits.choose_n_threads(10**9, flops=1, rows=10**9) == limits.count_processors()
     monkeypatch.setenv("FASTNN_NUM_THREADS", "1000000000")
-    assert limits.limit() == limits.processors()
+    assert limits.get_thread_limit() == limits.count_processors()
     monkeypatch.setenv("FASTNN_NUM_THREADS", "many")
     with pytest.raises(ValueError, match="FASTNN_NUM_THREADS: expected a whole number"):
-        limits.limit()
+        limits.get_thread_limit()
 
 
 STARTED = """
@@ -293,7 +293,7 @@ NO_THREADS = """
         net.fit(X, X[:, 0], epochs=2, n_threads=n_threads)
         return net.parameters.copy(), net.predict(X, n_threads=n_threads)
 
-    limits.processors = lambda: 8
+    limits.count_processors = lambda: 8
     wanted = trained(1)
     used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
     stack = resource.getrlimit(resource.RLIMIT_STACK)[0]
@@ -453,10 +453,10 @@ def test_changing_numbers_of_threads_do_not_change_bits(monkeypatch):
 
     monkeypatch.setattr(ThreadTuner, "choose", chosen)
     monkeypatch.setattr(autotune.Measurements, "decide", lambda self: self.measure_again())
-    monkeypatch.setattr(autotune, "CLEAR", np.inf)
+    monkeypatch.setattr(autotune, "DECISIVE_RATIO", np.inf)
     monkeypatch.setattr(autotune, "BLOCKED_RATIO", np.inf)
     monkeypatch.setattr(limits, "FLOPS_PER_THREAD", 1.0)
-    monkeypatch.setattr(limits, "limit", lambda: 2)
+    monkeypatch.setattr(limits, "get_thread_limit", lambda: 2)
     for got, want in zip(trained(run, None), wanted, strict=True):
         assert (got == want).all()
     assert used == {1, 2}

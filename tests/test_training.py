@@ -1,5 +1,5 @@
-"""Whole training runs, native against reference, in float64: every optimizer, schedule and
-regularizer over 200 steps. A wrong bias correction or a shuffled row shows here."""
+"""Training runs of the native engine against the reference in float64: every optimizer, schedule
+and regularizer over 200 steps. They detect, for example, a wrong bias correction or permutation."""
 
 import pickle
 from concurrent.futures import ThreadPoolExecutor
@@ -60,7 +60,8 @@ def network(dtype="float64", **dense):
 
 
 def assert_same_training(make, X, y, **options):
-    """Parameters, losses and optimizer state equal to 1e-10, and the training did something."""
+    """Check that parameters, losses and optimizer state agree to 1e-10, and that training had an
+    effect."""
     options = {"epochs": EPOCHS, "batch_size": BATCH} | options
     nets = {engine: make() for engine in ("native", "reference")}
     histories = {engine: net.fit(X, y, engine=engine, **options) for engine, net in nets.items()}
@@ -79,7 +80,7 @@ def test_optimizer(optimizer, rng):
     assert net.n_steps == 203
 
 
-def test_every_optimizer_is_here():
+def test_every_optimizer_is_tested():
     assert {type(one) for one in ALL_OPTIMIZERS} == set(optimizers.CLASSES.values())
 
 
@@ -88,7 +89,7 @@ def test_schedule(schedule, rng):
     assert_same_training(network, *data(rng), optimizer=optimizers.SGD(schedule, momentum=0.5))
 
 
-def test_every_schedule_is_here():
+def test_every_schedule_is_tested():
     assert {type(one) for one in ALL_SCHEDULES} == set(schedules.CLASSES)
 
 
@@ -106,9 +107,9 @@ def test_shuffle_and_batch_size(shuffle, batch_size, rng):
 
 @pytest.mark.parametrize("penalty", [0, 0.01])
 @pytest.mark.parametrize("optimizer", ALL_OPTIMIZERS, ids=str)
-def test_lone_row(optimizer, penalty, dtype, rng):
-    """A batch of one row has kernels of its own, which look ahead to the next; beside a row that
-    weighs nothing, it has not."""
+def test_batch_of_one(optimizer, penalty, dtype, rng):
+    """A batch of one row has separate kernels, which prefetch the next row; a batch of one row and
+    a row of weight 0 uses the general kernels."""
     X = rng.normal(size=(20, 70)).astype(dtype)
     y = rng.normal(size=20)
     weight = np.ones(20)
@@ -132,8 +133,8 @@ def test_lone_row(optimizer, penalty, dtype, rng):
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("n_features", [3, 64, 1100])
 @pytest.mark.parametrize("units", [1, 7, 100])
-def test_zeros_left_out_change_no_bit(units, n_features, n_threads, dtype, rng, monkeypatch):
-    """Columns and rows of zeros among them, and batches of no whole number of tiles."""
+def test_skipping_zeros_is_bit_identical(units, n_features, n_threads, dtype, rng, monkeypatch):
+    """With columns and rows of zeros, and batch sizes that are not multiples of a tile."""
     X = rng.normal(size=(61, n_features)) * (rng.random((61, n_features)) < 0.1)
     X[:, 1:3] = 0
     X[5:20] = 0
@@ -150,8 +151,8 @@ def test_zeros_left_out_change_no_bit(units, n_features, n_threads, dtype, rng, 
     assert (nets[0].history["loss"] == nets[1].history["loss"]).all()
 
 
-def test_zeros_are_looked_for_where_they_are(rng, monkeypatch):
-    """Among one-hot columns, but not among numbers, nor where the layer is narrow."""
+def test_zeros_are_skipped_only_in_sparse_inputs(rng, monkeypatch):
+    """In one-hot columns, but not in dense columns or narrow layers."""
     found = []
     look = native._is_sparse
     monkeypatch.setattr(
@@ -176,7 +177,7 @@ def test_dropout_and_sample_weight(rng):
     )  # fmt: skip
 
 
-def test_batch_without_weight_makes_no_step(rng):
+def test_batch_of_zero_weight_makes_no_step(rng):
     X, y = data(rng)
     weight = np.ones(N)
     weight[:BATCH] = 0
@@ -205,7 +206,7 @@ def test_classification(loss, rng):
 
 @pytest.mark.parametrize("outputs", [2, 256, 257])
 def test_many_outputs(outputs, rng):
-    """Element-wise losses take 256 of them at a time."""
+    """Element-wise losses process 256 outputs at a time."""
     X, _ = data(rng)
     y = rng.standard_normal((N, outputs))
     make = lambda: fn.Sequential(fn.Dense(outputs), random_state=1, dtype="float64")  # noqa: E731
@@ -213,7 +214,7 @@ def test_many_outputs(outputs, rng):
 
 
 def test_float32_follows_float64(rng):
-    """Not equal, but the same course."""
+    """The results are not equal, but similar."""
     X, y = data(rng)
     nets = [network(dtype) for dtype in ("float32", "float64")]
     losses = [net.fit(X, y, epochs=10, batch_size=BATCH)["loss"] for net in nets]
@@ -234,8 +235,8 @@ def test_fit_continues_with_fresh_optimizer_and_new_shuffles(rng):
     assert (again.parameters != net.parameters).any()
 
 
-def test_partial_fit_is_fit_in_pieces(rng):
-    """Optimizer, schedule, shuffles and dropout go on where they were."""
+def test_partial_fit_equals_fit(rng):
+    """Optimizer, schedule, permutations and dropout continue."""
     X, y = data(rng)
     make = lambda: fn.Sequential(  # noqa: E731
         fn.Dense(8, "tanh"), fn.Dropout(0.2), fn.Dense(1), random_state=1
@@ -289,7 +290,7 @@ def test_prediction_of_a_row_does_not_depend_on_the_others(rng, dtype):
         assert (net.predict(X[row : row + 1]) == together[row]).all()
 
 
-def test_evaluate_is_loss_of_predict(rng, dtype):
+def test_evaluate_equals_loss_of_predictions(rng, dtype):
     X, y = data(rng)
     net = fn.Sequential(
         fn.Dense(4, "tanh", l2=0.1), fn.Dense(1), random_state=0, dtype=dtype
@@ -306,8 +307,8 @@ def test_evaluate_is_loss_of_predict(rng, dtype):
 
 
 def test_predictor_is_bound_to_the_network(rng, dtype):
-    """It takes arrays that need no conversion, sees later changes of the weights, refuses what is
-    wrong, and is left behind by pickle."""
+    """The compiled predictor reads arrays without conversion, uses changed weights, refuses invalid
+    arrays, and is not pickled."""
     net = fn.Sequential(
         fn.Dense(9, "tanh"), fn.Dense(2, "softmax"), random_state=0, dtype=dtype
     ).build(4)
@@ -330,7 +331,7 @@ def test_predictor_is_bound_to_the_network(rng, dtype):
 
 @pytest.mark.parametrize("head", [fn.Dense(2, "softmax"), fn.Dense(1)])
 @pytest.mark.parametrize("n", [1, 7, 8, 95, 96, 97, 1000])
-def test_predictions_are_the_same_alone_together_and_on_threads(rng, dtype, n, head):
+def test_predictions_are_independent_of_rows_and_threads(rng, dtype, n, head):
     net = fn.Sequential(
         fn.Dropout(0.5), fn.Residual(fn.Dense(7, "tanh")), fn.Dense(33, "silu"), head,
         random_state=0, dtype=dtype,
@@ -357,18 +358,18 @@ def test_predict_writes_into_out(rng, dtype, n):
         assert (out == net.predict(X)).all()
 
 
-def test_predict_does_not_write_over_its_input(rng, dtype):
+def test_out_must_not_share_memory_with_x(rng, dtype):
     net = fn.Sequential(fn.Dense(4, "tanh"), random_state=0, dtype=dtype).build(4)
     memory = rng.normal(size=(4, 4)).astype(dtype)
     before = memory.copy()
     for _ in range(2):  # before and after a predictor is bound
-        with pytest.raises(ValueError, match=r"out: expected .*, apart from X"):
+        with pytest.raises(ValueError, match=r"out: expected .* no memory with X"):
             net.predict(memory[:3], out=memory[1:])
         assert (memory == before).all()
         net.predict(memory)
 
 
-def test_predictions_from_many_threads_at_once(rng):
+def test_predictions_from_many_threads(rng):
     net = fn.Sequential(fn.Dense(64, "gelu"), fn.Dense(3), random_state=0).build(20)
     X = rng.normal(size=(200, 20)).astype(np.float32)
     wanted = net.predict(X)

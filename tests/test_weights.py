@@ -1,4 +1,4 @@
-"""`weights`, `biases`, `coefs_` and `intercepts_`: lists whose items can be assigned."""
+"""Assignment to items of `weights`, `biases`, `coefs_` and `intercepts_`."""
 
 import copy
 import pickle
@@ -17,7 +17,7 @@ def network():
     return fn.Sequential(*layers, random_state=0).build(2)
 
 
-def test_an_item_is_written_through():
+def test_assigning_an_item_changes_the_network():
     net, W = network(), np.arange(6.0).reshape(2, 3)
     X = np.ones((1, 2))
     before = net.predict(X)
@@ -33,14 +33,14 @@ def test_an_item_is_written_through():
     assert net.weights[0][1].tolist() == [3, 4, 5], "the array itself is not kept"
 
 
-def test_an_item_can_be_changed_in_place():
+def test_items_can_be_changed_in_place():
     net = network()
     before = net.weights[1].copy()
     net.weights[1] *= 2
     assert (net.weights[1] == 2 * before).all()
 
 
-def test_a_slice_is_written_through():
+def test_assigning_a_slice_changes_the_network():
     net, other = network(), fn.Sequential(*network().layers, random_state=5).build(2)
     net.weights[:] = other.weights
     net.biases[:] = [[1, 2, 3], None]
@@ -63,7 +63,7 @@ def test_a_slice_is_written_through():
         (np.full((2, 3), "a"), TypeError, r"weights\[0\]: expected real numbers"),
     ],
 )
-def test_what_does_not_fit_is_refused(value, error, message):
+def test_invalid_values_are_refused(value, error, message):
     net = network()
     before = net.parameters.copy()
     with pytest.raises(error, match=message):
@@ -73,7 +73,7 @@ def test_what_does_not_fit_is_refused(value, error, message):
     assert (net.parameters == before).all()
 
 
-def test_nothing_is_written_where_one_of_several_does_not_fit():
+def test_nothing_is_assigned_if_one_value_is_invalid():
     net = network()
     before = net.parameters.copy()
     with pytest.raises(ValueError, match=r"weights\[1\]: expected shape"):
@@ -81,7 +81,7 @@ def test_nothing_is_written_where_one_of_several_does_not_fit():
     assert (net.parameters == before).all()
 
 
-def test_views_of_the_same_network_can_be_exchanged():
+def test_views_of_a_network_can_be_swapped():
     net = fn.Sequential(fn.Dense(3), fn.Dense(3), random_state=0).build(3)
     first, second = (w.copy() for w in net.weights)
     net.weights[:] = net.weights[::-1]
@@ -90,7 +90,7 @@ def test_views_of_the_same_network_can_be_exchanged():
     assert (net.weights[1] == first).all()
 
 
-def test_a_layer_without_bias():
+def test_layer_without_bias():
     net = network()
     net.biases[1] = None
     with pytest.raises(ValueError, match=r"biases\[1\]: expected None, as .* no bias; got"):
@@ -101,7 +101,7 @@ def test_a_layer_without_bias():
         net.biases[2] = [1.0]
 
 
-def test_a_list_in_all_else():
+def test_other_list_operations():
     net = network()
     weights = net.weights
     assert isinstance(weights, list)
@@ -132,14 +132,14 @@ def test_a_list_in_all_else():
 @pytest.mark.parametrize(
     "copied", [copy.copy, copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one)), list.copy]
 )
-def test_a_copy_is_a_plain_list(copied):
+def test_copy_is_a_plain_list(copied):
     net = network()
     kept = copied(net.weights)
     assert type(kept) is list
     assert all(map(np.array_equal, kept, net.weights))
 
 
-def test_kept_weights_can_be_restored():
+def test_copied_weights_can_be_restored():
     net = network()
     best = copy.deepcopy(net.weights)
     net.fit(np.ones((4, 2)), np.ones(4), epochs=2)
@@ -149,7 +149,7 @@ def test_kept_weights_can_be_restored():
 
 
 @pytest.mark.skipif(find_spec("sklearn") is None, reason="needs scikit-learn")
-def test_an_estimators_weights():
+def test_weights_of_an_estimator():
     model = fn.MLPRegressor(hidden_layer_sizes=(2,), activation="identity", max_iter=1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

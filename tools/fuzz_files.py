@@ -47,9 +47,9 @@ def read(data: bytes) -> None:
     content = data[1:]
     if data[:1] in (b"0", b"1"):
         text = content.decode("utf-8", errors="replace")
-        content = b"".join(safetensors_file.packed(TEXTS | {NAMES[data[0] - 48]: text}, ARRAYS))
+        content = b"".join(safetensors_file.pack(TEXTS | {NAMES[data[0] - 48]: text}, ARRAYS))
     try:
-        with serialize.readable("file"):
+        with serialize.wrap_read_errors("file"):
             record = serialize.from_bytes(content)
             if data[:1] == b"1":
                 storage.from_record(fn.MLPClassifier, *record).predict(X)

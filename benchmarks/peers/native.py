@@ -25,7 +25,7 @@ def version() -> str:
     """Of the library, with the instruction set in use."""
     from fastnn import config
 
-    values = config.config()
+    values = config.get_config()
     return f"{values['fastnn']}, engine {values['engine'].split()[0]}"
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastnn import activations, losses
-from fastnn.layers import Dense, Dropout, Layer, Residual, output_activation
+from fastnn.layers import Dense, Dropout, Layer, Residual, get_output_activation
 from fastnn.losses import Loss
 from fastnn_ext.codes import Activation, Kind
 
@@ -150,7 +150,7 @@ def _split_link(fold: Fold, layers: tuple[Layer, ...], loss: Loss | None) -> int
     """The activation that turns raw outputs into predictions. It leaves the last layer's row where
     the loss is computed from raw outputs, and always where it is softmax, which needs whole rows.
     """
-    activation = output_activation(layers)
+    activation = get_output_activation(layers)
     raw = activation.name == "softmax"
     if loss is not None:
         raw = losses.check_head(loss, activation.name) == "raw"

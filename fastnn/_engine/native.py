@@ -96,7 +96,7 @@ class Trainer:
         self.plan = plan = _compile_plan(job)
         rows = min(job.batch_size, plan.block_rows)
         flops_per_step = plan.flops_per_row * job.batch_size
-        self.most = limits.choose(n_threads, plan.flops_per_row * rows, rows)
+        self.most = limits.choose_n_threads(n_threads, plan.flops_per_row * rows, rows)
         self.buffers = buffers = _make_buffers(plan, job, self.most)
         self.tuner = ThreadTuner(plan, flops_per_step) if n_threads is None else None
         if job.shuffle == "once":
@@ -112,7 +112,7 @@ class Trainer:
 
     def run(self, steps: Steps, seconds: float) -> None:
         """See `job.Trainer`."""
-        most = limits.share(self.most)
+        most = limits.get_available_threads(self.most)
         n_threads, limit = self.tuner.choose(most) if self.tuner else (most, math.inf)
         began = time.perf_counter()
         done, bound = steps.done, self._engine
@@ -160,7 +160,7 @@ def make_predictor(plan: Plan, params: Array) -> Predictor:
     tuners: dict[int, ThreadTuner] = {}
 
     def most_threads(n_threads: int | None, n: int) -> int:
-        return limits.share(limits.choose(n_threads, flops * n, n))
+        return limits.get_available_threads(limits.choose_n_threads(n_threads, flops * n, n))
 
     def tuner_of(n: int) -> ThreadTuner:
         size = n.bit_length()  # how long a row takes depends on their number
@@ -201,7 +201,8 @@ def evaluate(
     `rows`, they say which of X the targets belong to."""
     n = len(y)
     out, row_losses = np.empty((n, plan.n_outputs), plan.dtype), np.empty(n)
-    team = limits.share(limits.choose(n_threads, plan.prediction_flops_per_row * n, n))
+    most = limits.choose_n_threads(n_threads, plan.prediction_flops_per_row * n, n)
+    team = limits.get_available_threads(most)
     work = _workspace(plan, team)
     copied = n if rows is None else COPIED_BYTES // X[0].nbytes
     step = max(plan.block_rows, min(_slice_rows(plan), copied // team)) * team

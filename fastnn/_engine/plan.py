@@ -254,13 +254,13 @@ def _settings(loss: Loss | None, optimizer: Optimizer | None) -> NDArray[Any]:
     """The numbers of loss and optimizer: dataclass fields that bear the name of a setting."""
     settings = np.zeros(1, SETTINGS)
     optimizer = SGD() if optimizer is None else optimizer
-    settings["optimizer"] = optimizers.code_of(optimizer)
+    settings["optimizer"] = optimizers.get_code(optimizer)
     for name, value in vars(optimizer).items():
         if name != "learning_rate":
             settings[name] = value or 0
     if loss is not None:
-        settings["loss"] = losses.code_of(loss)
-        settings["loss_parameter"] = losses.parameter_of(loss)
+        settings["loss"] = losses.get_code(loss)
+        settings["loss_parameter"] = losses.get_parameter(loss)
     return settings
 
 

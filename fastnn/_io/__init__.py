@@ -1,1 +1,2 @@
-"""Files: networks and estimators as safetensors, written whole and read without running code."""
+"""Files of networks and estimators, in the safetensors format. Writing is atomic; reading runs no
+code from the file."""

@@ -1,9 +1,10 @@
-"""Regular files only: read from one that was checked, and replaced whole or not at all.
+"""Reading and atomic replacement of regular files.
 
-The new content goes into a temporary file in the same folder, which then takes the place of the old
-one in a single step, also across a power cut. A process that is killed leaves its temporary file;
-the next save to the same path removes it. The writer holds a lock on it that the kernel drops when
-the process ends, so that a temporary file which can be locked has no writer any more.
+The new content is written to a temporary file in the same folder, which is then renamed to the
+target. The file has either its old or its new content, even after a power failure. A killed process
+leaves its temporary file behind; the next save to the same path removes it. The writer holds a lock
+on the temporary file, which the kernel releases when the process ends: a temporary file that can be
+locked has no writer.
 """
 
 from __future__ import annotations
@@ -27,40 +28,40 @@ _KINDS = (
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[tuple[BufferedReader, int]]:
-    """A regular file for reading, and its size."""
-    with open(path, "rb", opener=_open_without_waiting) as file:
+def open_regular(path: Path) -> Iterator[tuple[BufferedReader, int]]:
+    """Open a regular file for reading; yields the file and its size in bytes."""
+    with open(path, "rb", opener=_open_nonblocking) as file:
         status = os.fstat(file.fileno())
         _check_regular(path, status, "a regular file")
         yield file, status.st_size
 
 
-def _open_without_waiting(path: str, flags: int) -> int:
-    """Opening a pipe would wait for a writer."""
+def _open_nonblocking(path: str, flags: int) -> int:
+    """Open without blocking; opening a named pipe would wait for a writer."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 
 def write(path: Path, parts: Sequence[bytes | memoryview]) -> None:
-    """Replace the content of a file, or make one.
+    """Replace the content of a file, or create it.
 
-    A symbolic link stays, and its target is replaced. Of hard links only this one gets the new
-    content. Mode, owner and group stay as far as the process may set them; a new file has the mode
-    that the umask leaves.
+    If the path is a symbolic link, its target is replaced. Other hard links keep the old content.
+    Mode, owner and group are preserved as far as the process is permitted to set them; a new file
+    has the mode given by the umask.
 
     Raises
     ------
     ValueError
-        If there is something else than a regular file.
+        If the path exists and is not a regular file.
     OSError
-        If the file cannot be written; it is then as before.
+        If the file cannot be written; its old content is kept.
     """
     target = os.path.realpath(path)
-    old = _status(path)
+    old = _get_status(path)
     folder, name = os.path.split(target)
     _remove_stale(folder, name)
     temporary = os.path.join(folder, f".{name}.{secrets.token_hex(8)}.fastnn")
     try:
-        while not _replaced(target, temporary, old, parts):
+        while not _replace(target, temporary, old, parts):
             pass  # another save to this path removed the temporary file before it was locked
     except BaseException:
         with suppress(FileNotFoundError):
@@ -69,18 +70,19 @@ def write(path: Path, parts: Sequence[bytes | memoryview]) -> None:
     _sync_folder(folder)
 
 
-def _replaced(
+def _replace(
     target: str, temporary: str, old: os.stat_result | None, parts: Sequence[bytes | memoryview]
 ) -> bool:
-    """Write a temporary file and let it take the target's place; False if it was removed."""
+    """Write a temporary file and rename it to the target. Returns False if another process removed
+    the temporary file."""
     create = partial(os.open, mode=0o666 if old is None else 0o600)
     with open(temporary, "xb", opener=create) as file:
-        with suppress(OSError):  # of file systems without locks
+        with suppress(OSError):  # on file systems without locks
             fcntl.flock(file, fcntl.LOCK_EX)
         if not os.fstat(file.fileno()).st_nlink:
             return False
         if old is not None:
-            _resemble(file.fileno(), old)
+            _copy_ownership(file.fileno(), old)
         for part in parts:
             file.write(part)
         file.flush()
@@ -89,8 +91,8 @@ def _replaced(
     return True
 
 
-def _status(path: Path) -> os.stat_result | None:
-    """That of the file which will be replaced, None where there is none."""
+def _get_status(path: Path) -> os.stat_result | None:
+    """The status of the file to replace; None if it does not exist."""
     try:
         status = os.stat(path)
     except FileNotFoundError:
@@ -105,24 +107,24 @@ def _check_regular(path: Path, status: os.stat_result, expected: str) -> None:
         raise ValueError(f"path: expected {expected}; got {kinds[0]}: {os.fspath(path)!r}")
 
 
-def _resemble(handle: int, old: os.stat_result) -> None:
-    """Give a file the owner, group and mode of another; without its group, no rights for a
-    group."""
+def _copy_ownership(handle: int, old: os.stat_result) -> None:
+    """Copy owner, group and mode to a file. If the group cannot be set, the group has no
+    permissions."""
     for owner, group in ((old.st_uid, -1), (-1, old.st_gid)):
         with suppress(OSError):
             os.fchown(handle, owner, group)
     mode = stat.S_IMODE(old.st_mode)
-    with suppress(OSError):  # of file systems without modes
+    with suppress(OSError):  # on file systems without modes
         os.fchmod(handle, mode if os.fstat(handle).st_gid == old.st_gid else mode & ~0o070)
 
 
 def _remove_stale(folder: str, name: str) -> None:
-    """Remove temporary files for this name that have no writer any more."""
+    """Remove temporary files for this name that have no writer."""
     ours = re.compile(re.escape(f".{name}.") + r"[0-9a-f]{16}\.fastnn")
-    with suppress(OSError):  # of folders that may be written to and not be read
-        for found in filter(ours.fullmatch, os.listdir(folder)):
-            with suppress(OSError):  # of files that have gone, or are in use, or of other users
-                _remove_unlocked(os.path.join(folder, found))
+    with suppress(OSError):  # the folder may be writable, but not readable
+        for file_name in filter(ours.fullmatch, os.listdir(folder)):
+            with suppress(OSError):  # the file was removed, is in use, or belongs to another user
+                _remove_unlocked(os.path.join(folder, file_name))
 
 
 def _remove_unlocked(path: str) -> None:
@@ -136,7 +138,8 @@ def _remove_unlocked(path: str) -> None:
 
 
 def _sync_folder(folder: str) -> None:
-    """The content is safe already; not every file system syncs a folder, so the new name."""
+    """Make the new name durable. Errors are ignored: the content is already on disk, and not every
+    file system can sync a folder."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

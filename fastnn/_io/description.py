@@ -1,7 +1,8 @@
-"""Frozen descriptions (layers, losses, optimizers, schedules, ...) into JSON data and back.
+"""Conversion of layers, losses, optimizers, schedules and so on to JSON data and back.
 
-A description becomes {"type": class name, field: value, ...}. Reading looks names up in closed
-lists and builds objects through their own checks: a file can name nothing else, and run nothing.
+An object becomes {"type": class name, field: value, ...}. When reading, class names are looked up
+in a fixed list, and constructors check their arguments; a file cannot name other classes or run
+code.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _NAMES = {kind: name for name, kind in _CLASSES.items()}
 
 
 def to_data(value: Any) -> Any:
-    """Plain data for JSON.
+    """Convert an object, a tuple of objects or a plain value to JSON data.
 
     >>> to_data(layers.Dropout(0.5))
     {'type': 'Dropout', 'rate': 0.5}
@@ -41,44 +42,44 @@ def to_data(value: Any) -> Any:
     if isinstance(value, tuple):
         return [to_data(item) for item in value]
     if type(value) not in _NAMES:
-        return _plain(value)
-    named = {item.name: to_data(getattr(value, item.name)) for item in fields(value)}
-    return {"type": _NAMES[type(value)]} | named
+        return _convert_number(value)
+    values = {item.name: to_data(getattr(value, item.name)) for item in fields(value)}
+    return {"type": _NAMES[type(value)]} | values
 
 
-def _plain(value: Any) -> Any:
-    """Python's own number for one of NumPy's, or a fraction; anything else as it is."""
+def _convert_number(value: Any) -> Any:
+    """A Python int or float for a NumPy scalar, a fraction and so on; other values unchanged."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return value
     return int(value) if isinstance(value, numbers.Integral) else float(value)
 
 
 def from_data(value: Any, expected: tuple[type, ...]) -> Any:
-    """The object that `to_data` was given, one of the expected classes.
+    """The inverse of `to_data`, for an object of one of the expected classes.
 
     Raises
     ------
     ValueError, TypeError
-        If the data names anything else, or a field does not pass its class's checks.
+        If the data describes an object of another class, or its constructor refuses a field.
     """
     if not isinstance(value, dict) or not isinstance(value.get("type"), str):
         raise ValueError(f"expected a description with a type; got {value!r:.80}")
     kind = _CLASSES.get(value["type"])
     if kind is None or kind not in expected:
-        names = sorted(_NAMES[one] for one in expected)
-        raise ValueError(f"expected one of {names}; got {value['type']!r:.80}")
-    given = {name: _field(item) for name, item in value.items() if name != "type"}
-    known = {item.name for item in fields(kind)}
-    if set(given) != known:
-        raise ValueError(f"{value['type']}: expected fields {sorted(known)}; got {sorted(given)}")
+        allowed = sorted(_NAMES[one] for one in expected)
+        raise ValueError(f"expected one of {allowed}; got {value['type']!r:.80}")
+    values = {name: _read_field(item) for name, item in value.items() if name != "type"}
+    names = {item.name for item in fields(kind)}
+    if set(values) != names:
+        raise ValueError(f"{value['type']}: expected fields {sorted(names)}; got {sorted(values)}")
     if kind is layers.Residual:
-        if not isinstance(given["layers"], tuple):
+        if not isinstance(values["layers"], tuple):
             raise ValueError("Residual: expected a list of layers")
-        return layers.Residual(*given["layers"])
-    return kind(**given)
+        return layers.Residual(*values["layers"])
+    return kind(**values)
 
 
-def _field(value: Any) -> Any:
+def _read_field(value: Any) -> Any:
     if isinstance(value, list):
-        return tuple(_field(item) for item in value)
+        return tuple(_read_field(item) for item in value)
     return from_data(value, tuple(_NAMES)) if isinstance(value, dict) else value

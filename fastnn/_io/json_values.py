@@ -1,8 +1,9 @@
-"""Plain values as JSON and back: numbers, text, lists, tuples, dicts, arrays, and descriptions.
+"""Conversion of plain values to JSON and back: numbers, text, lists, tuples, dictionaries, arrays,
+and schedules and activations.
 
-JSON has no tuples, dates or arrays, so a container says what it is: `{"tuple": [...]}`,
-`{"dict": [[key, value], ...]}`, `{"array": dtype, "values": [...]}`. Reading builds nothing else;
-the size of a text dtype comes from the values, never from the file.
+JSON has no tuples, dates or arrays, so the type of a container is stored: `{"tuple": [...]}`,
+`{"dict": [[key, value], ...]}`, `{"array": dtype, "values": [...]}`. No other types are read. The
+width of a text dtype is computed from the values; the width in the file is ignored.
 """
 
 from __future__ import annotations
@@ -23,18 +24,18 @@ _NUMBERS = re.compile(r"[<|](b1|[iu][1248]|f[248])")
 _DATES = re.compile(r"<[mM]8\[([1-9][0-9]{0,5})?(Y|M|W|D|h|m|s|ms|us|ns|ps|fs|as)\]")
 _TEXT = re.compile(r"<U[0-9]+|\|O")
 
-# NumPy pads text to the longest: without a limit, a long one and many short ones from a small file
-# would fill the memory.
-MOST_CHARACTERS = 2**24
+# NumPy pads text to the longest element. Without a limit, one long and many short elements in a
+# small file would need excessive memory.
+MAX_CHARACTERS = 2**24
 
 
 def to_json(name: str, value: Any) -> Any:
-    """JSON data for a plain value.
+    """Convert a plain value to JSON data.
 
     Raises
     ------
     ValueError
-        If it is anything else; the message calls it `name`.
+        If the value has another type; `name` is the name in the message.
 
     Examples
     --------
@@ -58,17 +59,17 @@ def to_json(name: str, value: Any) -> Any:
     if isinstance(value, list | tuple):
         return {type(value).__name__: [to_json(name, item) for item in value]}
     if isinstance(value, np.ndarray) and value.ndim == 1:
-        array = _plain_array(value)
+        array = _array_to_json(value)
         if array is not None:
             return array
     raise ValueError(
-        f"{name}: expected numbers, text, lists or a description of fastnn's in a file; got "
-        f"{value!r:.60} ({type(value).__name__}), which pickle can hold"
+        f"{name}: expected a number, text, list, schedule or activation to save in a file; got "
+        f"{value!r:.60} ({type(value).__name__}): use pickle for other objects"
     )
 
 
-def _plain_array(array: Array) -> dict[str, Any] | None:
-    """JSON data for an array of one dimension; None where a file cannot hold its dtype."""
+def _array_to_json(array: Array) -> dict[str, Any] | None:
+    """JSON data for an array (n,); None if files do not support its dtype."""
     dtype = array.dtype.newbyteorder("<").str
     if _DATES.fullmatch(dtype):
         return {"array": dtype, "values": array.astype(np.int64).tolist()}
@@ -78,12 +79,12 @@ def _plain_array(array: Array) -> dict[str, Any] | None:
 
 
 def from_json(value: Any) -> Any:
-    """The value that `to_json` was given.
+    """The inverse of `to_json`.
 
     Raises
     ------
     ValueError, TypeError, OverflowError
-        If the data is nothing that `to_json` returns.
+        If the data cannot be a result of `to_json`.
     """
     if not isinstance(value, dict):
         if isinstance(value, list):
@@ -92,9 +93,9 @@ def from_json(value: Any) -> Any:
     if "type" in value:
         return from_data(value, (*CLASSES, Activation))
     if set(value) == {"array", "values"}:
-        return _array(value["array"], value["values"])
+        return _read_array(value["array"], value["values"])
     if set(value) == {"date", "value"}:
-        return _array(value["date"], [value["value"]])[0]
+        return _read_array(value["date"], [value["value"]])[0]
     if len(value) != 1:
         raise ValueError(f"expected a value; got {value!r:.60}")
     ((kind, items),) = value.items()
@@ -113,8 +114,8 @@ _ITEMS: dict[str, tuple[type, ...]] = {
 }  # fmt: skip
 
 
-def _array(dtype: Any, values: Any) -> Array:
-    """An array of a dtype from a closed list, and of values that are of its kind."""
+def _read_array(dtype: Any, values: Any) -> Array:
+    """An array whose dtype is in a fixed list and whose values have the matching type."""
     if not isinstance(dtype, str) or not isinstance(values, list):
         raise ValueError(f"expected the dtype and the values of an array; got {dtype!r:.60}")
     if _TEXT.fullmatch(dtype):
@@ -122,8 +123,8 @@ def _array(dtype: Any, values: Any) -> Array:
             raise ValueError("expected an array of text; got other values")
         if dtype == "|O":
             return np.array(values, dtype=object)
-        if len(values) * max(map(len, values), default=0) > MOST_CHARACTERS:
-            raise ValueError(f"expected an array of at most {MOST_CHARACTERS} characters")
+        if len(values) * max(map(len, values), default=0) > MAX_CHARACTERS:
+            raise ValueError(f"expected an array of at most {MAX_CHARACTERS} characters")
         return np.array(values, dtype=np.str_)
     if not (_NUMBERS.fullmatch(dtype) or _DATES.fullmatch(dtype)):
         raise ValueError(f"expected an array of numbers, text or dates; got dtype {dtype!r:.60}")

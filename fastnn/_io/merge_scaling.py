@@ -1,14 +1,14 @@
-"""The scalings of an estimator folded into the weights of its network.
+"""Merging the scalings of an estimator into the weights of its network.
 
-An estimator scales features before its network and undoes the scaling of targets after it. The
-folded network does both by itself: with `s` and `c` the spread and the center of the features, and
-`S` and `C` those of the targets,
+An estimator scales features before its network and inverts the scaling of targets after it. The
+merged network takes unscaled features and predicts unscaled targets. With `s` and `c` the spread
+and center of the features, and `S` and `C` those of the targets,
 
     (x - c) / s @ W + b  =  x @ (W / s) + (b - c / s @ W)
     (h @ W + b) * S + C  =  h @ (W * S) + (b * S + C)
 
-and a logarithm of a variance, which a loss of gaussian_nll adds for each target, has 2 * log(S)
-added. It is computed in float64 and stored in the network's dtype.
+and 2 * log(S) is added to the log variances that gaussian_nll predicts for each target. The merged
+weights are computed in float64 and stored in the network's dtype.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn._io import json_values
-from fastnn._io.snapshot import Extra
+from fastnn._io.snapshot import EstimatorData
 from fastnn._training.state import NetworkState, copy_state, get_parameters, get_views
 from fastnn._util.scaling import Scaling
-from fastnn.layers import Dense, Layer, Residual, output_activation
+from fastnn.layers import Dense, Layer, Residual, get_output_activation
 
 Array = NDArray[Any]
 
-# A feature far from zero, measured by its spread, loses as many digits in x @ W as its center has
-# over its spread. What is left has to be right to this part of a standard deviation.
-LARGEST_ERROR = 1e-4
+# Rounding error of an unscaled feature, |center| / spread * eps, in units of its spread. Merging is
+# refused above this error.
+MAX_ERROR = 1e-4
 
 
 def read_scalings(
-    extra: Extra | None, state: NetworkState
+    extra: EstimatorData | None, state: NetworkState
 ) -> tuple[Scaling | None, Scaling | None]:
-    """The scalings of features and of targets that an estimator's file holds; (None, None) for
-    the file of a network."""
+    """The scalings of features and of targets in an estimator's file; (None, None) for the file of
+    a network."""
     if extra is None:
         return None, None
     stored = extra.data.get("state")
     if not isinstance(stored, dict) or not {"_scaling", "_target_scaling"} <= set(stored):
         raise ValueError("expected the state of an estimator; got another description")
-    features, targets = (_scaling(stored[name]) for name in ("_scaling", "_target_scaling"))
+    features, targets = (_read_scaling(stored[name]) for name in ("_scaling", "_target_scaling"))
     if features is not None and len(features.center) != state.n_features_in:
         raise ValueError(
             f"_scaling: expected {state.n_features_in} columns; got {len(features.center)}"
@@ -50,29 +50,31 @@ def read_scalings(
     return features, targets
 
 
-def _scaling(data: Any) -> Scaling | None:
+def _read_scaling(data: Any) -> Scaling | None:
     value = json_values.from_json(data)
-    return None if value is None else Scaling.checked(value)
+    return None if value is None else Scaling.from_fields(value)
 
 
 def merge(state: NetworkState, features: Scaling | None, targets: Scaling | None) -> NetworkState:
-    """The network for features, and in the units of targets, that are not scaled; without scalings
-    the network itself. A merged one has no penalties, which hold for the weights of scaled data,
-    and no state of an optimizer.
+    """Merge scalings into the first and last layer of a network.
+
+    The result takes unscaled features and predicts unscaled targets. It has no penalties, which
+    apply to the weights for scaled data, and no optimizer state. Without scalings, the network
+    itself is returned.
 
     Raises
     ------
     ValueError
-        If the layers do not allow it, or the dtype has too few digits for it.
+        If the layers do not allow it, or the dtype is not precise enough.
     """
     if features is None and targets is None:
         return state
     dtype, parameters = state.dtype, get_parameters(state)
     exact = parameters.astype(np.float64)
     weights, biases = get_views(state, exact)
-    with np.errstate(all="ignore"):  # what overflows, or loses digits, is refused below
+    with np.errstate(all="ignore"):  # overflow and loss of precision are detected below
         if features is not None:
-            _check_digits(features, dtype)
+            _check_precision(features, dtype)
             _check_dense(state.layers[0], "first")
             _merge_features(weights[0], biases[0], features)
         if targets is not None:
@@ -83,23 +85,23 @@ def merge(state: NetworkState, features: Scaling | None, targets: Scaling | None
     rounded = np.allclose(merged, exact, rtol=np.finfo(dtype).eps, atol=0)
     if not (rounded and np.isfinite(merged).all()):
         raise ValueError(f"expected weights for unscaled data in the range of {dtype}; got others")
-    layers = tuple(_without_penalty(layer) for layer in state.layers)
+    layers = tuple(_remove_penalty(layer) for layer in state.layers)
     return copy_state(state, layers=layers, parameters=merged, optimizer=None)
 
 
 def _check_dense(layer: Layer, which: str) -> None:
     if not isinstance(layer, Dense) or not layer.use_bias:
         raise ValueError(
-            f"expected a Dense layer with a bias as the {which}, to take up the scaling; got "
+            f"expected a Dense layer with a bias as the {which}, to merge the scaling; got "
             f"{layer!r:.80}"
         )
 
 
 def _check_linear(layers: tuple[Layer, ...]) -> None:
-    activation = output_activation(layers)
+    activation = get_output_activation(layers)
     if activation.name != "linear":
         raise ValueError(
-            f"expected linear outputs, to take up the scaling of targets; got {activation}"
+            f"expected linear outputs, to merge the scaling of targets; got {activation}"
         )
 
 
@@ -118,16 +120,16 @@ def _merge_targets(weights: Array, bias: Any, scaling: Scaling) -> None:
         bias[n:] += 2 * np.log(scaling.spread)
 
 
-def _check_digits(scaling: Scaling, dtype: np.dtype[Any]) -> None:
+def _check_precision(scaling: Scaling, dtype: np.dtype[Any]) -> None:
     error = np.finfo(dtype).eps * float(np.max(np.abs(scaling.center) / scaling.spread))
-    if not error < LARGEST_ERROR:
+    if not error < MAX_ERROR:
         raise ValueError(
             f"expected features that {dtype} can hold without scaling; got one whose center is "
             f"{error / np.finfo(dtype).eps:.2g} times its spread"
         )
 
 
-def _without_penalty(layer: Layer) -> Layer:
+def _remove_penalty(layer: Layer) -> Layer:
     if isinstance(layer, Residual):
-        return Residual(*map(_without_penalty, layer.layers))
+        return Residual(*map(_remove_penalty, layer.layers))
     return replace(layer, l1=0.0, l2=0.0) if isinstance(layer, Dense) else layer

@@ -1,1 +1,1 @@
-"""How many threads work, and several networks side by side."""
+"""How many threads a call uses, and pools of threads for independent tasks."""

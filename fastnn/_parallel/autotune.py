@@ -1,14 +1,14 @@
-"""One thread or several: measured while the work runs.
+"""The choice between one thread and several, by measurements during the work itself.
 
-What a second thread gains depends on the network and on the machine, and that changes. Beside a
-busy process, a step that takes 25 us on two free cores took 397 on two threads and 32 on one. Where
-a virtual machine's host had moved its two processors apart (a message between them took 170 ns
-instead of 30), one of 20 us took 40, and 29 on one thread. Results do not depend on the number of
-threads, so it may change between any two calls.
+The benefit of a second thread depends on the network and on the machine, and it changes over time.
+A step that takes 25 us on two free cores took 397 us on two threads and 32 us on one while another
+process used one of the cores. On a virtual machine whose two processors the host had moved apart (a
+message between them took 170 ns instead of 30), a step of 20 us took 40 us on two threads and 29 us
+on one. Results do not depend on the number of threads, so it may change between any two calls.
 
-Both ways are measured in turn, never by a call that touches memory for the first time or wakes
-sleeping threads. What was learned is kept for each shape of network and batch; what is known of
-the machine, that another program occupies a processor, holds for all of them.
+One thread and several are measured alternately. Calls that touch memory for the first time or wake
+sleeping threads are not counted. Measurements are kept for each combination of network and batch
+size; whether another program occupies a processor is tracked once for the whole machine.
 """
 
 from __future__ import annotations
@@ -19,180 +19,201 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-# A measurement takes this long, or one unit of work; one that follows a change of the number of
-# threads is preceded by a shorter call, which wakes threads and fills caches, and is not counted.
+# Duration of a measurement (at least one unit of work), and of the shorter call before it when the
+# number of threads has changed; that call wakes threads and fills caches and is not counted.
 TRIAL_SECONDS = 0.0005
 WARM_UP_SECONDS = 0.0001
-# A call that takes this long is counted without a warm-up: to wake a thread takes some 0.05 ms.
+# A call of this duration is counted without a warm-up: waking a thread takes about 0.05 ms.
 LONG_SECONDS = 0.002
 
-# Measuring the other way costs at most this share of the time, and comes at most this often.
-SHARE_OF_TRIALS = 0.01
+# Maximum fraction of the time spent on measuring the slower alternative, and the minimum interval
+# between such measurements.
+TRIAL_FRACTION = 0.01
 SECONDS_BETWEEN_TRIALS = 0.1
 
-# A difference that one pair of measurements settles.
-CLEAR = 1.25
+# A ratio of times at which a single pair of measurements is sufficient for a decision.
+DECISIVE_RATIO = 1.25
 
-# A difference that is worth a change.
-NOTABLE = 0.97
+# The alternative replaces the current choice if its time is below this fraction of the other.
+SWITCH_RATIO = 0.97
 
-# A team returns this often, so that it is noticed soon if another program slows it down.
+# A call on several threads returns after this time, so that a slowdown by another program is
+# noticed soon.
 SECONDS_PER_CALL = 0.01
 
-# A team that takes this many times as long as one thread, and so many seconds more in a call, waits
-# for a processor: the threads of a BLAS go on spinning for a tenth of a second after a product.
-# Everything then uses one thread for a while: briefly at first, as Linux sometimes wakes a team on
-# a single processor and moves it apart after some milliseconds; twice as long each time that it is
-# found again.
+# A call on several threads that takes BLOCKED_RATIO times longer than on one thread, and at least
+# BLOCKED_SECONDS longer, is considered blocked: one of its threads waits for a processor, for
+# instance because the threads of a BLAS spin for a tenth of a second after a matrix
+# multiplication. All calls then use one thread for a while. The period is short at first, as Linux
+# sometimes wakes all threads on the same processor and moves them apart after some milliseconds;
+# it doubles each time that a call is blocked again, and is reset after SECONDS_UNTIL_RESET.
 BLOCKED_RATIO = 2.0
 BLOCKED_SECONDS = 0.001
-FIRST_SECONDS_ALONE = 0.02
-MOST_SECONDS_ALONE = 0.5
-SECONDS_UNTIL_FREE = 1.0
+MIN_BACKOFF_SECONDS = 0.02
+MAX_BACKOFF_SECONDS = 0.5
+SECONDS_UNTIL_RESET = 1.0
 
-# What one thread does at least in a second: where it has not been measured yet.
-FLOPS_ALONE = 2e10
+# FLOPs per second of one thread, a lower bound; used until it has been measured.
+SINGLE_THREAD_FLOPS = 2e10
 
 
 @dataclass
 class Occupancy:
-    """What is known of the machine: that another program occupies a processor."""
+    """Whether another program occupies a processor of this machine."""
 
-    alone_until: float = 0.0  # by time.perf_counter()
-    seconds: float = FIRST_SECONDS_ALONE  # that one thread is used the next time
+    single_thread_until: float = 0.0
+    """Until when one thread is used, by time.perf_counter()."""
+    backoff_seconds: float = MIN_BACKOFF_SECONDS
+    """How long one thread will be used when a call is blocked the next time."""
 
-    def found_blocked(self) -> None:
-        """A team waited for a processor."""
-        self.alone_until = time.perf_counter() + self.seconds
-        self.seconds = min(2 * self.seconds, MOST_SECONDS_ALONE)
+    def record_blocked(self) -> None:
+        """A call on several threads was blocked."""
+        self.single_thread_until = time.perf_counter() + self.backoff_seconds
+        self.backoff_seconds = min(2 * self.backoff_seconds, MAX_BACKOFF_SECONDS)
 
-    def found_free(self) -> None:
-        """A team did not. Beside a busy program that happens now and then, so it counts only when
-        none was blocked for a while."""
-        if time.perf_counter() > self.alone_until + SECONDS_UNTIL_FREE:
-            self.seconds = FIRST_SECONDS_ALONE
+    def record_unblocked(self) -> None:
+        """A call on several threads was not blocked. This happens occasionally even while another
+        program is busy, so it counts only if no call was blocked for SECONDS_UNTIL_RESET."""
+        if time.perf_counter() > self.single_thread_until + SECONDS_UNTIL_RESET:
+            self.backoff_seconds = MIN_BACKOFF_SECONDS
 
 
 occupancy = Occupancy()
 
-_BOTH = (True, False, True, False)
+_ALTERNATING = (True, False, True, False)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Measurements:
-    """What is known of work of one shape. Keys are whether several threads were used."""
+    """Measurements of one kind of work. Dictionary keys and trials are True for several threads
+    and False for one."""
 
     flops: float
+    """FLOPs of a unit of work."""
     seconds: dict[bool, float] = field(default_factory=dict)
-    """Of a unit of work, the last time that it was measured."""
-    several: bool = True
-    """Whether several threads are faster."""
-    trials: tuple[bool, ...] = _BOTH
-    """What is still to be measured before the next decision."""
+    """Seconds per unit of work, by the latest measurement."""
+    multithreaded: bool = True
+    """Whether several threads are faster, by the latest decision."""
+    trials: tuple[bool, ...] = _ALTERNATING
+    """Measurements to make before the next decision."""
     next_trial: float = math.inf
-    regret: float = 0.0
-    """Seconds that the measurements since the last decision cost."""
+    """When to measure the slower alternative again, by time.perf_counter()."""
+    overhead: float = 0.0
+    """Seconds lost to measurements of the slower alternative since the last decision."""
 
-    def add(self, several: bool, seconds: float, units: int) -> None:
-        """A measurement that was asked for."""
-        found = seconds / units
-        self.seconds[several] = min(found, self.seconds.get(several, math.inf))
+    def add(self, multithreaded: bool, seconds: float, units: int) -> None:
+        """Record a measurement that was among `trials`."""
+        per_unit = seconds / units
+        self.seconds[multithreaded] = min(per_unit, self.seconds.get(multithreaded, math.inf))
         self.trials = self.trials[1:]
-        one, other = self.both()
-        if max(one, other) < math.inf:
-            self.regret += max(0.0, seconds - units * min(one, other))
-            if max(one, other) > CLEAR * min(one, other):
+        single, multi = self.get_times()
+        if max(single, multi) < math.inf:
+            self.overhead += max(0.0, seconds - units * min(single, multi))
+            if max(single, multi) > DECISIVE_RATIO * min(single, multi):
                 self.trials = ()
         if not self.trials:
             self.decide()
 
-    def both(self) -> tuple[float, float]:
-        """The times of one thread and of several; infinite where not measured, as other threads of
-        Python may train networks of this shape and begin to measure anew at any time."""
+    def get_times(self) -> tuple[float, float]:
+        """Seconds per unit on one thread and on several. Infinity if not measured, which may be
+        the case at any time: another Python thread may train a network of the same shape and have
+        reset the measurements."""
         return self.seconds.get(False, math.inf), self.seconds.get(True, math.inf)
 
     def decide(self) -> None:
-        """Take what is notably faster, otherwise leave it at what was used before."""
-        one, other = self.both()
-        if max(one, other) == math.inf:
+        """Switch to the alternative if it is clearly faster, and schedule the next trial."""
+        single, multi = self.get_times()
+        if max(single, multi) == math.inf:
             self.measure_again()
             return
-        used, unused = (other, one) if self.several else (one, other)
-        if unused < NOTABLE * used:
-            self.several = not self.several
-        wait = max(SECONDS_BETWEEN_TRIALS, self.regret / SHARE_OF_TRIALS)
+        current, alternative = (multi, single) if self.multithreaded else (single, multi)
+        if alternative < SWITCH_RATIO * current:
+            self.multithreaded = not self.multithreaded
+        wait = max(SECONDS_BETWEEN_TRIALS, self.overhead / TRIAL_FRACTION)
         self.next_trial = time.perf_counter() + wait
-        self.regret = 0.0
+        self.overhead = 0.0
 
-    def follow(self, several: bool, seconds_per_unit: float) -> None:
-        """How long a unit took in a call that was no measurement."""
-        self.seconds[several] = seconds_per_unit
-        if seconds_per_unit > CLEAR * self.seconds.get(not several, math.inf):
-            self.several = not several
+    def follow(self, multithreaded: bool, seconds_per_unit: float) -> None:
+        """Record the time of a call that was not among `trials`."""
+        self.seconds[multithreaded] = seconds_per_unit
+        if seconds_per_unit > DECISIVE_RATIO * self.seconds.get(not multithreaded, math.inf):
+            self.multithreaded = not multithreaded
             self.measure_again()
         elif time.perf_counter() >= self.next_trial:
-            self.seconds.pop(not several, None)
-            self.trials = (not several,)
+            self.seconds.pop(not multithreaded, None)
+            self.trials = (not multithreaded,)
 
     def measure_again(self) -> None:
-        """Forget both times and measure them anew."""
+        """Discard both times, so that both are measured again."""
         self.seconds.clear()
-        self.trials = _BOTH
+        self.trials = _ALTERNATING
 
 
 @lru_cache(maxsize=512)
-def measurements(shape: Hashable, most: int, flops: float) -> Measurements:
-    """Those of a shape and a number of threads, shared by all who ask."""
-    return Measurements(flops)
+def get_measurements(shape: Hashable, most: int, flops: float) -> Measurements:
+    """The measurements of work of a given shape on at most `most` threads. All callers with the
+    same arguments share one object."""
+    return Measurements(flops=flops)
 
 
 class ThreadTuner:
-    """Chooses the number of threads for calls of one fit, or of one network's predictions."""
+    """Chooses the number of threads for the calls of one fit, or of one network's predictions.
+
+    Parameters
+    ----------
+    shape : hashable
+        Identifies the work; tuners with equal shapes share their measurements.
+    flops : float
+        FLOPs of a unit of work, such as a training step.
+    """
 
     def __init__(self, shape: Hashable, flops: float) -> None:
-        """`flops`: the arithmetic of one unit of the work."""
         self._shape = shape
         self._flops = flops
-        self._warm: bool | None = None  # the way of the call before
-        self._measures = False
+        self._last: bool | None = None  # whether the previous call used several threads
+        self._measuring = False
 
     def choose(self, most: int) -> tuple[int, float]:
-        """Threads for the next call, `most` or one, and how long it may take at most."""
-        self._measures = False
+        """The number of threads for the next call, either `most` or 1, and the maximum duration of
+        the call in seconds."""
+        self._measuring = False
         if most == 1:
             return 1, math.inf
-        if time.perf_counter() < occupancy.alone_until:
+        if time.perf_counter() < occupancy.single_thread_until:
             return 1, SECONDS_PER_CALL
-        known = measurements(self._shape, most, self._flops)
-        trials = known.trials
-        self._measures = bool(trials)
-        way = trials[0] if trials else known.several
+        measurements = get_measurements(self._shape, most, self._flops)
+        trials = measurements.trials
+        self._measuring = bool(trials)
+        multithreaded = trials[0] if trials else measurements.multithreaded
         limit = SECONDS_PER_CALL
-        if self._measures:
-            limit = TRIAL_SECONDS if way is self._warm else WARM_UP_SECONDS
-        return most if way else 1, limit
+        if self._measuring:
+            limit = TRIAL_SECONDS if multithreaded is self._last else WARM_UP_SECONDS
+        return most if multithreaded else 1, limit
 
     def record(self, most: int, n_threads: int, units: int, seconds: float) -> None:
-        """What a call on so many threads took."""
+        """Record the duration of a call on `n_threads` threads that did `units` units of work."""
         if most == 1 or not units:
             return
-        way, known = n_threads > 1, measurements(self._shape, most, self._flops)
-        first, warm = self._warm is None, way is self._warm
-        self._warm = way
-        if first or not (warm or seconds >= LONG_SECONDS):
+        measurements = get_measurements(self._shape, most, self._flops)
+        multithreaded = n_threads > 1
+        is_first, is_warm = self._last is None, multithreaded is self._last
+        self._last = multithreaded
+        if is_first or not (is_warm or seconds >= LONG_SECONDS):
             return
-        if way and _is_blocked(known, units, seconds):
-            occupancy.found_blocked()
+        if multithreaded and _is_blocked(measurements, units, seconds):
+            occupancy.record_blocked()
             return
-        if way:
-            occupancy.found_free()
-        if self._measures:
-            known.add(way, seconds, units)
-        elif not known.trials:
-            known.follow(way, seconds / units)
+        if multithreaded:
+            occupancy.record_unblocked()
+        if self._measuring:
+            measurements.add(multithreaded, seconds, units)
+        elif not measurements.trials:
+            measurements.follow(multithreaded, seconds / units)
 
 
-def _is_blocked(known: Measurements, units: int, seconds: float) -> bool:
-    """Whether a team waited for a processor that another program has."""
-    alone = known.seconds.get(False, known.flops / FLOPS_ALONE) * units
-    return seconds >= max(BLOCKED_RATIO * alone, alone + BLOCKED_SECONDS)
+def _is_blocked(measurements: Measurements, units: int, seconds: float) -> bool:
+    """Whether a call on several threads was so slow that one of them must have waited for a
+    processor that another program uses."""
+    estimate = measurements.flops / SINGLE_THREAD_FLOPS
+    single = measurements.seconds.get(False, estimate) * units
+    return seconds >= max(BLOCKED_RATIO * single, single + BLOCKED_SECONDS)

@@ -1,4 +1,4 @@
-"""How many threads a call uses: what was asked for, within what there is, as long as it pays."""
+"""How many threads a call may use, and how many are worthwhile for it."""
 
 from __future__ import annotations
 
@@ -15,67 +15,74 @@ from pathlib import Path
 from fastnn._util import checks
 from fastnn_ext import engine
 
-# Two threads meet twice a step, each finding half of its numbers in the other's cache. Measured on
-# two cores, one thread against two, of steps that are so many operations (Plan.flops_per_row): 0.25
-# million take 3.4 and 3.3 us (4-32-32-1, batch 24), 0.33 million 4.3 and 3.7 (batch 32) or 7.2 and
-# 6.2 (64-64-64-1, batch 8), 0.37 million 7.4 and 4.8 (4-16-3, batch 150), 1.4 million 17 and 11.
+# FLOPs per training step and thread below which another thread is not worthwhile. Two threads
+# synchronize twice per step, and each reads half of its data from the other's cache. Microseconds
+# per step measured on two cores, one thread / two threads, by the FLOPs of a step
+# (Plan.flops_per_row): 0.25 million 3.4 / 3.3 (4-32-32-1, batch 24), 0.33 million 4.3 / 3.7
+# (batch 32) and 7.2 / 6.2 (64-64-64-1, batch 8), 0.37 million 7.4 / 4.8 (4-16-3, batch 150),
+# 1.4 million 17 / 11.
 FLOPS_PER_THREAD = 1.5e5
 
-# The kernels take up to 33 KB of a thread's stack, and the C library its own part.
-SMALLEST_STACK = 64 * 1024
+# The kernels use up to 33 KB of a thread's stack, in addition to what the C library needs.
+MIN_STACK_BYTES = 64 * 1024
 
 
-@dataclass
-class Crew:
-    """Threads of Python that share the processors of one call; see `workers`."""
+@dataclass(kw_only=True)
+class WorkerPool:
+    """The state of a running `pool.run_tasks` that its worker threads share."""
 
     n_threads: int
-    deadline: float  # by time.monotonic()
-    parent: Crew | None  # of whoever called
-    working: int = 1
+    """Threads available to the pool."""
+    deadline: float
+    """When no further task starts, by time.monotonic()."""
+    parent: WorkerPool | None
+    """The pool whose worker made the call, if any."""
+    n_active: int = 1
+    """Workers that still have tasks."""
     cancelled: bool = False
 
 
 _local = threading.local()
 
 
-def join(crew: Crew | None) -> None:
-    """Make the calling thread one of a crew, or of none."""
-    _local.crew = crew
+def set_current_pool(pool: WorkerPool | None) -> None:
+    """Set the pool that the calling thread works for; None if it works for none."""
+    _local.pool = pool
 
 
-def crew() -> Crew | None:
-    """That of the calling thread."""
-    found: Crew | None = getattr(_local, "crew", None)
-    return found
+def get_current_pool() -> WorkerPool | None:
+    """The pool that the calling thread works for."""
+    pool: WorkerPool | None = getattr(_local, "pool", None)
+    return pool
 
 
-def share(n_threads: int) -> int:
-    """Of so many threads those that are free for the caller just now: in a crew, each that works
-    has its part, and who is left at the end has all."""
-    own = crew()
-    return n_threads if own is None else max(1, min(n_threads, own.n_threads // own.working))
+def get_available_threads(n_threads: int) -> int:
+    """Threads available to the caller, at most `n_threads`. Inside a worker pool these are the
+    pool's threads divided by its active workers, so that the last task uses all of them."""
+    pool = get_current_pool()
+    return n_threads if pool is None else max(1, min(n_threads, pool.n_threads // pool.n_active))
 
 
-def deadline() -> float:
-    """When the time of the caller's crew is up."""
-    own = crew()
-    return math.inf if own is None else own.deadline
+def get_deadline() -> float:
+    """The deadline of the current pool, by time.monotonic(); infinity outside of pools."""
+    pool = get_current_pool()
+    return math.inf if pool is None else pool.deadline
 
 
 def check_cancelled() -> None:
-    """Where the main thread caught a KeyboardInterrupt, raise it in the crew that works for it."""
-    own = crew()
-    while own is not None:
-        if own.cancelled:
+    """Raise KeyboardInterrupt in a worker whose pool, or any pool above it, was cancelled because
+    the main thread received one."""
+    pool = get_current_pool()
+    while pool is not None:
+        if pool.cancelled:
             raise KeyboardInterrupt
-        own = own.parent
+        pool = pool.parent
 
 
 @cache
-def _cgroup_quota() -> int | None:
-    """Processors that a container may use, rounded up; to read it takes as long as predicting some
-    hundred rows."""
+def _read_cgroup_quota() -> int | None:
+    """Processors that the container may use, rounded up; None without a quota. Cached, as reading
+    the file takes as long as predicting some hundred rows."""
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
     except (OSError, ValueError):
@@ -83,59 +90,71 @@ def _cgroup_quota() -> int | None:
     return None if quota == "max" else max(1, -(-int(quota) // int(period)))
 
 
-def _reason_for_one() -> str | None:
-    """Why OpenMP's threads cannot be used at all."""
+def _find_reason_for_one() -> str | None:
+    """Why OpenMP threads cannot be used; None if they can."""
     if engine.is_child():
         return "after a fork"
     if not engine.has_openmp():
         return "in a build without OpenMP"
-    if _stack_bytes() < SMALLEST_STACK:
-        return f"as OMP_STACKSIZE leaves its threads less than {SMALLEST_STACK // 1024} KB"
+    if _read_stack_bytes() < MIN_STACK_BYTES:
+        return f"as OMP_STACKSIZE leaves its threads less than {MIN_STACK_BYTES // 1024} KB"
     return None
 
 
 @cache
-def _stack_bytes() -> float:
-    """What the environment gives each thread of OpenMP; infinity where it says nothing."""
+def _read_stack_bytes() -> float:
+    """Stack size of an OpenMP thread, from the environment; infinity if it is not set there."""
     text = os.environ.get("OMP_STACKSIZE") or os.environ.get("GOMP_STACKSIZE") or ""
-    found = re.fullmatch(r"\s*(\d+)\s*([bkmg]?)\s*", text.lower())
-    if found is None:
+    match = re.fullmatch(r"\s*(\d+)\s*([bkmg]?)\s*", text.lower())
+    if match is None:
         return math.inf
-    return int(found[1]) * {"b": 1, "k": 2**10, "": 2**10, "m": 2**20, "g": 2**30}[found[2]]
+    return int(match[1]) * {"b": 1, "k": 2**10, "": 2**10, "m": 2**20, "g": 2**30}[match[2]]
 
 
-def processors() -> int:
-    """Processors that the process may run on; more threads than these only wait for each other."""
+def count_processors() -> int:
+    """Processors that the process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-def limit() -> int:
-    """The most threads that a call uses when none is named: FASTNN_NUM_THREADS, otherwise what
-    OpenMP (OMP_NUM_THREADS, threadpoolctl) and the process's container allow, within its
-    `processors`; in a crew, all that it has."""
-    own = crew()
-    if own is not None:
-        return own.n_threads
-    named = os.environ.get("FASTNN_NUM_THREADS")
-    if named:
-        if not named.isdigit() or int(named) < 1:
-            raise ValueError(f"FASTNN_NUM_THREADS: expected a whole number above 0; got {named!r}")
-        return min(int(named), processors())
-    return min(int(engine.max_threads()), processors(), _cgroup_quota() or sys.maxsize)
+def get_thread_limit() -> int:
+    """The maximum number of threads of a call without `n_threads`.
+
+    This is FASTNN_NUM_THREADS if it is set, otherwise the minimum of OpenMP's limit
+    (OMP_NUM_THREADS, threadpoolctl) and the container's quota; in both cases at most
+    `count_processors()`. Inside a worker pool it is the pool's number of threads.
+    """
+    pool = get_current_pool()
+    if pool is not None:
+        return pool.n_threads
+    variable = os.environ.get("FASTNN_NUM_THREADS")
+    if variable:
+        if not variable.isdigit() or int(variable) < 1:
+            expected = "FASTNN_NUM_THREADS: expected a whole number above 0"
+            raise ValueError(f"{expected}; got {variable!r}")
+        return min(int(variable), count_processors())
+    return min(int(engine.max_threads()), count_processors(), _read_cgroup_quota() or sys.maxsize)
 
 
-def choose(n_threads: int | None, flops: float, rows: int) -> int:
-    """Threads for work of this much arithmetic on this many rows between two meetings; `share` says
-    how many of them are free."""
-    asked = checks.whole("n_threads", n_threads, at_least=1) if n_threads is not None else None
-    if (int(flops / FLOPS_PER_THREAD) if asked is None else asked) <= 1:
+def choose_n_threads(n_threads: int | None, flops: float, rows: int) -> int:
+    """Maximum number of threads for a call: the user's `n_threads`, or as many as are worthwhile.
+
+    Parameters
+    ----------
+    n_threads : int or None
+        The user's choice; a RuntimeWarning is emitted if it has to be reduced to 1.
+    flops, rows : float, int
+        FLOPs and rows between two barriers.
+    """
+    requested = checks.whole("n_threads", n_threads, at_least=1) if n_threads is not None else None
+    worthwhile = int(flops / FLOPS_PER_THREAD)
+    if (worthwhile if requested is None else requested) <= 1:
         return 1
-    reason = _reason_for_one()
+    reason = _find_reason_for_one()
     if reason is not None:
-        if asked is not None and asked > 1:
+        if requested is not None:
             warnings.warn(f"n_threads: one thread is used {reason}", RuntimeWarning, stacklevel=4)
         return 1
-    wanted = asked if asked is not None else min(limit(), int(flops / FLOPS_PER_THREAD))
-    return max(1, min(wanted, processors(), rows))
+    most = requested if requested is not None else min(get_thread_limit(), worthwhile)
+    return max(1, min(most, count_processors(), rows))

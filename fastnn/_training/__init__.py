@@ -1,1 +1,1 @@
-"""Training one network: checked arguments, its state, epochs, and what is recorded of them."""
+"""Training of one network: checks of arguments and arrays, network state, epochs, and scores."""

@@ -1,4 +1,4 @@
-"""The options of `Sequential.fit`, checked before any work."""
+"""The options of `Sequential.fit` and their checks."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastnn import losses, optimizers
-from fastnn._training.scoring import automatic_loss
+from fastnn._training.scoring import choose_loss
 from fastnn._training.state import NetworkState
 from fastnn._util import checks
 from fastnn.callbacks import Callback
-from fastnn.layers import Layer, output_activation
+from fastnn.layers import Layer, get_output_activation
 from fastnn.losses import Loss
 from fastnn.optimizers import Optimizer
 
@@ -21,7 +21,7 @@ SHUFFLES = {True: "epoch", False: "never", "epoch": "epoch", "once": "once", "ne
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How a network is trained, apart from the data."""
+    """How a network is trained: all arguments of `Sequential.fit` but the data."""
 
     loss: Loss
     optimizer: Optimizer
@@ -40,25 +40,25 @@ def check_options(
     callbacks: Any, verbose: Any = 0, engine: Any = "native", n_threads: Any = None,
     reset_optimizer: Any = True,
 ) -> Options:  # fmt: skip
-    """The options, or an error that names the one that is wrong."""
+    """Check the options; the error message has the name of the wrong one."""
     epochs = checks.whole("epochs", epochs)
     verbose = checks.verbosity(verbose)
     resolved = optimizers.resolve(optimizer)
     loss = resolve_loss(state.layers, loss)
     check_batch_size(batch_size)
-    order = check_shuffle(shuffle)
+    shuffle = check_shuffle(shuffle)
     check_engine(engine, n_threads)
     if not checks.flag("reset_optimizer", reset_optimizer):
         _check_continued(state, loss, resolved)
     return Options(
-        loss=loss, optimizer=resolved, epochs=epochs, batch_size=batch_size, shuffle=order,
+        loss=loss, optimizer=resolved, epochs=epochs, batch_size=batch_size, shuffle=shuffle,
         callbacks=callbacks, verbose=verbose, engine=engine, n_threads=n_threads,
         reset_optimizer=reset_optimizer,
     )  # fmt: skip
 
 
 def _check_continued(state: NetworkState, loss: Loss, optimizer: Optimizer) -> None:
-    """An error if the last training had another loss or optimizer."""
+    """Raise an error if the last training used another loss or optimizer."""
     for name, value in (("loss", loss), ("optimizer", optimizer)):
         last = value if state.optimizer is None else getattr(state.optimizer, name)
         if value != last:
@@ -68,29 +68,29 @@ def _check_continued(state: NetworkState, loss: Loss, optimizer: Optimizer) -> N
 
 
 def resolve_loss(layers: tuple[Layer, ...], loss: str | Loss) -> Loss:
-    """The loss of that name; "auto" is the one that suits the last activation."""
-    activation = output_activation(layers)
+    """The loss for a name; "auto" chooses one by the last activation."""
+    activation = get_output_activation(layers)
     if isinstance(loss, str) and loss == "auto":
-        loss = automatic_loss(activation)
+        loss = choose_loss(activation)
     resolved = losses.resolve(loss)
     losses.check_head(resolved, activation.name)
     return resolved
 
 
 def get_last_loss(state: NetworkState) -> Loss:
-    """The loss of the last training, or the automatic one before any."""
+    """The loss of the last training; the loss for "auto" if the network is untrained."""
     return state.optimizer.loss if state.optimizer else resolve_loss(state.layers, "auto")
 
 
 def check_engine(engine: str, n_threads: int | None) -> None:
-    """An error unless the engine is known and the number of threads is one."""
+    """Check the name of the engine and the number of threads."""
     checks.choice("engine", engine, ENGINES)
     if n_threads is not None:
         checks.whole("n_threads", n_threads, at_least=1)
 
 
 def check_batch_size(value: int | str) -> None:
-    """An error unless it is a number of rows, or "full"."""
+    """Check that a batch size is a number of rows or "full"."""
     if isinstance(value, str):
         checks.choice("batch_size", value, ("full",))
     else:
@@ -98,12 +98,12 @@ def check_batch_size(value: int | str) -> None:
 
 
 def limit_batch_size(value: int | str, n_rows: int) -> int:
-    """Rows per step."""
+    """The number of rows per step."""
     return n_rows if isinstance(value, str) else min(int(value), n_rows)
 
 
 def check_shuffle(value: bool | str) -> str:
-    """When rows are shuffled: "epoch", "once" or "never"."""
+    """Convert `shuffle` to "epoch", "once" or "never"."""
     if not isinstance(value, bool):
         checks.choice("shuffle", value, ("epoch", "once", "never"))
     return SHUFFLES[value]

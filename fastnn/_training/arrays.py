@@ -1,6 +1,6 @@
-"""The user's arrays into the arrays that the engines read; every error about an array is here.
+"""Checks of the user's arrays and their conversion to the arrays that the engines read.
 
-Conversion itself, which copies nothing that need not be copied, is in `_util/conversion.py`.
+The conversion of dtypes, which avoids copies, is in `_util/conversion.py`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from fastnn.losses import Loss
 
 Array = NDArray[Any]
 
-MOST_CLASSES = 100  # that whole numbers are taken for, in advice
+# Integer targets with up to this number of distinct values are taken for class labels in hints.
+MAX_CLASSES = 100
 
-ROW_SUM_TOLERANCE = 1e-3  # of rows of probabilities, which may have been rounded to float16
+ROW_SUM_TOLERANCE = 1e-3  # for rows of probabilities, which may have been rounded to float16
 
 
 def convert_features(
@@ -32,7 +33,8 @@ def convert_features(
     finite: bool = True,
     name: str = "X",
 ) -> Array:
-    """Rows of features, shape (n, n_features), as a network of the given width reads them."""
+    """Features (n, n_features) in the network's dtype. The number and names of features are checked
+    if given."""
     array = as_numeric(name, X)
     if array.ndim != 2:
         hint = ": use X.reshape(1, -1) for one row" if array.ndim == 1 else ""
@@ -46,9 +48,9 @@ def convert_features(
             f"{name}: expected {n_features} features, as the network was built for; "
             f"got {array.shape[1]}"
         )
-    given = read_feature_names(X)
-    if names is not None and given is not None and given != names:
-        raise ValueError(f"{name}: expected the columns {list(names)}; got {list(given)}")
+    columns = read_feature_names(X)
+    if names is not None and columns is not None and columns != names:
+        raise ValueError(f"{name}: expected the columns {list(names)}; got {list(columns)}")
     array = convert(array, dtype)
     if finite:
         check_finite(name, array)
@@ -58,7 +60,8 @@ def convert_features(
 def check_output(
     out: Any, shape: tuple[int, int], dtype: np.dtype[Any], features: Array, parameters: Array
 ) -> None:
-    """An error unless `out` is None or predictions of this shape and dtype can be written to it."""
+    """Check that `out` is None, or an array of the given shape and dtype that shares no memory with
+    features or parameters."""
     if out is None:
         return
     expected = f"out: expected a C-contiguous array of shape {shape} and dtype {dtype}"
@@ -71,7 +74,7 @@ def check_output(
         raise ValueError(f"{expected}, writeable and aligned; got strides {out.strides}{kind}")
     for name, array in (("X", features), ("the network's parameters", parameters)):
         if np.may_share_memory(out, array):
-            raise ValueError(f"{expected}, apart from {name}; got one that shares memory with it")
+            raise ValueError(f"{expected} that shares no memory with {name}; got one that does")
 
 
 def convert_targets(
@@ -84,17 +87,17 @@ def convert_targets(
     finite: bool = True,
     name: str = "y",
 ) -> Array:
-    """Targets, shape (n, n_targets), as the loss reads them: labels are one column of numbers."""
+    """Targets (n, n_targets) in the network's dtype, checked for the loss; labels as (n, 1)."""
     array = as_numeric(name, y, f": number the classes, np.unique({name}, return_inverse=True)[1]")
     if array.ndim not in (1, 2):
         raise ValueError(f"{name}: expected 1 or 2 dimensions; got shape {array.shape}")
     if len(array) != n_rows:
-        raise ValueError(f"{name}: expected {n_rows} rows, as many as X; got {len(array)}")
+        raise ValueError(f"{name}: expected {n_rows} rows, as in X; got {len(array)}")
     column = array.reshape(n_rows, -1)
     result = convert(column, dtype)
     if finite:
         check_finite(name, result)
-    title = losses.name_of(loss)
+    title = losses.get_name(loss)
     if title == "cross_entropy":
         _check_classes(column, n_outputs, name)
     else:
@@ -115,16 +118,16 @@ def _check_width(column: Array, loss: str, n_outputs: int, name: str) -> None:
     if column.shape[1] != width:
         raise ValueError(
             f"{name}: expected {width} columns for {n_outputs} outputs and {loss}; "
-            f"got {column.shape[1]}{_softmax_advice(column, width)}"
+            f"got {column.shape[1]}{_suggest_softmax(column, width)}"
         )
 
 
-def _softmax_advice(column: Array, n_outputs: int) -> str:
-    """What to write where targets look like labels of more classes than two."""
+def _suggest_softmax(column: Array, n_outputs: int) -> str:
+    """A hint for targets that look like labels of more than two classes; otherwise empty."""
     if column.shape[1] != 1 or column.min() < 0 or (column != np.floor(column)).any():
         return ""
     n_classes = int(column.max()) + 1
-    if not 2 < n_classes <= max(n_outputs, MOST_CLASSES):
+    if not 2 < n_classes <= max(n_outputs, MAX_CLASSES):
         return ""
     return f': for class labels, end in Dense({max(n_classes, n_outputs)}, "softmax")'
 
@@ -135,12 +138,12 @@ def _check_range(column: Array, loss: str, name: str) -> None:
     if loss == "binary_cross_entropy" and (column.min() < 0 or column.max() > 1):
         bad = column.min() if column.min() < 0 else column.max()
         raise ValueError(f"{name}: expected labels 0 and 1, or probabilities; got {bad}"
-                         f"{_softmax_advice(column, 1)}")  # fmt: skip
+                         f"{_suggest_softmax(column, 1)}")  # fmt: skip
     if loss in ("hinge", "perceptron"):
-        found = np.unique(column)
-        if not (np.isin(found, (0, 1)).all() or np.isin(found, (-1, 1)).all()):
+        labels = np.unique(column)
+        if not (np.isin(labels, (0, 1)).all() or np.isin(labels, (-1, 1)).all()):
             raise ValueError(
-                f"{name}: expected labels 0 and 1, or -1 and 1; got {found[:5].tolist()}"
+                f"{name}: expected labels 0 and 1, or -1 and 1; got {labels[:5].tolist()}"
             )
 
 
@@ -148,7 +151,7 @@ def _check_classes(column: Array, n_classes: int, name: str) -> None:
     if n_classes < 2:
         raise ValueError(
             "loss: expected at least 2 outputs for cross_entropy; got 1: use "
-            "binary_cross_entropy for a single one"
+            "binary_cross_entropy for a single output"
         )
     if column.shape[1] == 1:
         _check_labels(column, n_classes, name)
@@ -161,8 +164,8 @@ def _check_classes(column: Array, n_classes: int, name: str) -> None:
     off = np.abs(column.sum(axis=1, dtype=np.float64) - 1).max()
     if column.min() < 0 or not off <= ROW_SUM_TOLERANCE:
         raise ValueError(
-            f"{name}: expected one-hot rows or rows of probabilities, which add up to 1; got "
-            f"rows that miss it by up to {off:.3g}, smallest number {column.min():.3g}"
+            f"{name}: expected one-hot rows or rows of probabilities, which sum to 1; got "
+            f"sums that differ from 1 by up to {off:.3g}, smallest value {column.min():.3g}"
         )
 
 
@@ -180,7 +183,7 @@ def _check_labels(column: Array, n_classes: int, name: str) -> None:
 def convert_weights(
     sample_weight: Any, n_rows: int, dtype: np.dtype[Any], name: str = "sample_weight"
 ) -> Array | None:
-    """Weights of rows, shape (n,), or None."""
+    """Sample weights (n,) in the network's dtype, or None."""
     if sample_weight is None:
         return None
     array = as_numeric(name, sample_weight)
@@ -196,10 +199,10 @@ def convert_weights(
 
 
 def convert_rows(name: str, values: Any, n_rows: int) -> NDArray[np.intp]:
-    """Positions of rows of X, from their numbers or from a mask of all rows."""
+    """Row indices of X, from indices or from a boolean mask of all rows."""
     check_unmasked(name, values)
     array = np.asarray(values)
-    expected = f"{name}: expected numbers of rows of X, from 0 to {n_rows - 1}, or a mask"
+    expected = f"{name}: expected row indices of X, from 0 to {n_rows - 1}, or a mask"
     if array.ndim != 1 or array.dtype.kind not in "biu":
         raise TypeError(f"{expected}; got {checks.describe(values)}")
     if array.dtype.kind == "b":
@@ -214,13 +217,13 @@ def convert_rows(name: str, values: Any, n_rows: int) -> NDArray[np.intp]:
     return array.astype(np.intp)
 
 
-# Losses that learn to tell classes apart.
-CLASSIFYING = ("binary_cross_entropy", "cross_entropy", "hinge", "perceptron")
+# Losses for classification.
+CLASSIFICATION_LOSSES = ("binary_cross_entropy", "cross_entropy", "hinge", "perceptron")
 
 
-def check_classes_of(y: Array, rows: NDArray[np.intp] | None, loss: Loss) -> None:
-    """An error if a class that occurs in y is missing in these rows."""
-    if losses.name_of(loss) not in CLASSIFYING:
+def check_class_coverage(y: Array, rows: NDArray[np.intp] | None, loss: Loss) -> None:
+    """Raise an error if a class of y does not occur in the given rows."""
+    if losses.get_name(loss) not in CLASSIFICATION_LOSSES:
         return
     part = y if rows is None else y[rows]
     if y.shape[1] == 1:

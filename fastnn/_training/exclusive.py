@@ -1,4 +1,4 @@
-"""One thread at a time may train a model."""
+"""A lock for each model, so that only one thread at a time can train it."""
 
 from __future__ import annotations
 
@@ -8,32 +8,34 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# By the id of a model: the model itself, as its id may be used again once it is gone, and the
-# identifier of the thread that trains it. Kept here and not in the model, so that it is neither
-# pickled nor copied.
+# The models that are being trained, by id: a weak reference, as ids are reused after a model is
+# deleted, and the identifier of the training thread. They are kept outside of the model so that
+# they are neither pickled nor copied.
 _owners: dict[int, tuple[weakref.ref[object], int]] = {}
 
 
 @contextmanager
-def exclusive(model: object) -> Iterator[None]:
-    """Refuse other threads until the block ends. The thread itself is not refused, so that a
-    callback may use the model, and so that an interrupt between the last line of the block and
-    the release, which leaves the entry, does no harm; nor does an entry of a thread that has ended
-    or was left behind by a fork.
+def lock_model(model: object) -> Iterator[None]:
+    """Prevent other threads from training the model until the block ends.
+
+    The lock is reentrant, so that a callback may use the model. An entry that was not removed is
+    harmless: if an interrupt came between the end of the block and the removal, the thread can
+    still train the model, and entries of threads that have ended, or do not exist after a fork, are
+    ignored.
 
     Raises
     ------
     RuntimeError
         If another thread is training the model.
     """
-    key, own = id(model), (weakref.ref(model), threading.get_ident())
-    trained, owner = _owners.setdefault(key, own)
-    if trained() is model and owner != own[1] and owner in sys._current_frames():
+    key, entry = id(model), (weakref.ref(model), threading.get_ident())
+    locked, owner = _owners.setdefault(key, entry)
+    if locked() is model and owner != entry[1] and owner in sys._current_frames():
         raise RuntimeError(
             f"{type(model).__name__}: expected a model that no other thread is training; got one "
             "that is being trained: use a copy (copy.deepcopy) for each thread, or fastnn.fit_many"
         )
-    _owners[key] = own
+    _owners[key] = entry
     try:
         yield
     finally:

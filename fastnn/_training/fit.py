@@ -1,4 +1,4 @@
-"""Training one network on checked arguments."""
+"""A fit of one network, with checked arguments."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fastnn._engine.job import Trainer, TrainingJob
 from fastnn._engine.plan import Plan
 from fastnn._training import class_weights, scoring
 from fastnn._training.arguments import Options, limit_batch_size
-from fastnn._training.exclusive import exclusive
+from fastnn._training.exclusive import lock_model
 from fastnn._training.loop import TrainingRun, run_epochs
 from fastnn._training.source import Arrays
 from fastnn._training.state import (
@@ -30,24 +30,24 @@ from fastnn.history import History
 from fastnn.losses import Loss
 from fastnn.optimizers import Optimizer
 
-# A network whose parameters, gradients and slots take more than this is trained on all threads
-# instead of beside another one. Measured on two cores, all threads against side by side, for two
-# networks: 1.12 times as long at 2 MB each, 1.26 at 4, 1.07 at 10, 1.13 at 28, 0.93 at 89 MB, which
-# together exceed the L3 cache.
+# When several networks are trained, one whose parameters, gradients and slots exceed this size is
+# trained alone on all threads instead of next to others on one thread each. Measured for two
+# networks on two cores, ratio of the times of one after another to next to each other: 1.12 at 2 MB
+# per network, 1.26 at 4, 1.07 at 10, 1.13 at 28, 0.93 at 89 MB, where both exceed the L3 cache.
 WIDE_BYTES = 48 * 2**20
 
 
 class Model(Network, Protocol):
-    """A `Sequential`, as training sees it."""
+    """The part of `Sequential` that training uses."""
 
     state: NetworkState
 
 
 @contextmanager
 def train_exclusively(model: Model) -> Iterator[NetworkState]:
-    """A block that trains the model's state, while other threads are refused. If it ends with an
-    error before its first step, the model is as it was before the block."""
-    with exclusive(model):
+    """A context in which only the calling thread can train the model; yields its state. After an
+    error before the first training step, the previous state is restored."""
+    with lock_model(model):
         state = model.state
         before = copy_shallow(state)
         try:
@@ -63,7 +63,7 @@ def train_exclusively(model: Model) -> Iterator[NetworkState]:
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """A fit that has not begun; its callbacks serve for one."""
+    """A prepared fit. It can be run once, as callbacks keep state."""
 
     model: Model
     plan: Plan
@@ -72,11 +72,11 @@ class Fit:
     options: Options
     callbacks: list[Running]
     validation: Arrays | None = None
-    measured: Arrays | None = None
+    scored: Arrays | None = None
     """Training rows whose metric is recorded after each epoch."""
 
     def run(self) -> History:
-        """Build the network unless it is built, and train it."""
+        """Build the network if necessary, and train it."""
         with train_exclusively(self.model) as state:
             return self._train(state)
 
@@ -90,7 +90,7 @@ class Fit:
                 options.loss, options.optimizer, get_parameters(state), horizon
             )
         job = make_job(state, state.optimizer, arrays, size, options.shuffle)
-        evaluated = self.validation is not None or self.measured is not None
+        evaluated = self.validation is not None or self.scored is not None
         return run_epochs(TrainingRun(
             network=self.model, state=state, job=job,
             trainer=make_trainer(state, job, options.engine, options.n_threads),
@@ -103,44 +103,45 @@ class Fit:
         return scoring.evaluate(self.model.state, options.loss, arrays, options.n_threads)
 
     def _evaluate(self) -> dict[str, float]:
-        """What is recorded of an epoch besides its loss."""
-        scores = {} if self.measured is None else self._compute_scores(self.measured)
-        scores.pop("loss", None)  # History's loss is that of the steps
+        """The values to record after an epoch, in addition to its training loss."""
+        scores = {} if self.scored is None else self._compute_scores(self.scored)
+        scores.pop("loss", None)  # History has the loss of the training steps
         if self.validation is not None:
-            found = self._compute_scores(self.validation)
-            scores |= {f"val_{name}": value for name, value in found.items()}
+            validation = self._compute_scores(self.validation)
+            scores |= {f"val_{name}": value for name, value in validation.items()}
         return scores
 
     def compute_score(self, history: History) -> float:
-        """How good the trained network is, the higher the better: the metric on its validation
-        data, or minus the loss there; without validation data, minus the last training loss."""
+        """The score of the trained network, higher is better: the metric on the validation data, or
+        the negative loss there if the loss has no metric; without validation data, the negative
+        training loss of the last epoch."""
         if self.validation is None:
             return -float(history["loss"][-1]) if history.n_epochs else math.nan
         scores = self._compute_scores(self.validation)
-        metric = scoring.metric_name(self.options.loss)
+        metric = scoring.get_metric_name(self.options.loss)
         return scores[metric] if metric else -scores["loss"]
 
     @property
     def is_wide(self) -> bool:
-        """Whether it is faster on all threads than beside another such: see `WIDE_BYTES`."""
+        """Whether the fit is faster on all threads than next to another fit; see `WIDE_BYTES`."""
         arrays_per_weight = 2 + self.options.optimizer.n_slots  # parameters, gradients, slots
         itemsize = self.model.state.dtype.itemsize
         return arrays_per_weight * self.plan.n_params * itemsize > WIDE_BYTES
 
     @property
     def flops(self) -> float:
-        """Its floating-point operations, roughly."""
+        """An estimate of the number of FLOPs of the fit."""
         return 3 * self.plan.prediction_flops_per_row * len(self.arrays) * self.options.epochs
 
 
 def make_fit(
     model: Model, options: Options, plan: Plan, feature_names: tuple[str, ...] | None,
-    arrays: Arrays, validation: Arrays | None, measured: Arrays | None = None,
+    arrays: Arrays, validation: Arrays | None, scored: Arrays | None = None,
 ) -> Fit:  # fmt: skip
-    """A fit of checked parts; the names that callbacks monitor are checked here."""
+    """Prepare a fit, and check the names that callbacks monitor."""
     recorded = ["loss", "learning_rate", "seconds"]
-    metrics = [name for name in (scoring.metric_name(options.loss),) if name is not None]
-    if measured is not None:
+    metrics = [name for name in (scoring.get_metric_name(options.loss),) if name is not None]
+    if scored is not None:
         if not metrics:
             expected = "train_metrics: expected False for a loss without metric"
             raise ValueError(f"{expected}; got True for {options.loss}")
@@ -150,52 +151,52 @@ def make_fit(
     running = callbacks.start(options.callbacks, recorded)
     return Fit(
         model=model, plan=plan, feature_names=feature_names, arrays=arrays, options=options,
-        callbacks=running, validation=validation, measured=measured,
+        callbacks=running, validation=validation, scored=scored,
     )  # fmt: skip
 
 
 def train_one_epoch(
     model: Model, state: NetworkState, job: TrainingJob, trainer: Trainer
 ) -> History:
-    """One pass over the data, without callbacks."""
+    """Train for one epoch, without callbacks."""
     return run_epochs(TrainingRun(network=model, state=state, job=job, trainer=trainer, epochs=1))
 
 
 # ---- the parts of a fit --------------------------------------------------------------------------
 
 
-def split_rows(
+def split_validation(
     state: NetworkState, arrays: Arrays, validation_split: Any, loss: Loss
 ) -> tuple[Arrays, Arrays]:
-    """Training rows, and the rows that `validation_split` holds out."""
-    parts = class_weights.split(arrays.y, loss, validation_split, state.seed)
+    """Split into training and validation rows."""
+    parts = class_weights.draw_validation_rows(arrays.y, loss, validation_split, state.seed)
     for rows in parts:
         if arrays.weights is not None and not arrays.weights[rows].any():
             raise ValueError(
-                "sample_weight: expected weights above 0 among the rows to train on and among "
-                "those held out; got none"
+                "sample_weight: expected weights above 0 in both the training rows and the "
+                "validation rows; got none"
             )
     return arrays.select(parts[0]), arrays.select(parts[1])
 
 
 def apply_class_weight(arrays: Arrays, class_weight: Any, loss: Loss, plan: Plan) -> Arrays:
-    """The arrays with the weights of rows multiplied by those of their classes."""
-    weights = class_weights.weighted(
+    """The arrays with sample weights multiplied by the weights of the classes."""
+    weights = class_weights.compute_row_weights(
         class_weight, arrays.y, loss, plan.n_outputs, arrays.weights, arrays.rows
     )
     return replace(arrays, weights=weights)
 
 
 def build_for(state: NetworkState, plan: Plan, feature_names: tuple[str, ...] | None) -> None:
-    """Build the network for the width of a plan, unless it is built; keep the features' names."""
+    """Build the network if necessary, and set its feature names unless it has some."""
     build(state, plan.n_features)
     if state.feature_names_in is None:
         state.feature_names_in = feature_names
 
 
 def continue_optimizer(state: NetworkState, loss: Loss, optimizer: Optimizer) -> OptimizerState:
-    """The optimizer's state of the last training if it had this loss and optimizer, otherwise a new
-    one."""
+    """The optimizer state of the last training if it had the same loss and optimizer, otherwise a
+    new one."""
     last = state.optimizer
     continues = last is not None and (last.loss, last.optimizer) == (loss, optimizer)
     optimizers.check_horizon(optimizer, last.horizon if continues and last else None)
@@ -207,7 +208,7 @@ def continue_optimizer(state: NetworkState, loss: Loss, optimizer: Optimizer) ->
 def make_job(
     state: NetworkState, optimizer: OptimizerState, arrays: Arrays, batch_size: int, shuffle: str
 ) -> TrainingJob:
-    """The training run of a network on checked arrays."""
+    """The engine's description of a training run on checked arrays."""
     return TrainingJob(
         layers=state.layers, loss=optimizer.loss, optimizer=optimizer.optimizer, X=arrays.X,
         y=arrays.y, sample_weight=arrays.weights, rows=arrays.rows, batch_size=batch_size,
@@ -218,7 +219,7 @@ def make_job(
 def make_trainer(
     state: NetworkState, job: TrainingJob, engine: str = "native", n_threads: int | None = None
 ) -> Trainer:
-    """The engine of that name, for the parameters and slots of a network."""
+    """The trainer of the given engine, for the parameters and slots of a network."""
     assert state.optimizer is not None
     parameters, slots = get_parameters(state), state.optimizer.slots
     if engine == "reference":

@@ -1,4 +1,4 @@
-"""The gradient of the objective, for those who train by other means or study it."""
+"""The gradient of the objective, for other optimizers and for study."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Array = NDArray[Any]
 
 
 def make_full_batch_job(state: NetworkState, loss: Loss, arrays: Arrays) -> TrainingJob:
-    """All rows as one batch, in their order."""
+    """A training job with all rows in one batch, not shuffled."""
     return TrainingJob(
         layers=state.layers, loss=loss, optimizer=SGD(), X=arrays.X, y=arrays.y,
         sample_weight=arrays.weights, rows=arrays.rows, batch_size=len(arrays), shuffle="never",
@@ -30,7 +30,7 @@ def compute_gradients(
     state: NetworkState, loss: Loss, arrays: Arrays, *, training: bool, engine: str,
     n_threads: int | None,
 ) -> tuple[float, dict[str, list[Array | None]]]:  # fmt: skip
-    """See `Sequential.loss_and_gradients`."""
+    """Objective and gradients of weights and biases; see `Sequential.loss_and_gradients`."""
     job, parameters = make_full_batch_job(state, loss, arrays), get_parameters(state)
     if engine == "reference":
         from fastnn import reference

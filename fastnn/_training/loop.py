@@ -1,4 +1,5 @@
-"""The epochs of a fit: rates in, losses out, callbacks between, and a way back from divergence."""
+"""The training loop: epochs, callbacks, records, and the restart from finite weights after
+divergence."""
 
 from __future__ import annotations
 
@@ -16,18 +17,18 @@ from fastnn._engine.job import Steps, Trainer, TrainingJob
 from fastnn._parallel import limits
 from fastnn._training.state import NetworkState, OptimizerState
 from fastnn._util.conversion import all_finite
-from fastnn._util.progress_bar import Progress
+from fastnn._util.progress_bar import ProgressBar
 from fastnn.callbacks import Epoch, Network, Running
 from fastnn.history import History
 
 Floats = NDArray[np.float64]
 
-# An engine returns this often, so that Python can handle a signal.
+# Maximum duration of a call of an engine, so that Python can handle signals.
 SECONDS_PER_CALL = 0.05
 
-# Epochs between which no callback acts are trained together for about this long: each return to
-# Python takes some 0.25 ms, much of it for cache misses, and more with more steps.
-SECONDS_TOGETHER = 0.05
+# Target duration of the epochs that are trained in one go when no callback acts between them. Each
+# return to Python takes about 0.25 ms, largely for cache misses, and more with more steps.
+GROUP_SECONDS = 0.05
 
 OUT_OF_TIME = "time limit reached"
 
@@ -42,14 +43,14 @@ class _Diverged(Exception):  # noqa: N818 - never leaves this module
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingRun:
-    """What `run_epochs` trains. `state.optimizer` is the optimizer's state."""
+    """The arguments of `run_epochs`. `state.optimizer` has to be set."""
 
     network: Network  # for callbacks
     state: NetworkState
     job: TrainingJob
     trainer: Trainer
     epochs: int
-    validate: Callable[[], dict[str, float]] | None = None  # values to record after each epoch
+    validate: Callable[[], dict[str, float]] | None = None  # values to record after an epoch
     callbacks: Sequence[Running] = ()
     verbose: int = 0
     deadline: float = math.inf  # by time.monotonic()
@@ -58,30 +59,30 @@ class TrainingRun:
 def run_epochs(run: TrainingRun) -> History:
     """Train for a number of epochs.
 
-    The epoch in which the deadline passes ends after the step in position, and is the last.
+    If the deadline passes during an epoch, that epoch ends after the current step and is the last.
 
     Returns
     -------
     History
-        Its attribute `diverged` tells whether training diverged; the caller emits the warning.
+        Its attribute `diverged` is True if training diverged; the caller emits the warning.
     """
-    position = _Position(run)
-    with Progress(run.epochs, run.verbose) as bar:
-        while position.epoch < run.epochs and position.history.stop_reason is None:
-            _train_together(run, position, bar)
+    loop = _LoopState(run)
+    with ProgressBar(run.epochs, run.verbose) as bar:
+        while loop.epoch < run.epochs and loop.history.stop_reason is None:
+            _train_group(run, loop, bar)
     for callback in run.callbacks:
         callback.finish(run.network)
-    return position.history
+    return loop.history
 
 
 def warn_if_diverged(history: History) -> None:
-    """Emit the warning of a fit of a single network, in the name of the caller's caller."""
+    """Emit a DivergenceWarning, attributed to the caller's caller, if training diverged."""
     if history.diverged:
         warnings.warn(str(history.stop_reason), DivergenceWarning, stacklevel=3)
 
 
-class _Position:
-    """How far a run has come, and the parameters to return to if the next epochs diverge."""
+class _LoopState:
+    """The progress of a run, and a backup of the parameters in case the next epochs diverge."""
 
     def __init__(self, run: TrainingRun) -> None:
         assert run.state.optimizer is not None
@@ -89,90 +90,91 @@ class _Position:
         self.parameters = run.state.parameters
         self.optimizer: OptimizerState = run.state.optimizer
         self.history = run.state.history = History()
-        self.deadline = min(run.deadline, limits.deadline())
+        self.deadline = min(run.deadline, limits.get_deadline())
         self.epoch = 0
-        self.together = 1  # epochs to train in the next call of the engine
-        self.one_by_one = run.validate is not None or self.deadline < math.inf
-        self.before = np.empty_like(self.parameters)
-        self.slots_before: NDArray[np.float64] | int = 0
+        self.group_size = 1  # number of epochs to train next in one go
+        self.single_epochs = run.validate is not None or self.deadline < math.inf
+        self.saved_parameters = np.empty_like(self.parameters)
+        self.saved_slots: NDArray[np.float64] | int = 0
 
-    def keep(self, n: int) -> None:
-        """Copy what `restore` needs, before n epochs."""
-        self.before[:] = self.parameters
-        self.slots_before = self.optimizer.slots.copy() if n > 1 else 0
+    def save(self, n: int) -> None:
+        """Back up the parameters, and the slots if more than one epoch follows."""
+        self.saved_parameters[:] = self.parameters
+        self.saved_slots = self.optimizer.slots.copy() if n > 1 else 0
 
     def restore(self, n_steps: int) -> None:
-        """Return to the parameters of the last `keep`; after a single epoch, reset the optimizer's
-        slots, which may no longer be finite."""
-        self.parameters[:], self.optimizer.slots[:] = self.before, self.slots_before
+        """Restore the backup. After a single epoch, the slots are reset to 0, as they may not have
+        been finite before it."""
+        self.parameters[:], self.optimizer.slots[:] = self.saved_parameters, self.saved_slots
         self.optimizer.n_steps = n_steps
 
 
-def _train_together(run: TrainingRun, position: _Position, bar: Progress) -> None:
-    """Train the epochs up to the next one after which a callback may act."""
-    began = time.perf_counter()
+def _train_group(run: TrainingRun, loop: _LoopState, bar: ProgressBar) -> None:
+    """Train the epochs up to the next one at which a callback may act, then call the callbacks for
+    each of them."""
+    start = time.perf_counter()
     n = 1
-    if not position.one_by_one:
-        n = _count_quiet(min(position.together, run.epochs - position.epoch), run.callbacks)
-    position.keep(n)
-    steps = _make_steps(run.job, position.optimizer, position.epoch, n)
+    if not loop.single_epochs:
+        n = _choose_group_size(min(loop.group_size, run.epochs - loop.epoch), run.callbacks)
+    loop.save(n)
+    steps = _make_steps(run.job, loop.optimizer, loop.epoch, n)
     try:
-        _make(steps, run, position)
+        _run_steps(steps, run, loop)
     except _Diverged as diverged:
-        position.restore(steps.optimizer_step if n > 1 else 0)
+        loop.restore(steps.optimizer_step if n > 1 else 0)
         if n > 1:  # train them again one by one, to keep the last finite one
-            position.one_by_one = True
+            loop.single_epochs = True
             return
-        position.history.diverged = True
-        position.history.stop_reason = _explain(diverged, position.epoch, run.epochs)
+        loop.history.diverged = True
+        loop.history.stop_reason = _describe_divergence(diverged, loop.epoch, run.epochs)
         return
     except BaseException:
-        _keep_whole_epochs(run, position, steps, began)
+        _record_complete_epochs(run, loop, steps, start)
         raise
-    records = _make_records(run.job, steps, n, began, run.validate() if run.validate else {})
-    epoch = _record(run, position, records)
+    records = _make_records(run.job, steps, n, start, run.validate() if run.validate else {})
+    epoch = _record(run, loop, records)
     bar.update(epoch.logs, n)
-    history = position.history
-    history.stop_reason, position.optimizer.rate_factor = epoch.stop_reason, epoch.rate_factor
-    if history.stop_reason is None and time.monotonic() >= position.deadline:
+    history = loop.history
+    history.stop_reason, loop.optimizer.rate_factor = epoch.stop_reason, epoch.rate_factor
+    if history.stop_reason is None and time.monotonic() >= loop.deadline:
         history.stop_reason = OUT_OF_TIME
-    position.epoch += n
+    loop.epoch += n
     # A coarse clock may find that an epoch took no time.
-    position.together = max(1, int(SECONDS_TOGETHER / max(epoch.logs["seconds"], 1e-9)))
+    loop.group_size = max(1, int(GROUP_SECONDS / max(epoch.logs["seconds"], 1e-9)))
 
 
-def _keep_whole_epochs(run: TrainingRun, position: _Position, steps: Steps, began: float) -> None:
-    """After an interrupt: record the epochs that were finished, or return to finite parameters if
-    the interrupt came before their divergence was noticed."""
-    whole = steps.done // run.job.steps_per_epoch
-    if not all(map(all_finite, (position.parameters, steps.losses[: steps.done]))):
-        position.slots_before = 0
-        position.restore(0)
-    elif whole and not position.one_by_one:  # nothing else belongs to these epochs' records
-        _record(run, position, _make_records(run.job, steps, whole, began, {}))
+def _record_complete_epochs(run: TrainingRun, loop: _LoopState, steps: Steps, start: float) -> None:
+    """After an interrupt, record the epochs that were completed; restore finite parameters if
+    training had diverged already."""
+    n_complete = steps.done // run.job.steps_per_epoch
+    if not all(map(all_finite, (loop.parameters, steps.losses[: steps.done]))):
+        loop.saved_slots = 0
+        loop.restore(0)
+    elif n_complete and not loop.single_epochs:  # otherwise the record would lack validation
+        _record(run, loop, _make_records(run.job, steps, n_complete, start, {}))
 
 
-def _count_quiet(most: int, callbacks: Sequence[Running]) -> int:
-    """Number of epochs to train together, from 1 to `most`: no callback acts before the last."""
+def _choose_group_size(most: int, callbacks: Sequence[Running]) -> int:
+    """Number of epochs to train in one go, from 1 to `most`: no callback acts before the last."""
     quiet = min((callback.quiet_epochs() for callback in callbacks), default=math.inf)
     return int(min(most, 1 + max(0, quiet)))
 
 
-def _record(run: TrainingRun, position: _Position, records: dict[str, Floats]) -> Epoch:
-    """Record epochs and call the callbacks for each; returns the last epoch, on which they may
-    have set a reason to stop and another learning rate."""
-    position.history.extend(records)
-    n, factor = len(records["loss"]), position.optimizer.rate_factor
+def _record(run: TrainingRun, loop: _LoopState, records: dict[str, Floats]) -> Epoch:
+    """Record epochs and call the callbacks for each. Returns the last epoch, in which callbacks may
+    have set a stop reason and the factor of the learning rate."""
+    loop.history.extend(records)
+    n, factor = len(records["loss"]), loop.optimizer.rate_factor
     for i in range(n) if run.callbacks else (n - 1,):
         logs = {name: float(column[i]) for name, column in records.items()}
-        epoch = Epoch(run.network, position.epoch + i, logs, factor)
+        epoch = Epoch(run.network, loop.epoch + i, logs, factor)
         for callback in run.callbacks:
             callback.after(epoch)
     return epoch
 
 
 def _make_steps(job: TrainingJob, optimizer: OptimizerState, epoch: int, n_epochs: int) -> Steps:
-    """The steps of n epochs from the given one on."""
+    """The steps of n epochs, starting with the given one."""
     first, n = optimizer.n_steps, n_epochs * job.steps_per_epoch
     rates = optimizer.rate_factor * schedules.rates(
         optimizer.optimizer.learning_rate, np.arange(first, first + n, dtype=np.float64),
@@ -181,27 +183,27 @@ def _make_steps(job: TrainingJob, optimizer: OptimizerState, epoch: int, n_epoch
     return Steps(epoch * job.steps_per_epoch, first, rates)
 
 
-def _make(steps: Steps, run: TrainingRun, position: _Position) -> None:
-    """Make the steps, at least one, and count those that were made also where a signal or the
-    deadline cuts them short."""
+def _run_steps(steps: Steps, run: TrainingRun, loop: _LoopState) -> None:
+    """Run steps until the deadline, at least one. Counters are updated even if a signal ends the
+    call early."""
     try:
-        left = position.deadline - time.monotonic()
-        while steps.done < len(steps.rates) and (left > 0 or not steps.done):
+        seconds_left = loop.deadline - time.monotonic()
+        while steps.done < len(steps.rates) and (seconds_left > 0 or not steps.done):
             done = steps.done
-            run.trainer.run(steps, max(0.0, min(SECONDS_PER_CALL, left)))
+            run.trainer.run(steps, max(0.0, min(SECONDS_PER_CALL, seconds_left)))
             limits.check_cancelled()
-            left = position.deadline - time.monotonic()
+            seconds_left = loop.deadline - time.monotonic()
             finite = np.isfinite(steps.losses[done : steps.done])
             if not finite.all():
                 raise _Diverged(_describe_step(steps, done + int(finite.argmin())))
-        if not all_finite(position.parameters):
+        if not all_finite(loop.parameters):
             raise _Diverged(_describe_step(steps, steps.done - 1))
     finally:
-        made = steps.first + steps.done
-        position.optimizer.n_steps = steps.optimizer_step + steps.done
-        run.state.n_steps = run.job.first_step + made
-        # Begun counts: an interrupted epoch's shuffle is not used again.
-        run.state.n_epochs = run.job.first_epoch + -(-made // run.job.steps_per_epoch)
+        n_done = steps.first + steps.done
+        loop.optimizer.n_steps = steps.optimizer_step + steps.done
+        run.state.n_steps = run.job.first_step + n_done
+        # An interrupted epoch counts, so that its permutation is not used again.
+        run.state.n_epochs = run.job.first_epoch + -(-n_done // run.job.steps_per_epoch)
 
 
 def _describe_step(steps: Steps, step: int) -> str:
@@ -209,27 +211,27 @@ def _describe_step(steps: Steps, step: int) -> str:
 
 
 def _make_records(
-    job: TrainingJob, steps: Steps, n: int, began: float, extra: dict[str, float]
+    job: TrainingJob, steps: Steps, n: int, start: float, extra: dict[str, float]
 ) -> dict[str, Floats]:
-    """What History keeps of each of n epochs, the mean time of an epoch, and `extra`. A single
-    epoch may have been cut short."""
+    """The values of n epochs for the history: mean losses, learning rates, `extra` (if n is 1) and
+    the mean time. A single epoch may be incomplete."""
     length = min(steps.done, job.steps_per_epoch)
     losses, weights, rates = (
         values[: n * length].reshape(n, length)
         for values in (steps.losses, steps.batch_weights, steps.rates)
     )
-    # The weights are normalized first: in this order the sum cannot overflow.
+    # The weights are normalized first, so that the sum cannot overflow.
     mean = np.einsum("es,es->e", losses, weights / weights.sum(axis=1, keepdims=True))
     added = {name: np.array([value]) for name, value in extra.items()}
-    seconds = np.full(n, (time.perf_counter() - began) / n)
+    seconds = np.full(n, (time.perf_counter() - start) / n)
     return {"loss": mean, "learning_rate": rates[:, -1], **added, "seconds": seconds}
 
 
-def _explain(diverged: _Diverged, index: int, epochs: int) -> str:
-    back = f"from the end of epoch {index}" if index else "from before this fit"
+def _describe_divergence(diverged: _Diverged, index: int, epochs: int) -> str:
+    origin = f"from the end of epoch {index}" if index else "from before this fit"
     return (
         f"training diverged: the loss was not finite at {diverged}; stopped in epoch {index + 1} "
-        f"of {epochs} and restored the weights {back}. Try a learning rate 3 to 10 times lower, "
+        f"of {epochs} and restored the weights {origin}. Try a learning rate 3 to 10 times lower, "
         "clip_norm=1.0 in the optimizer, or inputs and targets of mean 0 and standard deviation 1 "
         "(fastnn.Standardizer)"
     )

@@ -1,4 +1,4 @@
-"""From predictions to the numbers that `evaluate` returns and History records."""
+"""Scores of a network: the values that `evaluate` returns and History records."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from fastnn._engine import native
 from fastnn._training.source import Arrays
 from fastnn._training.state import NetworkState, get_parameters, get_plan, get_views
 from fastnn.activations import Activation
-from fastnn.layers import Layer, dense_layers, output_activation
+from fastnn.layers import Layer, get_output_activation, iterate_dense_layers
 from fastnn.losses import Loss
 
 Array = NDArray[Any]
 
-# The metric that goes with a loss; losses that fit no single number of each row have none.
-METRIC_OF = {
+# The metric for each loss. Losses whose predictions are not comparable with a single target value
+# have none.
+METRICS = {
     "squared_error": "r2",
     "absolute_error": "r2",
     "huber": "r2",
@@ -31,27 +32,27 @@ METRIC_OF = {
 }
 
 
-def metric_name(loss: Loss) -> str | None:
-    """The metric of a loss, None where it has none."""
-    return METRIC_OF.get(losses.name_of(loss))
+def get_metric_name(loss: Loss) -> str | None:
+    """The name of the metric of a loss; None if it has none."""
+    return METRICS.get(losses.get_name(loss))
 
 
-def automatic_loss(activation: Activation) -> str:
-    """The loss that `loss="auto"` stands for: the likelihood that the last activation suggests."""
-    fitting = {
+def choose_loss(activation: Activation) -> str:
+    """The loss for `loss="auto"`: the negative log-likelihood that matches the last activation."""
+    matching = {
         "softmax": "cross_entropy",
         "sigmoid": "binary_cross_entropy",
         "exp": "poisson",
         "step": "perceptron",
     }
-    return fitting.get(activation.name, "squared_error")
+    return matching.get(activation.name, "squared_error")
 
 
 @np.errstate(over="ignore")
-def penalty(layers: tuple[Layer, ...], weights: list[Array]) -> float:
-    """What the layers' l1 and l2 add to the loss; see `layers.Dense`."""
+def compute_penalty(layers: tuple[Layer, ...], weights: list[Array]) -> float:
+    """The L1 and L2 penalties that are added to the loss; see `layers.Dense`."""
     total = 0.0
-    for layer, w in zip(dense_layers(layers), weights, strict=True):
+    for layer, w in zip(iterate_dense_layers(layers), weights, strict=True):
         if layer.l1 or layer.l2:
             size = np.abs(w, dtype=np.float64)
             l1, l2 = float(layer.l1), float(layer.l2)  # a NumPy float32 would round the sum
@@ -59,28 +60,28 @@ def penalty(layers: tuple[Layer, ...], weights: list[Array]) -> float:
     return total
 
 
-def decisions(predictions: Array, activation: Activation) -> Array:
-    """Labels: the largest of several classes, or each output against its border."""
+def predict_labels(predictions: Array, activation: Activation) -> Array:
+    """Labels (n,) by argmax for softmax; otherwise labels 0 or 1 (n, n_outputs) by a threshold."""
     if activation.name == "softmax":
         return np.asarray(predictions.argmax(axis=1))
-    border = 0.0 if activation.name == "linear" else 0.5
-    return np.asarray(predictions > border, dtype=np.int64)
+    threshold = 0.0 if activation.name == "linear" else 0.5
+    return np.asarray(predictions > threshold, dtype=np.int64)
 
 
-def _accuracy(
+def _compute_accuracy(
     predictions: Array, y: Array, loss: Loss, activation: Activation, weights: Array | None
 ) -> float:
-    if losses.name_of(loss) == "cross_entropy":
+    if losses.get_name(loss) == "cross_entropy":
         labels = y[:, 0] if y.shape[1] == 1 else y.argmax(axis=1)
         return metrics.accuracy(labels.astype(np.int64), predictions.argmax(axis=1), weights)
-    truth, decided = (y > 0.5).astype(np.int64), decisions(predictions, activation)
-    if truth.shape[1] == 1:
-        truth, decided = truth[:, 0], decided[:, 0]
-    return metrics.accuracy(truth, decided, weights)
+    true, predicted = (y > 0.5).astype(np.int64), predict_labels(predictions, activation)
+    if true.shape[1] == 1:
+        true, predicted = true[:, 0], predicted[:, 0]
+    return metrics.accuracy(true, predicted, weights)
 
 
-def _r2(predictions: Array, y: Array, weights: Array | None) -> float:
-    if len(y) == 1:  # which has no r2
+def _compute_r2(predictions: Array, y: Array, weights: Array | None) -> float:
+    if len(y) == 1:  # r2 is undefined
         return math.nan
     if not np.isfinite(predictions).all():
         return -math.inf
@@ -88,19 +89,20 @@ def _r2(predictions: Array, y: Array, weights: Array | None) -> float:
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def metric_of(
+def compute_metric(
     loss: Loss, activation: Activation, predictions: Array, y: Array, weights: Array | None
 ) -> float | None:
-    """The metric of a loss, None where it has none."""
-    metric = metric_name(loss)
+    """The metric of a loss; None if it has none."""
+    metric = get_metric_name(loss)
     if metric == "accuracy":
-        return _accuracy(predictions, y, loss, activation, weights)
-    return _r2(predictions, y, weights) if metric == "r2" else None
+        return _compute_accuracy(predictions, y, loss, activation, weights)
+    return _compute_r2(predictions, y, weights) if metric == "r2" else None
 
 
-# Weights that are about to diverge may overflow here: infinity is the answer then, not an error.
+# Weights that are about to diverge may overflow here; the result is then infinity, without a
+# warning.
 @np.errstate(over="ignore", invalid="ignore")
-def scores(
+def compute_scores(
     loss: Loss,
     activation: Activation,
     row_losses: Array,
@@ -109,18 +111,18 @@ def scores(
     weights: Array | None,
     penalty: float,
 ) -> dict[str, float]:
-    """{"loss": objective, and the loss's metric if it has one}."""
+    """The objective as "loss" (mean loss plus penalty), and the metric under its name, if any."""
     result = {"loss": float(np.average(row_losses, weights=weights)) + penalty}
-    value = metric_of(loss, activation, predictions, y, weights)
+    value = compute_metric(loss, activation, predictions, y, weights)
     if value is not None:
-        result[str(metric_name(loss))] = value
+        result[str(get_metric_name(loss))] = value
     return result
 
 
 def evaluate(
     state: NetworkState, loss: Loss, arrays: Arrays, n_threads: int | None
 ) -> dict[str, float]:
-    """The scores of a built network on some rows."""
+    """The scores of a built network on the given arrays."""
     plan, rows = get_plan(state, loss), arrays.rows
     y, weights = arrays.y, arrays.weights
     if rows is not None:
@@ -128,7 +130,7 @@ def evaluate(
     row_losses, predictions = native.evaluate(
         plan, get_parameters(state), arrays.X, y, n_threads, rows=rows
     )
-    return scores(
-        loss, output_activation(state.layers), row_losses, predictions, y, weights,
-        penalty(state.layers, get_views(state)[0]),
+    return compute_scores(
+        loss, get_output_activation(state.layers), row_losses, predictions, y, weights,
+        compute_penalty(state.layers, get_views(state)[0]),
     )  # fmt: skip

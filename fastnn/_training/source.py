@@ -1,4 +1,4 @@
-"""The data of one call: checked and converted for one network, or for many."""
+"""The data of a call, checked and converted for one or more networks."""
 
 from __future__ import annotations
 
@@ -23,26 +23,25 @@ Rows = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Arrays:
-    """Data as an engine reads them: the rows of X, y and weights at the positions `rows`, all of
-    them where that is None."""
+    """Arrays as the engines read them. If `rows` is given, only these rows are used."""
 
     X: Array  # (n, n_features)
     y: Array  # (n, n_targets)
     weights: Array | None  # (n,)
-    rows: Rows | None = None
+    rows: Rows | None = None  # indices (m,)
 
     def __len__(self) -> int:
         return len(self.X if self.rows is None else self.rows)
 
     def select(self, rows: Rows) -> Arrays:
-        """The same data with other rows."""
+        """The same arrays with other rows."""
         return Arrays(self.X, self.y, self.weights, rows)
 
 
 @dataclass(frozen=True)
 class Source:
-    """The user's arrays, which are checked and converted when a network's dtype, width and loss are
-    known."""
+    """The user's arrays. They are checked and converted when the dtype, number of features and loss
+    of a network are known."""
 
     feature_names: tuple[str, ...] | None
     features: Callable[..., Array]  # (dtype, n_features, names)
@@ -51,7 +50,7 @@ class Source:
 
 
 def make_source(X: Any, y: Any, sample_weight: Any, check_finite: bool, suffix: str = "") -> Source:
-    """`suffix` follows the names X, y and sample_weight in errors."""
+    """A source for the user's arrays. In messages, `suffix` follows X, y and sample_weight."""
     checks.flag("check_finite", check_finite)
     return Source(
         read_feature_names(X),
@@ -62,7 +61,7 @@ def make_source(X: Any, y: Any, sample_weight: Any, check_finite: bool, suffix: 
 
 
 def make_validation_source(validation_data: Any, check_finite: bool) -> Source:
-    """The source of (X, y) or (X, y, sample_weight)."""
+    """A source for (X, y) or (X, y, sample_weight)."""
     expected = "(X, y) or (X, y, sample_weight)"
     checks.instance("validation_data", validation_data, (tuple, list), expected)
     if len(validation_data) not in (2, 3):
@@ -72,14 +71,14 @@ def make_validation_source(validation_data: Any, check_finite: bool) -> Source:
 
 
 def cache_conversions(source: Source) -> Source:
-    """A source for many networks: each array is converted once for every dtype, width and loss."""
+    """A source for many networks, which converts each array only once per dtype and loss."""
     return Source(
         source.feature_names, cache(source.features), cache(source.targets), cache(source.weights)
     )
 
 
 def prepare(state: NetworkState, source: Source, loss: Loss) -> tuple[Plan, Arrays]:
-    """The arrays for a network, and the plan that it has or will be built by."""
+    """Convert the arrays for a network; also returns its plan, compiled if it is not built yet."""
     features = source.features(
         state.dtype, n_features=state.n_features_in, names=state.feature_names_in
     )
@@ -94,13 +93,13 @@ def prepare(state: NetworkState, source: Source, loss: Loss) -> tuple[Plan, Arra
 def prepare_validation(
     state: NetworkState, source: Source, names: tuple[str, ...] | None, loss: Loss, plan: Plan
 ) -> Arrays:
-    """The arrays of validation data; the plan and the names of features are those of the training
-    data, for which the network may still have to be built."""
+    """Convert validation data. `plan` and `names` (of features) are those of the training data, as
+    the network may not be built yet."""
     features = source.features(state.dtype, names=state.feature_names_in or names)
     n, width = features.shape
     if width != plan.n_features:
         raise ValueError(
-            f"X of validation_data: expected {plan.n_features} features, as X; got {width}"
+            f"X of validation_data: expected {plan.n_features} features, as in X; got {width}"
         )
     targets = source.targets(loss, n, plan.n_outputs, state.dtype)
     return Arrays(features, targets, source.weights(n, state.dtype))

@@ -1,7 +1,7 @@
-"""A network: its layers, parameters and counters, and where its optimizer stands.
+"""The state of a network: layers, parameters, counters, and the state of its optimizer.
 
-`NetworkState` is the one object that `model`, `fit`, `loop`, the files and the estimators hand on.
-`Sequential` is a face over it.
+`Sequential`, the training loop, files and estimators all work on a `NetworkState`; `Sequential`
+adds the public methods.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fastnn._util import prng
 from fastnn._util.conversion import all_finite
 from fastnn.activations import resolve as resolve_activation
 from fastnn.history import History
-from fastnn.layers import Dense, Layer, dense_layers
+from fastnn.layers import Dense, Layer, iterate_dense_layers
 from fastnn.losses import Loss
 from fastnn.optimizers import Optimizer
 from fastnn_ext.engine import Predictor
@@ -29,14 +29,14 @@ Array = NDArray[Any]
 
 @dataclass(kw_only=True)
 class OptimizerState:
-    """What `partial_fit` continues, and what a file keeps."""
+    """The state of an optimizer between calls of `partial_fit`; it is also saved in files."""
 
     loss: Loss
     optimizer: Optimizer
     slots: Array  # (n_slots, n_params)
-    n_steps: int = 0  # updates made: where schedule and Adam stand
-    horizon: int | None  # steps for a schedule that names none; None where unknown
-    rate_factor: float = 1.0  # the product of all factors that callbacks set
+    n_steps: int = 0  # number of updates so far, for schedules and Adam's bias correction
+    horizon: int | None  # length of schedules without n_steps; None if unknown
+    rate_factor: float = 1.0  # factor of the learning rate, set by callbacks
 
 
 def initialize_optimizer(
@@ -54,7 +54,7 @@ def initialize_optimizer(
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class NetworkState:
-    """A network. `n_features_in` and `parameters` are None until it is built."""
+    """The state of a network. `n_features_in` and `parameters` are None until it is built."""
 
     layers: tuple[Layer, ...]
     seed: int
@@ -66,17 +66,17 @@ class NetworkState:
     n_steps: int = 0  # minibatches trained on since the weights were drawn
     optimizer: OptimizerState | None = None  # of the last training
     history: History | None = None
-    # Compiled from the layers: a plan for each loss, None for prediction.
+    # Compiled from the layers: a plan for each loss, and one for prediction with the key None.
     plans: dict[Loss | None, Plan] = field(default_factory=dict, repr=False)
     predictor: Predictor | None = field(default=None, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without what is compiled from the layers: it consists of offsets that another version
-        may read differently."""
+        """Plans and predictor are excluded: they are compiled from the layers, and other versions
+        of fastnn may interpret them differently."""
         return {name: getattr(self, name) for name in _STORED}
 
     def __setstate__(self, stored: dict[str, Any]) -> None:
-        """Parameters are aligned again, which pickle does not keep."""
+        """Parameters are copied to aligned memory, as pickle does not preserve alignment."""
         for name, value in stored.items():
             setattr(self, name, value)
         self.plans, self.predictor = {}, None
@@ -118,8 +118,8 @@ def get_plan(state: NetworkState, loss: Loss | None = None) -> Plan:
 def get_views(
     state: NetworkState, flat: Array | None = None
 ) -> tuple[list[Array], list[Array | None]]:
-    """Weights and biases of each Dense layer as views of the parameters, or of another array of
-    their length, such as a gradient."""
+    """Weights and biases of each Dense layer, as views of the flat parameters or of another array
+    of the same length, for example a gradient."""
     return split_parameters(get_plan(state), get_parameters(state) if flat is None else flat)
 
 
@@ -127,7 +127,7 @@ def get_views(
 
 
 def build(state: NetworkState, n_features: int) -> None:
-    """Draw the initial parameters, unless the network is built.
+    """Draw the initial parameters; does nothing if the network is built.
 
     Raises
     ------
@@ -138,22 +138,22 @@ def build(state: NetworkState, n_features: int) -> None:
         plan = compile_plan(state.layers, n_features, state.dtype)
         parameters = _draw_parameters(state, plan)
         plans = state.plans | {None: plan}
-        # In one statement: an interrupt comes before or after it.
+        # In one statement, so that an interrupt cannot come between the assignments.
         state.n_features_in, state.parameters, state.plans = n_features, parameters, plans
 
 
 def _draw_parameters(state: NetworkState, plan: Plan) -> Array:
     flat = native.aligned_zeros(plan.n_params, state.dtype)
     weights, biases = split_parameters(plan, flat)
-    layers = list(zip(dense_layers(state.layers), weights, biases, strict=True))
+    layers = list(zip(iterate_dense_layers(state.layers), weights, biases, strict=True))
     with np.errstate(over="ignore", invalid="ignore"):
         for index, (layer, w, b) in enumerate(layers):
             init = layer.weight_init
             if init == "auto":
-                init = initializers.automatic(resolve_activation(layer.activation))
+                init = initializers.choose_initializer(resolve_activation(layer.activation))
             elif isinstance(init, str):
                 init = initializers.BY_NAME[init]
-            key = prng.key(state.seed, prng.Purpose.WEIGHTS, index)
+            key = prng.make_key(state.seed, prng.Purpose.WEIGHTS, index)
             w[:] = initializers.draw(init, w.shape, key)
             if b is not None and not isinstance(layer.bias_init, str):
                 b[:] = layer.bias_init
@@ -163,7 +163,7 @@ def _draw_parameters(state: NetworkState, plan: Plan) -> Array:
 
 
 def _raise_infinite(layers: list[tuple[Dense, Array, Array | None]], dtype: np.dtype[Any]) -> None:
-    """The error that names the initializer of infinite weights or biases."""
+    """Raise an error with the name of the initializer that returned infinite values."""
     for index, (layer, w, b) in enumerate(layers):
         for name, values in (("weight_init", w), ("bias_init", b)):
             if values is not None and not all_finite(values):
@@ -177,13 +177,13 @@ def _raise_infinite(layers: list[tuple[Dense, Array, Array | None]], dtype: np.d
 
 
 def replace_layers(state: NetworkState, layers: tuple[Layer, ...]) -> None:
-    """Give a built network layers of the same sizes with other activations or penalties; what was
-    compiled for the old ones is dropped."""
+    """Replace the layers of a built network by layers of the same sizes with other activations or
+    penalties. The compiled plans are discarded."""
     state.layers, state.plans, state.predictor = layers, {}, None
 
 
 def share_parameters(state: NetworkState, layers: tuple[Layer, ...]) -> NetworkState:
-    """A network of layers of the same sizes with other activations, on the same parameters."""
+    """A network with other activations that shares the parameters of `state`."""
     return NetworkState(
         layers=layers, seed=state.seed, dtype=state.dtype, n_features_in=state.n_features_in,
         parameters=get_parameters(state),
@@ -191,10 +191,10 @@ def share_parameters(state: NetworkState, layers: tuple[Layer, ...]) -> NetworkS
 
 
 def copy_state(state: NetworkState, **changes: Any) -> NetworkState:
-    """Another network with its own copy of parameters and slots, and nothing compiled; without the
-    history, which records a call of `fit`."""
-    kept = {name: getattr(state, name) for name in _STORED} | {"history": None} | changes
-    copy = NetworkState(**kept)
+    """A deep copy of a built network, with the given fields replaced. Plans and history are not
+    copied."""
+    fields = {name: getattr(state, name) for name in _STORED} | {"history": None} | changes
+    copy = NetworkState(**fields)
     copy.parameters = native.aligned_copy(get_parameters(copy))
     if copy.optimizer is not None:
         copy.optimizer = replace(copy.optimizer, slots=copy.optimizer.slots.copy())
@@ -202,7 +202,7 @@ def copy_state(state: NetworkState, **changes: Any) -> NetworkState:
 
 
 def copy_shallow(state: NetworkState) -> NetworkState:
-    """The same fields, which refer to the same arrays."""
+    """A shallow copy, which shares all arrays."""
     other = object.__new__(NetworkState)
     for name in _FIELDS:
         setattr(other, name, getattr(state, name))

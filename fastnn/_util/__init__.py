@@ -1,1 +1,1 @@
-"""What every part may use: checks of parameters, random numbers, progress, figures, columns."""
+"""Utilities: checks of parameters, random numbers, progress bars, plots, array conversion."""

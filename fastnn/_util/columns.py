@@ -9,8 +9,8 @@ Column = TypeVar("Column")
 
 
 class Columns(dict[str, Column]):
-    """Columns by name, which cannot be set or removed. A dict, because pandas and Polars make a
-    frame of a dict and of no other mapping.
+    """A read-only dictionary of columns. It is a `dict` because pandas and Polars construct frames
+    from no other mapping.
 
     Examples
     --------
@@ -35,5 +35,5 @@ class Columns(dict[str, Column]):
     clear = pop = popitem = setdefault = update = _refuse
 
     def __reduce__(self) -> Any:
-        """Copies and pickles are made by the constructor: by default, items would be set."""
+        """Copy and pickle call the constructor; by default they would assign items."""
         return type(self), (dict(self),), vars(self)

@@ -1,12 +1,13 @@
-"""Axes to draw on; matplotlib is asked for only when something is drawn."""
+"""Matplotlib axes. Matplotlib is optional, and imported only when something is plotted."""
 
 from __future__ import annotations
 
 from typing import Any
 
 
-def axes_or_new(axes: Any, caller: str) -> Any:
-    """The axes given, or those of a new picture; `caller` needs matplotlib for it."""
+def get_axes(axes: Any, caller: str) -> Any:
+    """The given axes, or the axes of a new figure if None. `caller` appears in the error message if
+    matplotlib is not installed."""
     try:
         from matplotlib import pyplot
     except ImportError:

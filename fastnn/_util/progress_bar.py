@@ -1,4 +1,4 @@
-"""Progress of a fit, written to stderr: a bar in notebooks and on terminals, elsewhere lines."""
+"""Progress on stderr: a bar in notebooks and on terminals, lines elsewhere."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class _Display(Protocol):
     def close(self) -> None: ...
 
 
-class _Bar:
-    """A bar of tqdm's."""
+class _TqdmBar:
+    """A progress bar of tqdm."""
 
     def __init__(self, tqdm: Any, total: int, unit: str) -> None:
         self.bar = tqdm(total=total, unit=unit, file=sys.stderr)
@@ -29,7 +29,7 @@ class _Bar:
 
 
 class _RewrittenLine:
-    """For terminals without tqdm."""
+    """A line that is overwritten at each update, for terminals without tqdm."""
 
     def __init__(self, total: int, unit: str) -> None:
         self.total, self.unit, self.end = total, unit, ""
@@ -42,27 +42,27 @@ class _RewrittenLine:
         print(end=self.end, file=sys.stderr)
 
 
-class _Lines:
-    """For logs and pipes: a line at most every `SECONDS_PER_LINE`, and one for the end."""
+class _LogLines:
+    """At most one line per `SECONDS_PER_LINE`, and one at the end, for logs and pipes."""
 
     def __init__(self, total: int, unit: str) -> None:
         self.total, self.unit = total, unit
-        self.waiting = ""
+        self.pending = ""
         self.printed = time.monotonic()
 
     def show(self, done: int, text: str) -> None:
-        self.waiting = f"{self.unit} {done}/{self.total}  {text}".rstrip()
+        self.pending = f"{self.unit} {done}/{self.total}  {text}".rstrip()
         if time.monotonic() >= self.printed + SECONDS_PER_LINE:
             self.close()
 
     def close(self) -> None:
-        if self.waiting:
-            print(self.waiting, file=sys.stderr, flush=True)
-        self.waiting, self.printed = "", time.monotonic()
+        if self.pending:
+            print(self.pending, file=sys.stderr, flush=True)
+        self.pending, self.printed = "", time.monotonic()
 
 
-def _tqdm() -> Any:
-    """The class of bars for a notebook or terminal, None where tqdm is not installed."""
+def _import_tqdm() -> Any:
+    """tqdm's class for notebooks or terminals; None if tqdm is not installed."""
     try:
         from tqdm.auto import tqdm
     except ImportError:
@@ -70,33 +70,42 @@ def _tqdm() -> Any:
     return tqdm
 
 
-def _in_notebook() -> bool:
-    """Whether this is a kernel of Jupyter, asked in the way of tqdm.auto."""
+def _is_notebook() -> bool:
+    """Whether the process is a Jupyter kernel, by the same test as tqdm.auto."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     return "IPKernelApp" in getattr(shell, "config", ())
 
 
 def shows_bar() -> bool:
-    """Whether progress is shown as a bar, or as a line that is rewritten, and not as lines."""
+    """Whether progress is shown as a bar or a rewritten line, rather than as log lines."""
     if sys.stderr is None:
         return False
-    return sys.stderr.isatty() or (_in_notebook() and _tqdm() is not None)
+    return sys.stderr.isatty() or (_is_notebook() and _import_tqdm() is not None)
 
 
-def _display(total: int, unit: str) -> _Display:
+def _make_display(total: int, unit: str) -> _Display:
     if not shows_bar():
-        return _Lines(total, unit)
-    tqdm = _tqdm()
-    return _RewrittenLine(total, unit) if tqdm is None else _Bar(tqdm, total, unit)
+        return _LogLines(total, unit)
+    tqdm = _import_tqdm()
+    return _RewrittenLine(total, unit) if tqdm is None else _TqdmBar(tqdm, total, unit)
 
 
-def _text(logs: dict[str, float]) -> str:
+def _format_logs(logs: dict[str, float]) -> str:
     shown = (name for name in logs if name not in ("seconds", "learning_rate"))
     return "  ".join(f"{name} {logs[name]:.4g}" for name in shown)
 
 
-class Progress:
-    """Use as a context; call `update` after each epoch, or whatever is counted."""
+class ProgressBar:
+    """A context manager that shows progress; call `update` after each epoch.
+
+    Parameters
+    ----------
+    total : int
+        Number of epochs, or of other units.
+    verbose : int
+        Nothing is shown if 0.
+    unit : str, default "epoch"
+    """
 
     def __init__(self, total: int, verbose: int, unit: str = "epoch") -> None:
         self.total = total
@@ -105,16 +114,16 @@ class Progress:
         self.done = 0
         self.display: _Display | None = None
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> ProgressBar:
         if self.visible:
-            self.display = _display(self.total, self.unit)
+            self.display = _make_display(self.total, self.unit)
         return self
 
     def update(self, logs: dict[str, float], n: int = 1) -> None:
-        """n more are done; `logs` are the values of the last one."""
+        """Advance by n units and show `logs`, the values of the last one."""
         self.done += n
         if self.display is not None:
-            self.display.show(self.done, _text(logs))
+            self.display.show(self.done, _format_logs(logs))
 
     def __exit__(self, *_: object) -> None:
         if self.display is not None:

@@ -1,4 +1,4 @@
-"""Columns shifted and scaled, as a part of a model."""
+"""Standardization of columns, as part of a model."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Scaling:
     spread: NDArray[np.float64]
 
     @classmethod
-    def checked(cls, value: Any) -> Scaling:
-        """From a dict of its fields, as a file has them: finite, with spreads above 0."""
+    def from_fields(cls, value: Any) -> Scaling:
+        """Construct from a dictionary of the fields, as read from a file, and check both arrays."""
         if not isinstance(value, dict) or set(value) != {"center", "spread"}:
             raise ValueError(f"expected the center and the spread of a scaling; got {value!r:.80}")
         center, spread = value["center"], value["spread"]
@@ -37,44 +37,54 @@ class Scaling:
         return cls(center, spread)
 
     def apply(self, values: Array) -> Array:
-        """Scaled values, of the same dtype."""
+        """Scaled values (n, k), in the dtype of `values`."""
         scaled = values - self.center
         scaled /= self.spread
         return np.ascontiguousarray(scaled, dtype=values.dtype)
 
     def undo(self, values: Array) -> Array:
-        """What `apply` made the values from, of their dtype."""
+        """The inverse of `apply`, in the dtype of `values`."""
         restored = values * self.spread
         restored += self.center
         return restored.astype(values.dtype, copy=False)
 
 
 def fit_scaling(kind: str | None, values: Array, weights: Array | None) -> Scaling | None:
-    """The scaling of rows (n, k), where a row of weight k counts as k rows: "standard" to mean 0
-    and standard deviation 1, "robust" to median 0 and quartiles 1 apart. A column without spread
-    is only shifted."""
+    """Compute the scaling of each column.
+
+    Parameters
+    ----------
+    kind : {"standard", "robust"} or None
+        "standard": mean 0 and standard deviation 1. "robust": median 0 and interquartile range 1.
+        None: no scaling.
+    values : array of shape (n, k)
+        A column whose spread is 0 is centered, but not scaled.
+    weights : array of shape (n,) or None
+        A row with an integer weight w is equivalent to w rows.
+    """
     if kind is None:
         return None
-    center, spread = {"standard": _moments, "robust": _quartiles}[kind](values, weights)
+    compute = {"standard": _compute_moments, "robust": _compute_quartiles}[kind]
+    center, spread = compute(values, weights)
     return Scaling(center, np.where(spread > 0, spread, 1.0))
 
 
-def _moments(values: Array, weights: Array | None) -> tuple[Array, Array]:
-    # Relative to the first row, so that rounding cannot give a constant column a spread.
+def _compute_moments(values: Array, weights: Array | None) -> tuple[Array, Array]:
+    # Relative to the first row, so that the variance of a constant column is exactly 0.
     shifted = values.astype(np.float64) - values[0]
     mean = np.average(shifted, axis=0, weights=weights)
     variance = np.average((shifted - mean) ** 2, axis=0, weights=weights)
     return values[0] + mean, np.sqrt(variance)
 
 
-def _quartiles(values: Array, weights: Array | None) -> tuple[Array, Array]:
-    low, median, high = (_quantile(values, weights, q) for q in (0.25, 0.5, 0.75))
+def _compute_quartiles(values: Array, weights: Array | None) -> tuple[Array, Array]:
+    low, median, high = (_compute_quantile(values, weights, q) for q in (0.25, 0.5, 0.75))
     return median, high - low
 
 
-def _quantile(values: Array, weights: Array | None, q: float) -> Array:
-    """The inverse of each column's distribution function, which is the same for a row of weight k
-    as for k rows."""
+def _compute_quantile(values: Array, weights: Array | None, q: float) -> Array:
+    """The weighted q-quantile of each column, without interpolation: the smallest value whose
+    cumulative weight is at least q times the total weight."""
     order = np.argsort(values, axis=0, kind="stable")
     weight = np.ones(len(values)) if weights is None else weights.astype(np.float64)
     below = np.cumsum(weight[order], axis=0)

@@ -1,4 +1,4 @@
-"""The arrays of a network's layers as a list that can be assigned to."""
+"""A list of a network's weight arrays that supports assignment."""
 
 from __future__ import annotations
 
@@ -15,9 +15,17 @@ Item = TypeVar("Item", bound=Array | None)
 
 
 class WeightList(list[Item]):
-    """Views of a network's parameters, one per layer. Assigning an item or a slice copies the
-    values into the network; the number of items is fixed. It is a list because scikit-learn's
-    `coefs_` is one: `model.coefs_ + model.intercepts_` has to work.
+    """Views of a network's parameters, one per layer.
+
+    Assigning an item or a slice copies the values into the network; the length is fixed. It is a
+    list, like scikit-learn's `coefs_`, so that `model.coefs_ + model.intercepts_` works.
+
+    Parameters
+    ----------
+    name : str
+        The name in error messages.
+    views : list of array or None
+        None for a layer without bias.
 
     Examples
     --------
@@ -40,9 +48,9 @@ class WeightList(list[Item]):
         if len(values) != len(positions):
             raise ValueError(f"{self.name}: expected {len(positions)} arrays; got {len(values)}")
         views = [self[i] for i in positions]
-        # All are checked and copied before any is written: they may be views of this network.
+        # Check and copy all values before the first is written: they may be views of this network.
         arrays = [
-            _copied(f"{self.name}[{i}]", value, view)
+            _copy_checked(f"{self.name}[{i}]", value, view)
             for i, value, view in zip(positions, values, views, strict=True)
         ]
         for view, array in zip(views, arrays, strict=True):
@@ -56,12 +64,12 @@ class WeightList(list[Item]):
     append = clear = extend = insert = pop = remove = reverse = sort = _refuse
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
-        """Copies and pickles are plain lists: they belong to no network."""
+        """A copy or unpickled object is a plain list, independent of the network."""
         return list, (list(self),)
 
 
-def _copied(name: str, value: Any, view: Array | None) -> Array | None:
-    """The values to write into a view."""
+def _copy_checked(name: str, value: Any, view: Array | None) -> Array | None:
+    """A copy of the values in the dtype of a view, after checks; None for a layer without bias."""
     if view is None:
         if value is not None:
             got = checks.describe(value)

@@ -1,10 +1,12 @@
-"""Three small real tables to learn and test with, stored in the package.
+"""Three small real data sets for examples and tests, stored in the package.
 
+LICENSES.md in this folder lists their sources, authors and licences.
+
+Examples
+--------
 >>> X, y = load_digits()
 >>> X.shape, y.shape
 ((1797, 64), (1797,))
-
-Sources, authors and licences: LICENSES.md in this folder.
 """
 
 from __future__ import annotations
@@ -24,17 +26,22 @@ def __dir__() -> list[str]:
     return __all__
 
 
-@dataclass(frozen=True, eq=False)  # arrays have no single truth value to compare by
+@dataclass(frozen=True, eq=False)  # comparing arrays gives arrays, not a truth value
 class Dataset:
-    """A table with its target; `X, y = dataset` unpacks the two arrays.
+    """A data set with features and a target; `X, y = dataset` unpacks the two arrays.
 
     Attributes
     ----------
-    X : (n, features) float64, C-contiguous.
-    y : (n,) int64 class numbers, or float64 numbers.
-    feature_names : the names of the columns of X.
-    target_names : the names of the classes, by number; or the name of the one number.
-    description : what a row, a feature and the target are, and whose work it is.
+    X : ndarray of float64, shape (n, n_features)
+        Features, C-contiguous.
+    y : ndarray, shape (n,)
+        Class labels (int64, from 0) or a numerical target (float64).
+    feature_names : tuple of str
+        Names of the columns of X.
+    target_names : tuple of str
+        Names of the classes, by label; or the name of the numerical target.
+    description : str
+        Meaning of rows, features and target, with author and source.
     """
 
     X: NDArray[np.float64] = field(repr=False)
@@ -44,7 +51,7 @@ class Dataset:
     description: str
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
-        """X, then y."""
+        """Iterate over X and y."""
         yield self.X
         yield self.y
 
@@ -62,8 +69,15 @@ def _load(name: str, target_type: DTypeLike, description: str) -> Dataset:
 
 
 def load_digits() -> Dataset:
-    """Handwritten digits: 1797 images of 8 x 8 pixels, 10 classes. New arrays at each call.
+    """Load the handwritten digits: 1797 images of 8 x 8 pixels in 10 classes.
 
+    Returns
+    -------
+    Dataset
+        With new arrays at each call; X has shape (1797, 64).
+
+    Examples
+    --------
     >>> digits = load_digits()
     >>> digits.X[0].reshape(8, 8)[0].tolist(), digits.y[0].item()
     ([0.0, 0.0, 5.0, 13.0, 9.0, 1.0, 0.0, 0.0], 0)
@@ -80,8 +94,15 @@ def load_digits() -> Dataset:
 
 
 def load_breast_cancer() -> Dataset:
-    """Breast tumours: 569 rows, 30 features, malignant (0) or benign (1). New arrays at each call.
+    """Load the breast tumours: 569 rows of 30 features, malignant (0) or benign (1).
 
+    Returns
+    -------
+    Dataset
+        With new arrays at each call; X has shape (569, 30).
+
+    Examples
+    --------
     >>> cancer = load_breast_cancer()
     >>> cancer.X.shape, cancer.target_names
     ((569, 30), ('malignant', 'benign'))
@@ -98,8 +119,15 @@ def load_breast_cancer() -> Dataset:
 
 
 def load_concrete() -> Dataset:
-    """Concrete: 1030 mixtures, 8 features, compressive strength in MPa. New arrays at each call.
+    """Load the concrete mixtures: 1030 rows of 8 features, with the compressive strength in MPa.
 
+    Returns
+    -------
+    Dataset
+        With new arrays at each call; X has shape (1030, 8).
+
+    Examples
+    --------
     >>> concrete = load_concrete()
     >>> concrete.X.shape, concrete.target_names, concrete.y[0].item()
     ((1030, 8), ('compressive_strength',), 79.99)

@@ -232,7 +232,7 @@ def _compute_scores(
     """Fit every candidate to every fold with every seed; returns the training and the test scores,
     (n_candidates, n_folds, n_seeds) each."""
     checks.whole("n_seeds", n_seeds, at_least=1)
-    pool.check(n_threads, None, verbose)
+    pool.check_limits(n_threads, None, verbose)
     shared = SharedInputs(folds, scorer, True, sklearn.get_config())
     seeds = make_seeds(candidates[0].estimator.random_state, n_seeds)
     fits = make_fits(shared, candidates, seeds)

@@ -135,7 +135,7 @@ class MLPEnsemble(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         ensemble_members.emit_warnings(done)
         return self
 
-    def _train(self, X: Any, y: Any, sample_weight: Any) -> list[pool.Done]:
+    def _train(self, X: Any, y: Any, sample_weight: Any) -> list[pool.TaskResult]:
         """Train the members and set the fitted attributes; returns the results of all trainings."""
         check_estimator(
             self.estimator,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn._util.plotting import axes_or_new
+from fastnn._util.plotting import get_axes
 from fastnn.experiments.table import Table
 from fastnn.statistics import estimate
 
@@ -51,7 +51,7 @@ class Curve:
                 self.parameter: value, "train_mean": train.mean, "train_std": train.std,
                 "test_mean": test.mean, "test_std": test.std, "count": test.count,
             })  # fmt: skip
-        return Table.of_rows(rows)
+        return Table.from_rows(rows)
 
     def __str__(self) -> str:
         return str(self.table())
@@ -73,7 +73,7 @@ class Curve:
         ImportError
             If matplotlib is not installed (`pip install matplotlib`).
         """
-        axes = axes_or_new(axes, "Curve.plot")
+        axes = get_axes(axes, "Curve.plot")
         positions = self._get_positions(axes)
         table = self.table()
         for name, label in (("train", "training rows"), ("test", "held-out rows")):

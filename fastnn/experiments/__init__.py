@@ -1,1 +1,1 @@
-"""Several networks at a time: seeds, folds, restarts, range tests, and what came of them."""
+"""Experiments with many networks: seeds, folds, restarts, ensembles, learning-rate range tests."""

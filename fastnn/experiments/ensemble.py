@@ -1,4 +1,4 @@
-"""Several networks as one model: the mean of what they predict, and how far they disagree."""
+"""Ensembles: the mean and standard deviation of the predictions of several networks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fastnn._training.arguments import get_last_loss
 from fastnn._training.source import make_source, prepare
 from fastnn._training.state import get_plan
 from fastnn._util import checks
-from fastnn.layers import output_activation
+from fastnn.layers import get_output_activation
 from fastnn.model import Sequential
 
 Array = NDArray[Any]
@@ -21,20 +21,23 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Trained networks whose predictions are averaged; where they disagree, none should be trusted.
+    """An ensemble of trained networks, which predicts the mean of their outputs.
+
+    The standard deviation of the outputs measures the uncertainty of a prediction.
     B. Lakshminarayanan, A. Pritzel, C. Blundell, "Simple and scalable predictive uncertainty
-    estimation using deep ensembles", 2017.
+    estimation using deep ensembles", NIPS 2017.
 
     Parameters
     ----------
-    networks : tuple of Sequential
-        Trained on the same features and targets, and with the same last activation; they may differ
-        in all else.
+    networks : sequence of Sequential
+        Networks with the same numbers of features and outputs and the same output activation.
+        They may differ in everything else.
 
     Raises
     ------
     ValueError, TypeError
-        If there are none, one is not trained, or they do not predict the same.
+        If the sequence is empty, a network has not been built, or the networks differ in features,
+        outputs or output activation.
 
     Examples
     --------
@@ -56,14 +59,14 @@ class Ensemble:
         object.__setattr__(self, "networks", tuple(self.networks))
         if not self.networks:
             raise ValueError("networks: expected at least one; got none")
-        kinds = {}
+        interfaces = {}
         for i, network in enumerate(self.networks):
             checks.instance(f"networks[{i}]", network, Sequential, "a Sequential")
             if network.n_features_in is None:
                 raise ValueError(f"networks[{i}]: expected a trained one; got one without weights")
-            kinds[_kind(network)] = i
-        if len(kinds) > 1:
-            (first, i), (second, j) = list(kinds.items())[:2]
+            interfaces[_describe_interface(network)] = i
+        if len(interfaces) > 1:
+            (first, i), (second, j) = list(interfaces.items())[:2]
             raise ValueError(
                 "networks: expected the same features, outputs and last activation; got "
                 f"{first} of networks[{i}] and {second} of networks[{j}]"
@@ -77,11 +80,31 @@ class Ensemble:
     @overload
     def predict(self, X: Any, *, return_std: Literal[True]) -> tuple[Array, Array]: ...
     def predict(self, X: Any, *, return_std: bool = False) -> Any:
-        """The mean of the networks' outputs for each row of X, shape (n, n_outputs); with
-        `return_std` also their standard deviation, that of a sample: 0 where all agree."""
+        """Predict the mean of the networks' outputs.
+
+        Parameters
+        ----------
+        X : array-like, shape (n, n_features)
+            Features.
+        return_std : bool, default False
+            Whether to return the standard deviation as well.
+
+        Returns
+        -------
+        mean : ndarray, shape (n, n_outputs)
+            Mean of the outputs, in the dtype of the first network.
+        std : ndarray, shape (n, n_outputs)
+            Sample standard deviation of the outputs over the networks, with divisor
+            len(ensemble) - 1; 0 for a single network. Only with `return_std`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X is invalid.
+        """
         checks.flag("return_std", return_std)
-        # Sums instead of all outputs: these may be many networks. Differences from the first keep
-        # the digits that a difference of large squares would lose.
+        # Running sums, as storing the outputs of many networks would take much memory. They are
+        # sums of differences from the first network, which avoids cancellation in the variance.
         first = self.networks[0].predict(X).astype(np.float64)
         total, squares = np.zeros_like(first), np.zeros_like(first)
         for network in self.networks[1:]:
@@ -96,24 +119,39 @@ class Ensemble:
         return mean, np.sqrt(np.maximum(variance, 0)).astype(dtype)
 
     def evaluate(self, X: Any, y: Any, *, sample_weight: Any = None) -> dict[str, float]:
-        """The metric of the mean prediction, {"accuracy": ...} or {"r2": ...}, by the loss that the
-        first network was trained with.
+        """Compute the metric of the mean prediction.
+
+        The metric is that of the loss that the first network was trained with.
+
+        Parameters
+        ----------
+        X : array-like, shape (n, n_features)
+            Features.
+        y : array-like, shape (n,) or (n, n_targets)
+            Targets, as the loss requires them.
+        sample_weight : array-like, shape (n,), optional
+            Weights of the rows, at least 0; by default 1.
+
+        Returns
+        -------
+        dict
+            {"accuracy": ...} or {"r2": ...}.
 
         Raises
         ------
         ValueError
-            If that loss has no metric.
+            If the loss has no metric, or an array is invalid.
         """
         state = self.networks[0].state
         loss = get_last_loss(state)
         _, arrays = prepare(state, make_source(X, y, sample_weight, check_finite=True), loss)
-        activation = output_activation(state.layers)
-        value = scoring.metric_of(loss, activation, self.predict(X), arrays.y, arrays.weights)
+        activation = get_output_activation(state.layers)
+        value = scoring.compute_metric(loss, activation, self.predict(X), arrays.y, arrays.weights)
         if value is None:
             raise ValueError(f"networks: expected a loss that has a metric; got {loss}")
-        return {str(scoring.metric_name(loss)): value}
+        return {str(scoring.get_metric_name(loss)): value}
 
 
-def _kind(network: Sequential) -> str:
-    name = output_activation(network.layers).name
+def _describe_interface(network: Sequential) -> str:
+    name = get_output_activation(network.layers).name
     return f"{network.n_features_in} features, {get_plan(network.state).n_outputs} outputs, {name}"

@@ -1,7 +1,11 @@
-"""The learning-rate range test of L. Smith, "Cyclical learning rates for training neural networks",
-WACV 2017, section 3.3: one short run in which the rate rises from step to step shows which rates
-train and which destroy. There it rises by steps of equal size, here by a factor, so that a test can
-span the seven orders of magnitude in which the rates of all optimizers lie."""
+"""The learning-rate range test.
+
+In a short run, the learning rate increases from step to step; the losses show at which learning
+rates training works and at which it diverges. L. Smith, "Cyclical learning rates for training
+neural networks", WACV 2017, section 3.3. There the learning rate increases linearly; here it
+increases geometrically, so that a test covers the seven orders of magnitude in which suitable
+learning rates of all optimizers lie.
+"""
 
 from __future__ import annotations
 
@@ -24,47 +28,51 @@ from fastnn._training.loop import SECONDS_PER_CALL
 from fastnn._training.source import Arrays, make_source, prepare
 from fastnn._training.state import NetworkState, build, get_parameters, initialize_optimizer
 from fastnn._util import checks
-from fastnn._util.plotting import axes_or_new
+from fastnn._util.plotting import get_axes
 from fastnn.losses import Loss
 from fastnn.model import Sequential
 from fastnn.optimizers import Optimizer
 
 Floats = NDArray[np.float64]
 
-# A loss is smoothed by a moving mean over this share of the steps. Unlike a median it lets a ragged
-# loss count against a rate.
-SMOOTHED_SHARE = 1 / 15
+# The losses are smoothed by a moving mean over this fraction of the steps. Unlike a median, a mean
+# penalizes learning rates at which the loss fluctuates.
+SMOOTHING_FRACTION = 1 / 15
 
-# The rate that counts is the first at which this share of the fall is left. Where a small table is
-# learned by heart the loss goes on falling towards 0 at rates that are of no use: on 178 wines the
-# least loss is at a rate twenty times as large.
-LEFT_SHARE = 0.01
+# The best step is the first at which only this fraction of the total decrease remains. If a network
+# overfits a small data set, the loss continues to decrease towards 0 at learning rates that are too
+# large: on 178 wines, the minimum of the loss is at a learning rate twenty times larger.
+REMAINING_FRACTION = 0.01
 
-# The best rate is usually "within a factor of two of the largest one that converges", and a cycle's
-# lower bound a third or a quarter of its upper one (L. Smith, section 3.3, the former after
-# Y. Bengio, 2012, arXiv 1206.5533). Measured over 32 tests, four data sets with four networks and
-# five optimizers: the held-out accuracy or R2 of `Cyclic(high / 4, high)` is in the median that of
-# the best of 17 constant rates, on digits never worse by more than 0.6 %. Without the half, 0.1 %
-# in the median and 2.9 % on digits; with a third, 0.2 % and 0.2 %. Where the loss begins to fall is
-# no better a lower bound. As a constant rate, the geometric mean of the two stays behind by 0.3 %,
-# on digits by at most 0.8 % (1.4 % with tanh in other tests). A hundred steps are too
-# few: 1.3 % on digits.
-HIGH_SHARE, LOW_SHARE = 1 / 2, 1 / 8
+# The bounds, as factors on the learning rate of the best step. The best learning rate is usually
+# "within a factor of two of the largest one that converges", and the lower bound of a cycle a third
+# or a quarter of the upper one (L. Smith, section 3.3, the former after Y. Bengio, 2012,
+# arXiv 1206.5533). Measured in 32 tests, four data sets with four networks and five optimizers: in
+# the median, the held-out accuracy or R2 of `Cyclic(high / 4, high)` equals that of the best of 17
+# constant learning rates; on digits it is at most 0.6 % lower. Without the factor 1/2 it is 0.1 %
+# lower in the median and 2.9 % on digits; with a third instead, 0.2 % and 0.2 %. The learning rate
+# at which the loss begins to decrease is no better lower bound. The geometric mean of the bounds as
+# a constant learning rate is 0.3 % lower, on digits at most 0.8 % (1.4 % with tanh in other tests).
+# A hundred steps are too few: 1.3 % on digits.
+HIGH_FACTOR, LOW_FACTOR = 1 / 2, 1 / 8
 
-# The least that counts as a fall of the loss, in standard deviations of what is smoothed over the
-# first fifth of the steps.
-LEAST_FALL = 3.0
+# Minimum decrease of the smoothed loss in a valid run, in standard deviations of the smoothed loss
+# over the first fifth of the steps.
+MIN_DECREASE = 3.0
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """Bounds of the learning rate; `low, high = suggestion` unpacks them.
+    """Suggested bounds of the learning rate; `low, high = suggestion` unpacks them.
 
     Attributes
     ----------
-    low, high : the medians over the seeds.
-    low_band, high_band : the quartiles over the seeds, between which half of them lie.
-    n_seeds : how many there are, without those whose loss never fell.
+    low, high : float
+        Bounds: medians over the seeds.
+    low_band, high_band : tuple of two floats
+        First and third quartile of each bound over the seeds.
+    n_seeds : int
+        Number of seeds whose loss decreased; the others are not used.
     """
 
     low: float
@@ -74,31 +82,36 @@ class Suggestion:
     n_seeds: int
 
     def __iter__(self) -> Iterator[float]:
-        """low, then high."""
+        """Iterate over low and high."""
         yield self.low
         yield self.high
 
 
-@dataclass(frozen=True, eq=False)  # arrays have no single truth value to compare by
+@dataclass(frozen=True, eq=False)  # comparing arrays gives arrays, not a truth value
 class RangeTest:
-    """What `lr_range_test` recorded.
+    """The result of `lr_range_test`.
 
     Attributes
     ----------
-    learning_rates : (n_steps,)
-    losses : (n_seeds, n_steps), of each step's batch before its update; NaN where the run had
-        ended: at a loss that is not finite or, smoothed, is above that of the start by more than
-        the loss had fallen.
+    learning_rates : ndarray, shape (n_steps,)
+        Learning rate of each step.
+    losses : ndarray, shape (n_seeds, n_steps)
+        Loss of each step's batch before its update. It is NaN after the run has diverged: once the
+        loss is not finite, or the smoothed loss exceeds its initial value by more than it had
+        decreased.
     """
 
     learning_rates: Floats
     losses: Floats = field(repr=False)
 
     def suggest(self) -> Suggestion:
-        """Bounds for `schedules.Cyclic`; as a constant rate take `(low * high) ** 0.5`.
+        """Suggest bounds for `schedules.Cyclic`.
 
-        In each run the loss is smoothed by a moving mean over n_steps / 15 steps. `high` is half
-        of the rate at which 99 % of its fall is made, and `low` a quarter of `high`.
+        For a constant learning rate, use `(low * high) ** 0.5`.
+
+        The losses of each run are smoothed by a moving mean over n_steps / 15 steps. `high` is half
+        of the learning rate at which the smoothed loss has made 99 % of its decrease, and `low` is
+        a quarter of `high`.
 
         Returns
         -------
@@ -107,52 +120,62 @@ class RangeTest:
         Raises
         ------
         ValueError
-            If in half of the runs or more the loss never fell.
+            If the loss did not decrease in half of the runs or more.
 
         Warns
         -----
         RuntimeWarning
-            If the loss was still falling at the greatest rate.
+            If the loss was still decreasing at the largest learning rate.
         """
-        best = np.array([_best_step(losses) for losses in self.losses])
-        found = best[best >= 0]
-        if 2 * len(found) <= len(best):
+        best = np.array([_find_best_step(losses) for losses in self.losses])
+        valid = best[best >= 0]
+        if 2 * len(valid) <= len(best):
             raise ValueError(
-                f"losses: expected such as fall at some learning rate; got {len(found)} runs of "
-                f"{len(best)}: try more n_steps, a wider range or other layers"
+                "losses: expected a decrease in more than half of the runs; got a decrease in "
+                f"{len(valid)} of {len(best)}: try more n_steps, a wider range or other layers"
             )
         n_steps = len(self.learning_rates)
-        if np.median(found) >= n_steps * (1 - SMOOTHED_SHARE):
+        if np.median(valid) >= n_steps * (1 - SMOOTHING_FRACTION):
             warnings.warn(
-                "the loss was still falling at the greatest learning rate, "
+                "the loss was still decreasing at the largest learning rate, "
                 f"{self.learning_rates[-1]:.3g}: raise max_learning_rate", RuntimeWarning,
                 stacklevel=2,
             )  # fmt: skip
-        # Rates rise, so what holds of the steps' order holds of the rates'; logarithms make the
-        # mean of two middle ones a geometric mean.
-        logs = np.log(self.learning_rates[found])
+        # On a log scale, the median of an even number of learning rates is a geometric mean.
+        logs = np.log(self.learning_rates[valid])
         first, middle, last = np.exp(np.quantile(logs, (0.25, 0.5, 0.75))).tolist()
         return Suggestion(
-            LOW_SHARE * middle, HIGH_SHARE * middle, (LOW_SHARE * first, LOW_SHARE * last),
-            (HIGH_SHARE * first, HIGH_SHARE * last), len(found),
+            LOW_FACTOR * middle, HIGH_FACTOR * middle, (LOW_FACTOR * first, LOW_FACTOR * last),
+            (HIGH_FACTOR * first, HIGH_FACTOR * last), len(valid),
         )  # fmt: skip
 
     def plot(self, axes: Any = None) -> Any:
-        """Smoothed losses against rates, a line for each seed, and the suggestion with its bands,
-        if there is one; returns matplotlib's axes.
+        """Plot the smoothed losses against the learning rate, with the suggested bounds.
+
+        Each seed has a line. The suggestion, if there is one, is drawn with its quartiles.
+
+        Parameters
+        ----------
+        axes : matplotlib.axes.Axes, optional
+            Axes to draw on; by default those of a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
 
         Raises
         ------
         ImportError
             If matplotlib is not installed (`pip install matplotlib`).
         """
-        axes = axes_or_new(axes, "RangeTest.plot")
+        axes = get_axes(axes, "RangeTest.plot")
         for losses in self.losses:
-            made = losses[np.isfinite(losses)]
-            axes.plot(self.learning_rates[: len(made)], _smoothed(made, len(losses)), linewidth=0.8)
-        with contextlib.suppress(ValueError):  # a test without a suggestion can be looked at too
-            given = self.suggest()
-            for rate, band in ((given.low, given.low_band), (given.high, given.high_band)):
+            finite = losses[np.isfinite(losses)]
+            smooth = _smooth(finite, len(losses))
+            axes.plot(self.learning_rates[: len(finite)], smooth, linewidth=0.8)
+        with contextlib.suppress(ValueError):  # without a suggestion, only the losses are drawn
+            bounds = self.suggest()
+            for rate, band in ((bounds.low, bounds.low_band), (bounds.high, bounds.high_band)):
                 axes.axvline(rate, color="black", linestyle="--", label=f"{rate:.2g}")
                 axes.axvspan(*band, color="black", alpha=0.15)
             axes.legend()
@@ -160,20 +183,20 @@ class RangeTest:
         return axes
 
 
-def _smoothed(losses: Floats, n_steps: int) -> Floats:
-    """A moving mean, at the ends over what there is."""
+def _smooth(losses: Floats, n_steps: int) -> Floats:
+    """Return a moving mean, with shorter windows at the ends."""
     if not len(losses):
         return losses
-    width = min(2 * int(n_steps * SMOOTHED_SHARE / 2) + 1, len(losses))
+    width = min(2 * int(n_steps * SMOOTHING_FRACTION / 2) + 1, len(losses))
     window = np.ones(width)
     return np.convolve(losses, window, "same") / np.convolve(np.ones(len(losses)), window, "same")
 
 
-def _without_explosion(losses: Floats) -> Floats:
-    """With NaN from where the run ended."""
+def _mask_divergence(losses: Floats) -> Floats:
+    """Return the losses with NaN from the step on at which the run diverged."""
     finite = np.isfinite(losses)
     n = len(losses) if finite.all() else int(finite.argmin())
-    smooth = _smoothed(losses[:n], len(losses))
+    smooth = _smooth(losses[:n], len(losses))
     if n:
         lowest = int(smooth.argmin())
         above = smooth[lowest:] > 2 * smooth[0] - smooth[lowest]
@@ -181,16 +204,17 @@ def _without_explosion(losses: Floats) -> Floats:
     return np.where(np.arange(len(losses)) < n, losses, np.nan)
 
 
-def _best_step(losses: Floats) -> int:
-    """The step at which the smoothed loss has fallen but for `LEFT_SHARE`; -1 if it never did."""
-    smooth = _smoothed(losses[np.isfinite(losses)], len(losses))
+def _find_best_step(losses: Floats) -> int:
+    """Return the first step at which the smoothed loss has made its decrease up to
+    `REMAINING_FRACTION`; -1 if it did not decrease."""
+    smooth = _smooth(losses[np.isfinite(losses)], len(losses))
     if not len(smooth):
         return -1
-    fall = smooth[0] - smooth.min()
+    decrease = smooth[0] - smooth.min()
     noise = smooth[: len(losses) // 5].std()
-    if not fall > LEAST_FALL * noise:
+    if not decrease > MIN_DECREASE * noise:
         return -1
-    return int(np.argmax(smooth <= smooth.min() + LEFT_SHARE * fall))
+    return int(np.argmax(smooth <= smooth.min() + REMAINING_FRACTION * decrease))
 
 
 def lr_range_test(
@@ -211,27 +235,34 @@ def lr_range_test(
     n_threads: int | None = None,
     check_finite: bool = True,
 ) -> RangeTest:
-    """Which learning rates train a network: fresh networks of its layers are trained side by side
-    while the rate rises from step to step, by the same factor each time.
+    """Learning-rate range test: find the learning rates at which a network trains well.
+
+    New networks with the layers of `network` are trained in parallel, each for a short run in which
+    the learning rate increases from step to step by a constant factor. L. Smith, "Cyclical learning
+    rates for training neural networks", WACV 2017, section 3.3.
 
     Parameters
     ----------
     network : Sequential
-        Tells layers, dtype and the first seed; it is not changed, nor are its weights used.
-    X, y, loss, batch_size, sample_weight, shuffle, check_finite : as for `Sequential.fit`
+        Defines layers, dtype and the first seed. It is not changed, and its weights are not used.
+    X, y, loss, batch_size, sample_weight, shuffle, check_finite
+        As for `Sequential.fit`.
     optimizer : str or Optimizer, default "adam"
-        Its own learning rate is not used.
+        The optimizer; its own learning rate is not used.
     n_steps : int, default 200
-        Minibatches of each run.
+        Number of steps (minibatches) of each run, at least 30.
     n_seeds : int, default 8
-        Runs, with the seeds `network.seed`, `network.seed + 1`, ...
-    min_learning_rate, max_learning_rate : float, defaults 1e-6 and 10
+        Number of runs, with the seeds `network.seed`, `network.seed + 1`, ...
+    min_learning_rate : float, default 1e-6
+        Learning rate of the first step.
+    max_learning_rate : float, default 10.0
+        Learning rate of the last step.
     cv : int, optional
-        Number of parts of X, of which each run leaves out another one: the bands then tell the
-        spread over rows besides that over seeds.
+        Number of folds of X. Run i then leaves out fold i modulo `cv`, so that the quartiles of the
+        suggestion include the variation over rows as well as over seeds.
     n_threads : int, optional
-        Runs at the same time; by default as many as the process may use. The result does not
-        depend on it.
+        Number of runs in parallel; by default all processors available to the process. The result
+        does not depend on it.
 
     Returns
     -------
@@ -240,7 +271,7 @@ def lr_range_test(
     Raises
     ------
     ValueError, TypeError
-        If a parameter or an array is not as described.
+        If a parameter or an array is invalid.
     KeyboardInterrupt
         On Ctrl-C.
 
@@ -257,48 +288,49 @@ def lr_range_test(
     checks.instance("network", network, Sequential, "a Sequential")
     checks.whole("n_steps", n_steps, at_least=30)
     checks.whole("n_seeds", n_seeds, at_least=1)
-    least = checks.number("min_learning_rate", min_learning_rate, above=0)
-    most = checks.number("max_learning_rate", max_learning_rate, above=least)
+    low = checks.number("min_learning_rate", min_learning_rate, above=0)
+    high = checks.number("max_learning_rate", max_learning_rate, above=low)
     options = check_options(
         network.state, loss=loss, optimizer=optimizer, epochs=1, batch_size=batch_size,
         shuffle=shuffle, callbacks=(), n_threads=n_threads,
     )  # fmt: skip
     source = make_source(X, y, sample_weight, check_finite)
     _, arrays = prepare(network.state, source, options.loss)
-    parts = _parts(arrays, cv, network.seed)
-    rates = np.geomspace(least, most, n_steps)
-    # The optimizer's own schedule could ask for what only a fit knows.
-    options = replace(options, optimizer=replace(options.optimizer, learning_rate=least))
+    folds = _make_training_folds(arrays, cv, network.seed)
+    rates = np.geomspace(low, high, n_steps)
+    # Replaces a schedule, which may require a number of steps.
+    options = replace(options, optimizer=replace(options.optimizer, learning_rate=low))
     tasks = [
         Task(
             partial(
-                _train, network, (network.seed + i) % 2**63, options, parts[i % len(parts)], rates
+                _train, network, (network.seed + i) % 2**63, options, folds[i % len(folds)], rates
             )
         )
         for i in range(n_seeds)
     ]
-    done = pool.run(tasks, n_threads)
-    for one in done:
-        if one.error is not None:
-            raise one.error
-        if one.interrupted:
+    results = pool.run_tasks(tasks, n_threads)
+    for result in results:
+        if result.error is not None:
+            raise result.error
+        if result.interrupted:
             raise KeyboardInterrupt
-    return RangeTest(rates, np.array([_without_explosion(one.value) for one in done]))
+    return RangeTest(rates, np.array([_mask_divergence(result.value) for result in results]))
 
 
-def _parts(arrays: Arrays, cv: int | None, seed: int) -> list[Arrays]:
-    """All rows, or those that remain without each of `cv` parts."""
+def _make_training_folds(arrays: Arrays, cv: int | None, seed: int) -> list[Arrays]:
+    """Return the training rows of each of `cv` folds, or all rows if `cv` is None."""
     if cv is None:
         return [arrays]
     checks.whole("cv", cv, at_least=2, at_most=len(arrays))
-    order = np.random.default_rng(seed).permutation(len(arrays))
+    permutation = np.random.default_rng(seed).permutation(len(arrays))
     return [
-        arrays.select(np.sort(np.delete(order, np.s_[i::cv])).astype(np.intp)) for i in range(cv)
+        arrays.select(np.sort(np.delete(permutation, np.s_[i::cv])).astype(np.intp))
+        for i in range(cv)
     ]
 
 
 def _train(net: Sequential, seed: int, options: Options, arrays: Arrays, rates: Floats) -> Floats:
-    """The losses of one run, NaN from where its loss was not finite."""
+    """Train one run and return its losses, NaN from the first loss that is not finite."""
     state = NetworkState(layers=net.layers, seed=seed, dtype=net.dtype)
     build(state, arrays.X.shape[1])
     size = limit_batch_size(options.batch_size, len(arrays))

@@ -1,4 +1,4 @@
-"""What came of many networks that were trained at once."""
+"""Results of `fit_many`: scores, tables, comparisons and ensembles."""
 
 from __future__ import annotations
 
@@ -17,33 +17,35 @@ from fastnn.layers import Dense, Dropout, Layer
 from fastnn.model import Sequential
 from fastnn.statistics import Difference, estimate, paired_difference
 
-# Runs that share these differ by their settings alone.
+# Runs are compared in pairs that agree in these parameters.
 PAIRED = ("seed", "subset")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Run:
-    """One network of `fit_many`."""
+    """The result of one network of `fit_many`."""
 
     network: Sequential
+    """The trained network."""
     parameters: Mapping[str, Any]
-    """How it was trained, by the names of the columns of `Runs.table`."""
+    """The settings of the training, by the column names of `Runs.table`."""
     score: float
-    """The higher, the better: the metric on its validation data, or minus the validation loss where
-    the loss has no metric, or minus the training loss without validation data; NaN where training
-    failed or was not finished."""
+    """A score of which higher is better: the metric on the validation data; minus the validation
+    loss if the loss has no metric; minus the training loss without validation data. NaN if training
+    failed or did not finish."""
     history: History | None
-    """None where the fit did not begin or failed."""
+    """The record of the fit; None if it failed or did not begin."""
     seconds: float
+    """Duration of the fit."""
     stop_reason: str | None
-    """Why it ended before the last epoch, None if it did not."""
+    """Reason why training ended before the last epoch; None if it did not."""
     error: BaseException | None = None
-    """What made it fail."""
+    """The exception if the fit failed."""
 
 
 @dataclass(frozen=True)
 class Runs(Sequence[Run]):
-    """The runs of `fit_many`, in the order of its networks.
+    """The results of `fit_many`: a sequence of `Run` in the order of the networks.
 
     Examples
     --------
@@ -77,10 +79,16 @@ class Runs(Sequence[Run]):
         return str(self.table())
 
     def table(self) -> Table:
-        """One row per network: the parameters in which the networks differ, its seed, its score,
-        the epochs it was trained for, the seconds that took, and why it stopped."""
-        varying = self._varying()
-        return Table.of_rows(
+        """Return a table with one row per network.
+
+        Returns
+        -------
+        Table
+            Columns: the parameters in which the runs differ, always with `seed`; then `score`,
+            `n_epochs`, `seconds` and `stop_reason`, see `Run`.
+        """
+        varying = self._find_varying()
+        return Table.from_rows(
             {name: run.parameters.get(name) for name in varying} | {
                 "score": run.score,
                 "n_epochs": 0 if run.history is None else run.history.n_epochs,
@@ -90,110 +98,139 @@ class Runs(Sequence[Run]):
         )  # fmt: skip
 
     def summary(self, by: str | Iterable[str] | None = None) -> Table:
-        """Mean, standard deviation and count of the scores of runs that are alike.
+        """Return mean and standard deviation of the scores in groups of runs.
 
         Parameters
         ----------
-        by : name or names of parameters, optional
-            Which make runs alike where they agree; by default all in which the runs differ but for
-            seed and subset.
+        by : str or iterable of str, optional
+            Parameters by which the runs are grouped; by default all parameters in which they
+            differ, except seed and subset.
 
         Returns
         -------
         Table
-            A row for each group, with the columns `by`, `mean`, `std` (of a sample), `count` (of
-            scores that are not NaN) and `seconds` (of all together).
+            A row for each group. Columns: the parameters in `by`; `mean`, `std` (sample standard
+            deviation) and `count` of the scores that are not NaN; `seconds`, the total duration.
+
+        Raises
+        ------
+        ValueError
+            If a parameter does not exist.
         """
-        names = self._names(by)
+        names = self._resolve_names(by)
         groups: dict[tuple[Any, ...], list[Run]] = {}
         for run in self.runs:
             key = tuple(_hashable(run.parameters.get(name)) for name in names)
             groups.setdefault(key, []).append(run)
         rows = []
         for members in groups.values():
-            found = estimate([run.score for run in members])
-            shown = {name: members[0].parameters.get(name) for name in names}
+            score = estimate([run.score for run in members])
+            parameters = {name: members[0].parameters.get(name) for name in names}
             seconds = sum(run.seconds for run in members)
-            rows.append(shown | {"mean": found.mean, "std": found.std, "count": found.count,
-                                 "seconds": seconds})  # fmt: skip
-        return Table.of_rows(rows)
+            rows.append(parameters | {"mean": score.mean, "std": score.std, "count": score.count,
+                                      "seconds": seconds})  # fmt: skip
+        return Table.from_rows(rows)
 
     def compare(self, first: Mapping[str, Any], second: Mapping[str, Any]) -> Difference:
-        """By how much the scores of the runs with the parameters `first` exceed those of `second`,
-        over pairs that share seed and subset; with its standard error.
+        """Compare two settings by the mean difference of their scores.
+
+        Parameters
+        ----------
+        first, second : mapping
+            Parameters, as in `table`, that select the runs of each setting.
+
+        Returns
+        -------
+        Difference
+            Mean of the score of `first` minus the score of `second`, over pairs of runs with the
+            same seed and subset, with its standard error.
 
         Raises
         ------
         ValueError
-            If a parameter has no such name, no two runs make a pair, or several have the same
-            parameters, seed and subset.
+            If a parameter does not exist, there are no pairs, or several selected runs have the
+            same seed and subset.
         """
-        chosen = [self._by_pair(name, wanted) for name, wanted in
-                  (("first", first), ("second", second))]  # fmt: skip
-        shared = [key for key in chosen[0] if key in chosen[1]]
+        selected = [self._select("first", first), self._select("second", second)]
+        shared = [key for key in selected[0] if key in selected[1]]
         if not shared:
             raise ValueError(
-                f"second: expected runs with a seed and subset of one with {dict(first)}; got none"
+                "second: expected runs with the seed and subset of a run with "
+                f"{dict(first)}; got none"
             )
-        scores = [[runs[key].score for key in shared] for runs in chosen]
+        scores = [[runs[key].score for key in shared] for runs in selected]
         return paired_difference(*scores)
 
     @property
     def best(self) -> Sequential:
-        """The network of the highest score.
+        """The network with the highest score.
 
         Raises
         ------
         ValueError
             If no run has a score.
         """
-        return self._ranked()[0].network
+        return self._rank()[0].network
 
     def ensemble(self, top: int | None = None) -> Ensemble:
-        """The networks of the `top` highest scores, by default of all that have one, as one model
-        whose prediction is their mean."""
+        """Return an ensemble of the networks with the highest scores.
+
+        Parameters
+        ----------
+        top : int, optional
+            Number of networks; by default all that have a score.
+
+        Returns
+        -------
+        Ensemble
+
+        Raises
+        ------
+        ValueError
+            If no run has a score.
+        """
         if top is not None:
             checks.whole("top", top, at_least=1, at_most=len(self.runs))
-        return Ensemble(tuple(run.network for run in self._ranked()[:top]))
+        return Ensemble(tuple(run.network for run in self._rank()[:top]))
 
-    def _ranked(self) -> list[Run]:
+    def _rank(self) -> list[Run]:
         scored = [run for run in self.runs if not math.isnan(run.score)]
         if not scored:
             raise ValueError("runs: expected at least one with a score; got none, see table()")
         return sorted(scored, key=lambda run: -run.score)
 
-    def _varying(self) -> list[str]:
-        """The parameters in which the runs differ, and the seed."""
+    def _find_varying(self) -> list[str]:
+        """Return the parameters in which the runs differ, and always the seed."""
         names = dict.fromkeys(name for run in self.runs for name in run.parameters)
         return [
             name for name in names if name == "seed"
             or len({_hashable(run.parameters.get(name)) for run in self.runs}) > 1
         ]  # fmt: skip
 
-    def _names(self, by: str | Iterable[str] | None) -> list[str]:
+    def _resolve_names(self, by: str | Iterable[str] | None) -> list[str]:
         if by is None:
-            return [name for name in self._varying() if name not in PAIRED]
-        known = {name for run in self.runs for name in run.parameters}
-        return [checks.choice("by", name, known) for name in ([by] if isinstance(by, str) else by)]
+            return [name for name in self._find_varying() if name not in PAIRED]
+        names = {name for run in self.runs for name in run.parameters}
+        return [checks.choice("by", name, names) for name in ([by] if isinstance(by, str) else by)]
 
-    def _by_pair(self, name: str, wanted: Mapping[str, Any]) -> dict[Any, Run]:
-        """The runs with these parameters, by what pairs them."""
-        checks.instance(name, wanted, Mapping, "a dictionary of parameters, as in table()")
-        known = {parameter for run in self.runs for parameter in run.parameters}
-        for parameter in wanted:
-            checks.choice(name, parameter, known)
-        found: dict[Any, Run] = {}
+    def _select(self, name: str, parameters: Mapping[str, Any]) -> dict[Any, Run]:
+        """Return the runs with these parameters, by their seed and subset."""
+        checks.instance(name, parameters, Mapping, "a dictionary of parameters, as in table()")
+        names = {parameter for run in self.runs for parameter in run.parameters}
+        for parameter in parameters:
+            checks.choice(name, parameter, names)
+        selected: dict[Any, Run] = {}
         for run in self.runs:
-            if any(run.parameters.get(parameter) != value for parameter, value in wanted.items()):
+            if any(run.parameters.get(key) != value for key, value in parameters.items()):
                 continue
             key = tuple(_hashable(run.parameters.get(parameter)) for parameter in PAIRED)
-            if key in found:
+            if key in selected:
                 raise ValueError(
-                    f"{name}: expected parameters that leave one run for each seed and subset; "
-                    f"got {dict(wanted)}, which leave several"
+                    f"{name}: expected parameters that select one run for each seed and subset; "
+                    f"got {dict(parameters)}, which select several"
                 )
-            found[key] = run
-        return found
+            selected[key] = run
+        return selected
 
 
 def _hashable(value: Any) -> Any:
@@ -204,14 +241,14 @@ def _hashable(value: Any) -> Any:
     return value
 
 
-def parameters_of(network: Sequential, options: Options) -> dict[str, Any]:
-    """How a network is trained, by names and plain values."""
+def describe_settings(network: Sequential, options: Options) -> dict[str, Any]:
+    """Return the settings of a network's training, plain values by name."""
     return {
-        "layers": ", ".join(map(_layer_text, network.layers)),
+        "layers": ", ".join(map(_format_layer, network.layers)),
         "dtype": network.dtype.name,
-        "loss": repr(options.loss) if vars(options.loss) else losses.name_of(options.loss),
+        "loss": repr(options.loss) if vars(options.loss) else losses.get_name(options.loss),
         "optimizer": type(options.optimizer).__name__,
-        **{name: _text(value) for name, value in vars(options.optimizer).items()},
+        **{name: _simplify(value) for name, value in vars(options.optimizer).items()},
         "epochs": options.epochs,
         "batch_size": options.batch_size,
         "shuffle": options.shuffle,
@@ -219,14 +256,14 @@ def parameters_of(network: Sequential, options: Options) -> dict[str, Any]:
     }
 
 
-def _text(value: Any) -> Any:
-    """Numbers as they are, objects as short text."""
+def _simplify(value: Any) -> Any:
+    """Return numbers, strings and None unchanged, other objects as text."""
     return value if isinstance(value, int | float | str | None) else repr(value)
 
 
-def _layer_text(layer: Layer) -> str:
+def _format_layer(layer: Layer) -> str:
     if isinstance(layer, Dense):
         return f"{layer.units} {activations.resolve(layer.activation).name}"
     if isinstance(layer, Dropout):
         return f"dropout {layer.rate:g}"
-    return f"[{', '.join(map(_layer_text, layer.layers))}]"
+    return f"[{', '.join(map(_format_layer, layer.layers))}]"

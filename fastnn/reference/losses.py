@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_expit, log_softmax
 
-from fastnn.losses import CrossEntropy, Huber, Loss, Poisson, Quantile, name_of
+from fastnn.losses import CrossEntropy, Huber, Loss, Poisson, Quantile, get_name
 from fastnn.reference.activations import sigmoid, softmax, softplus
 
 Array = NDArray[np.float64]
@@ -175,4 +175,4 @@ def value_and_gradient(loss: Loss, head_activation: str, z: Array, y: Array) -> 
     `fastnn.losses.HEADS` says for this last activation: "raw" or "output"."""
     if isinstance(loss, Poisson) and head_activation == "softplus":
         return poisson_softplus(loss, z, y)
-    return FUNCTIONS[name_of(loss)](loss, z, y)
+    return FUNCTIONS[get_name(loss)](loss, z, y)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from fastnn._util import prng
 from fastnn.activations import resolve
-from fastnn.layers import Dense, Dropout, Layer, output_activation
+from fastnn.layers import Dense, Dropout, Layer, get_output_activation
 from fastnn.reference.activations import FUNCTIONS, softmax
 
 Array = NDArray[np.float64]
@@ -50,7 +50,7 @@ def dense(layer: Dense, W: Array, b: Array | None, x: Array) -> tuple[Array, Bac
 def dropout_mask(rate: float, key: Key, shape: tuple[int, int]) -> NDArray[np.bool_]:
     """Which units are kept: each with probability 1 - rate. Numbers run over the whole batch."""
     n_rows, width = shape
-    return prng.kept(key, 0, n_rows * width, rate).reshape(shape)
+    return prng.draw_dropout_mask(key, 0, n_rows * width, rate).reshape(shape)
 
 
 def dropout(layer: Dropout, key: Key | None, x: Array) -> tuple[Array, Backward]:
@@ -107,7 +107,7 @@ def dropout_keys(seed: int, step: int) -> Iterator[Key]:
     """The random streams of the masks of one step: one for each Dropout, in the order in which
     data meets them."""
     for number in itertools.count():
-        yield prng.key(seed, prng.Purpose.DROPOUT_MASK, number, step)
+        yield prng.make_key(seed, prng.Purpose.DROPOUT_MASK, number, step)
 
 
 def forward(
@@ -133,7 +133,7 @@ def without_last_activation(layers: Sequence[Layer]) -> tuple[Layer, ...]:
 
 def predictions(layers: Sequence[Layer], raw: Array) -> Array:
     """The last activation, applied to raw outputs."""
-    activation = output_activation(tuple(layers))
+    activation = get_output_activation(tuple(layers))
     if activation.name == "softmax":
         return softmax(raw)
     f, _ = FUNCTIONS[activation.name]

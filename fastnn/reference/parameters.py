@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.layers import Dense, Layer, dense_layers
+from fastnn.layers import Dense, Layer, iterate_dense_layers
 
 Array = NDArray[np.float64]
 AnyArray = NDArray[Any]
@@ -25,7 +25,7 @@ def places(
 ) -> Iterator[tuple[Dense, int, slice, slice | None]]:
     """Each Dense, its number of inputs, and where its weights and its bias lie."""
     n_in, start = n_features, 0
-    for layer in dense_layers(layers):
+    for layer in iterate_dense_layers(layers):
         end = start + n_in * layer.units
         bias = slice(end, end + layer.units) if layer.use_bias else None
         yield layer, n_in, slice(start, end), bias
@@ -51,7 +51,7 @@ def join(weights: Sequence[AnyArray], biases: Sequence[AnyArray | None]) -> AnyA
 
 def penalty(layers: tuple[Layer, ...], weights: Sequence[Array]) -> float:
     """Sum over the Dense layers of l1 sum|W| + l2/2 sum W**2. Biases are free."""
-    pairs = zip(dense_layers(layers), weights, strict=True)
+    pairs = zip(iterate_dense_layers(layers), weights, strict=True)
     return float(sum(d.l1 * np.abs(W).sum() + d.l2 / 2 * (W**2).sum() for d, W in pairs))
 
 

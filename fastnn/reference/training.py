@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn._util import prng
-from fastnn.layers import Layer, dense_layers, output_activation
+from fastnn.layers import Layer, get_output_activation, iterate_dense_layers
 from fastnn.losses import Loss, check_head
 from fastnn.reference import losses, network, optimizers
 from fastnn.reference.parameters import Arrays, join, penalty, penalty_gradient, places, split
@@ -36,7 +36,7 @@ AnyArray = NDArray[Any]
 
 def loss_layers(layers: tuple[Layer, ...], loss: Loss) -> tuple[Layer, ...]:
     """The layers whose outputs the loss is computed from: some losses take them raw."""
-    raw = check_head(loss, output_activation(layers).name) == "raw"
+    raw = check_head(loss, get_output_activation(layers).name) == "raw"
     return network.without_last_activation(layers) if raw else layers
 
 
@@ -61,7 +61,7 @@ def evaluate(
     """The loss of each row, times its weight where there are weights, and the predictions."""
     parameters = split(layers, X.shape[1], flat.astype(np.float64))
     z, _ = network.forward(loss_layers(layers, loss), *parameters, X.astype(np.float64))
-    head = output_activation(layers).name
+    head = get_output_activation(layers).name
     row_losses, _ = losses.value_and_gradient(loss, head, z, y.astype(np.float64))
     weight = 1.0 if sample_weight is None else sample_weight.astype(np.float64)
     return weight * row_losses, predict(layers, flat, X)
@@ -89,12 +89,12 @@ def loss_and_gradients(
     keys = network.dropout_keys(job.seed, job.first_step + step) if training else None
     z, backward = network.forward(loss_layers(job.layers, job.loss), weights, biases, X, keys)
 
-    head = output_activation(job.layers).name
+    head = get_output_activation(job.layers).name
     row_losses, dz = losses.value_and_gradient(job.loss, head, z, y)
     value = w @ row_losses / w.sum() + penalty(job.layers, weights)
 
     _, gradients = backward(dz * (w / w.sum())[:, np.newaxis])
-    layers_and_gradients = zip(dense_layers(job.layers), weights, gradients, strict=True)
+    layers_and_gradients = zip(iterate_dense_layers(job.layers), weights, gradients, strict=True)
     d_weights = [dW + penalty_gradient(layer, W) for layer, W, (dW, _) in layers_and_gradients]
     return float(value), (d_weights, [db for _, db in gradients])
 
@@ -108,7 +108,8 @@ def epoch_order(job: TrainingJob, epoch: int) -> NDArray[np.int64]:
     if job.shuffle == "never":
         return rows
     counted = job.first_epoch if job.shuffle == "once" else epoch
-    return rows[prng.permutation(prng.key(job.seed, prng.Purpose.SHUFFLE, counted), len(rows))]
+    key = prng.make_key(job.seed, prng.Purpose.SHUFFLE, counted)
+    return rows[prng.draw_permutation(key, len(rows))]
 
 
 def step_of_optimizer(

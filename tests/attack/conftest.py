@@ -1,4 +1,4 @@
-"""What the attacks share. `FASTNN_ATTACK=1` makes each of them long."""
+"""Fixtures of the stress tests. `FASTNN_ATTACK=1` makes each of them long."""
 
 import os
 
@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture
 def rounds():
-    """`rounds(short, long)`: how often to attack."""
+    """`rounds(short, long)`: the number of repetitions."""
 
     def choose(short, long):
         return long if os.environ.get("FASTNN_ATTACK") else short

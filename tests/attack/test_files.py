@@ -1,4 +1,5 @@
-"""Attacks on files: each bit flipped, descriptions changed at random, saves killed at random."""
+"""Stress tests of files: flipped bits, random changes of the metadata, saves killed at random
+times."""
 
 import copy
 import json
@@ -47,7 +48,7 @@ MODELS = {
 
 @pytest.fixture(params=MODELS)
 def attacked(request, tmp_path):
-    """The function that loads a file, a path, and what stood in it."""
+    """The function that loads a file, its path and its content."""
     if request.param != "network":
         pytest.importorskip("sklearn")
     model = MODELS[request.param]()
@@ -64,11 +65,11 @@ pytestmark = [
 
 
 def refusal(load, path):
-    """The error of loading, None where it gave a model."""
+    """The error raised by loading; None if a model was loaded."""
     try:
         load(path)
     except ValueError as error:
-        assert type(error) is ValueError  # noqa: PT017 - any other kind gets out
+        assert type(error) is ValueError  # noqa: PT017 - other exceptions are not caught
         assert str(error).startswith(repr(str(path)))  # noqa: PT017
         return error
     return None
@@ -85,7 +86,7 @@ def test_every_flipped_bit_is_refused(attacked, rounds):
         assert refusal(load, path) is not None, f"bit {bit % 8} of byte {bit // 8}"
 
 
-def test_every_cut_is_refused(attacked, rounds):
+def test_every_truncated_file_is_refused(attacked, rounds):
     load, path, content = attacked
     lengths = range(len(content))
     for length in random.Random(0).sample(lengths, rounds(100, len(lengths))):
@@ -93,7 +94,7 @@ def test_every_cut_is_refused(attacked, rounds):
         assert refusal(load, path) is not None, f"{length} bytes"
 
 
-# ---- descriptions changed at random --------------------------------------------------------------
+# ---- random changes of the metadata --------------------------------------------------------------
 
 ODD = [
     None, True, False, 0, -1, 1, 2, 3, 1.5, -0.0, 1e-320, 1e308, 10**18, 2**53 + 1, 2**63, 10**400,
@@ -112,7 +113,7 @@ ODD = [
 
 
 def places(tree):
-    """Each container in a tree of JSON data, with each of its keys."""
+    """All pairs of a container and a key in a tree of JSON data."""
     for key, item in list(tree.items() if isinstance(tree, dict) else enumerate(tree)):
         yield tree, key
         if isinstance(item, dict | list):
@@ -120,7 +121,7 @@ def places(tree):
 
 
 def mutate(draw, tree):
-    """Change one thing."""
+    """Make one random change."""
     where, key = draw.choice(list(places(tree)))
     value = where[key]
     numeric = isinstance(value, int | float) and not isinstance(value, bool)
@@ -142,12 +143,12 @@ def mutate(draw, tree):
         where[key] = copy.deepcopy(draw.choice(ODD))
 
 
-def taken_apart(content):
-    """The header with its texts as data, and the arrays."""
+def take_apart(content):
+    """The header with its metadata parsed, and the bytes of the arrays."""
     size = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + size])
     metadata = header["__metadata__"]
-    del metadata["sha256"]  # or it would keep all else from being looked at
+    del metadata["sha256"]  # otherwise every change would be refused for the digest
     for name in metadata.keys() & {"config", "extra", "members"}:
         metadata[name] = json.loads(metadata[name])
     for member in metadata.get("members", ()):
@@ -172,7 +173,7 @@ def put_together(header, body):
 
 
 def use(model, load, path):
-    """What was accepted predicts, is saved and loaded, and learns or says why it does not."""
+    """A loaded model can predict, and be saved and loaded again."""
     rows = np.zeros((2, getattr(model, "n_features_in_", None) or model.n_features_in))
     outputs = model.predict(rows)
     assert len(outputs) == 2
@@ -181,12 +182,12 @@ def use(model, load, path):
     np.testing.assert_array_equal(load(path).predict(rows), outputs)
 
 
-def test_changed_descriptions_are_refused_or_are_models(attacked, rounds):
+def test_changed_metadata_is_refused_or_valid(attacked, rounds):
     load, path, content = attacked
     draw = random.Random(1)
     n, refusals = rounds(400, 6_000), 0
     for _ in range(n):
-        header, body = taken_apart(content)
+        header, body = take_apart(content)
         for _ in range(draw.choice([1, 1, 1, 2, 5])):
             mutate(draw, header["__metadata__"])
         damaged = put_together(header, body)
@@ -199,7 +200,7 @@ def test_changed_descriptions_are_refused_or_are_models(attacked, rounds):
     assert refusals > n / 3
 
 
-# ---- saves killed at random ----------------------------------------------------------------------
+# ---- saves killed at random times ----------------------------------------------------------------
 
 KILLS = """
 import os, random, signal, sys, time
@@ -233,7 +234,7 @@ print(left)
 
 
 @pytest.mark.process
-def test_a_killed_save_leaves_a_whole_file(rounds, tmp_path):
+def test_killed_save_leaves_a_complete_file(rounds, tmp_path):
     n = rounds(40, 1000)
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -241,4 +242,4 @@ def test_a_killed_save_leaves_a_whole_file(rounds, tmp_path):
         [sys.executable, "-c", KILLS, str(folder), str(n)], check=True, capture_output=True,
         text=True, timeout=60 + n,
     )  # fmt: skip
-    assert int(done.stdout) > n / 10, "too few kills fell into a save"
+    assert int(done.stdout) > n / 10, "too few saves were killed"

@@ -1,9 +1,8 @@
-"""Memory that cannot be had: each allocation of a call fails in turn, in a process of its own. The
-call raises MemoryError, the model is as before or as after a whole step, and the next call works.
+"""Out of memory: each allocation of a call fails once, in a subprocess. The call raises
+MemoryError, the model is unchanged or in the state after a complete step, and the next call works.
 
-NumPy turns the failure of some of its smallest allocations into other errors, which are let
-through: a SystemError of a reduction, and "invalid field name" where it describes an array of
-structures.
+NumPy converts the failure of some small allocations to other errors, which are accepted: a
+SystemError of a reduction, and "invalid field name" for a structured dtype.
 """
 
 import os
@@ -23,7 +22,7 @@ START = """
     import fastnn as fn
 
     warnings.simplefilter("ignore")
-    sys.unraisablehook = lambda _: None  # what fails while an iterator is closed
+    sys.unraisablehook = lambda _: None  # errors while an iterator is closed
     step, X = int(sys.argv[1]), np.random.default_rng(0).standard_normal((300, 40)).astype("f4")
     OTHER, Y = X[::-1].copy(), (np.arange(300) % 2).astype("f4")
 
@@ -34,7 +33,7 @@ START = """
             cause is not None and is_of_memory(cause) for cause in causes)
 
     def attack(make, call, check):
-        # Fail each allocation, or every step-th, until the call needs no more.
+        # Fail the k-th allocation, for each k or every step-th, until the call makes fewer.
         call(make())
         k, n_failed, calm = 1, 0, 0
         while calm < 3:
@@ -65,7 +64,7 @@ PYTHON = """
         return False
 """
 
-# From a size on, as NumPy keeps small blocks for itself.
+# Only above a minimum size, as NumPy caches small blocks.
 C = """
     shim = ctypes.CDLL(None)
     shim.arm.argtypes = [ctypes.c_long, ctypes.c_size_t]
@@ -98,12 +97,12 @@ CALLS = {
         net.fit(X, Y, epochs=1)
         return net
 
-    whole = [make().parameters.tobytes()]
+    expected = [make().parameters.tobytes()]
     make().fit(OTHER, Y, **OPTIONS,
-               callbacks=[lambda epoch: whole.append(epoch.network.parameters.tobytes())])
+               callbacks=[lambda epoch: expected.append(epoch.network.parameters.tobytes())])
 
     def check(net):
-        assert net.parameters.tobytes() in whole
+        assert net.parameters.tobytes() in expected
         net.partial_fit(X, Y)
 
     attack(make, lambda net: net.fit(OTHER, Y, **OPTIONS), check)
@@ -118,10 +117,10 @@ CALLS = {
         net.partial_fit(OTHER, Y, batch_size="full", n_threads=1)
         return net
 
-    whole = [make().parameters.tobytes(), call(make()).parameters.tobytes()]
+    expected = [make().parameters.tobytes(), call(make()).parameters.tobytes()]
 
     def check(net):
-        assert net.parameters.tobytes() in whole
+        assert net.parameters.tobytes() in expected
         call(net)
 
     attack(make, call, check)
@@ -136,9 +135,9 @@ CALLS = {
     attack(lambda: None, lambda _: (net.predict(X), net.predict(X.astype("f8"))), check)
     """,
     "MLPClassifier": """
-    # Without `scale`: arrays of different shapes are subtracted there, and if NumPy gets no memory
-    # for its buffers in such an operation, it ends the process (NumPy 2.4.6, which raises the error
-    # without holding the GIL).
+    # Without `scale`: it subtracts arrays of different shapes, and NumPy 2.4.6 aborts the process
+    # if it gets no memory for the buffers of such an operation, as it raises the error without
+    # holding the GIL.
     def make(n=2):
         return fn.MLPClassifier((30,), max_iter=n, batch_size=300, random_state=0)
 
@@ -146,11 +145,11 @@ CALLS = {
         return model.predict_proba(X).tobytes()
 
     old = make().fit(X, Y)
-    whole = [answer(old), *(answer(make(n).fit(OTHER, 2 * Y)) for n in (1, 2))]
+    expected = [answer(old), *(answer(make(n).fit(OTHER, 2 * Y)) for n in (1, 2))]
 
     def check(model):
-        assert answer(model) in whole
-        assert answer(model.fit(OTHER, 2 * Y)) == whole[-1]
+        assert answer(model) in expected
+        assert answer(model.fit(OTHER, 2 * Y)) == expected[-1]
 
     attack(lambda: make().fit(X, Y), lambda model: model.fit(OTHER, 2 * Y), check)
     """,
@@ -167,7 +166,7 @@ def run(script, *arguments, **environment):
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_each_allocation_of_python_fails(name, rounds):
+def test_each_python_allocation_fails(name, rounds):
     pytest.importorskip("_testcapi")
     if name.startswith("MLP"):
         pytest.importorskip("sklearn")
@@ -188,7 +187,7 @@ def shim(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_each_allocation_of_data_fails(name, shim, rounds):
+def test_each_data_allocation_fails(name, shim, rounds):
     if name.startswith("MLP"):
         pytest.importorskip("sklearn")
     script = "".join(map(textwrap.dedent, (START, C, CALLS[name])))
@@ -215,7 +214,7 @@ LBFGS = """
 """
 
 
-def test_lbfgs_never_hangs_for_want_of_memory(rounds):
+def test_lbfgs_never_hangs_without_memory(rounds):
     pytest.importorskip("sklearn")
     found = [
         run(textwrap.dedent(LBFGS), megabytes, OMP_NUM_THREADS="1").strip()

@@ -1,6 +1,6 @@
-"""A signal at a random moment of a call, in a process of its own: Ctrl-C, Ctrl-C twice, or a time
-limit whose handler raises another exception. No thread trains on afterwards, and the model is
-usable and as after a whole number of steps."""
+"""A signal at a random time during a call, in a subprocess: Ctrl-C, Ctrl-C twice, or a time limit
+whose handler raises another exception. Afterwards no thread continues training, and the model is
+usable, in the state after a complete step."""
 
 import subprocess
 import sys
@@ -34,7 +34,7 @@ START = """
         global left
         while frame is not None and frame.f_code is not attacked.__code__:
             frame = frame.f_back
-        if frame is None:  # not within a call that is attacked
+        if frame is None:  # not within a call of `attacked`
             return
         left -= 1
         if left <= 0:
@@ -45,7 +45,7 @@ START = """
     signal.signal(signal.SIGALRM, handler)
 
     def interrupted(call, seconds):
-        # What the call returned, if it did so, after one signal, or two in a row, at a random time.
+        # Send one or two signals at a random time; returns the result of the call, or None.
         global left
         answer = None
         left = 2 if kind == "twice" else 1
@@ -58,7 +58,7 @@ START = """
         signal.setitimer(signal.ITIMER_REAL, 0)
         for thread in threading.enumerate():
             if thread.name == "fastnn worker":
-                thread.join(0.2)  # one that had not begun ends as soon as it does
+                thread.join(0.2)  # a thread that has just started ends immediately
                 assert not thread.is_alive(), "a thread outlived its call"
         return answer
 
@@ -78,7 +78,7 @@ START = """
 """
 
 NETWORK = """
-    # Longer than the engine goes on before it looks for a signal.
+    # A call has to take longer than the interval at which the engine checks for signals.
     X, Y = np.tile(X, (16, 1)), np.tile(Y, 16)
     OPTIONS = dict(epochs=2000, batch_size="full")
 
@@ -95,29 +95,29 @@ NETWORK = """
 CALLS = {
     "fit": NETWORK
     + """
-    whole = steps(make())
+    expected = steps(make())
     stopped = set()
 
     def check(net, history):
         if net.n_features_in is not None:
-            step = whole.index(net.parameters.tobytes())
+            step = expected.index(net.parameters.tobytes())
             # A second signal may come before the steps are counted.
             assert net.n_steps == step or (kind == "twice" and net.n_steps < step)
             stopped.add(step)
         net.fit(X, Y, epochs=1)
 
     attack(make, lambda net: net.fit(X, Y, **OPTIONS), check)
-    assert len(stopped) > 2  # the signals came in mid-training
+    assert len(stopped) > 2  # the signals came during training
     """,
     "fit_many": NETWORK
     + """
-    whole = [steps(make(seed)) for seed in range(4)]
+    expected = [steps(make(seed)) for seed in range(4)]
 
     def check(nets, runs):
         before = [net.n_steps for net in nets]
         time.sleep(0.002)
         assert [net.n_steps for net in nets] == before
-        for net, seen, n in zip(nets, whole, before, strict=True):
+        for net, seen, n in zip(nets, expected, before, strict=True):
             if net.n_features_in is not None:
                 assert net.parameters.tobytes() == seen[n]
         fn.fit_many(nets, X, Y, epochs=1, n_threads=2)
@@ -147,13 +147,13 @@ CALLS = {
         return model.predict_proba(X).tobytes()
 
     old = answers(make().fit(X, Y))
-    whole = [None] + [answers(make(n).fit(OTHER, Y)) for n in range(1, 61)]
+    expected = [None] + [answers(make(n).fit(OTHER, Y)) for n in range(1, 61)]
 
     def check(model, _):
         found = answers(model)
-        assert found == old or model.n_iter_ <= whole.index(found)
+        assert found == old or model.n_iter_ <= expected.index(found)
         model.fit(OTHER, Y)
-        assert answers(model) == whole[-1]
+        assert answers(model) == expected[-1]
 
     attack(lambda: make().fit(X, Y), lambda model: model.fit(OTHER, Y), check)
     """,
@@ -192,7 +192,7 @@ CALLS = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_a_signal_at_a_random_moment(name, rounds):
+def test_signal_at_a_random_time(name, rounds):
     if name.startswith("MLP"):
         pytest.importorskip("sklearn")
     script = textwrap.dedent(START) + textwrap.dedent(CALLS[name])

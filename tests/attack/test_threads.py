@@ -1,4 +1,4 @@
-"""Threads that cannot be had: the call makes do with those that there are, with the same result."""
+"""If the system refuses to start threads, a call uses fewer, with the same result."""
 
 import subprocess
 import sys
@@ -29,7 +29,7 @@ def parameters_of_many():
 
 @pytest.fixture
 def refusing(monkeypatch):
-    """Make the system refuse threads: `refusing(which)` says whether it refuses the k-th one."""
+    """Make the system refuse to start threads: the k-th one if `which(k)` is true."""
     start = threading.Thread.start
 
     def refuse(which, error=RuntimeError):
@@ -49,25 +49,25 @@ def refusing(monkeypatch):
 
 
 @pytest.mark.parametrize("error", [RuntimeError, MemoryError])
-def test_every_thread_is_refused_in_turn(refusing, error, rounds):
-    wanted = parameters_of_many()
+def test_each_thread_is_refused(refusing, error, rounds):
+    expected = parameters_of_many()
     before = threading.active_count()
     for k in range(1, rounds(5, 8)):
         refusing(lambda count, k=k: count == k, error)
-        assert np.array_equal(parameters_of_many(), wanted)
+        assert np.array_equal(parameters_of_many(), expected)
         refusing(lambda count, k=k: count >= k, error)
-        assert np.array_equal(parameters_of_many(), wanted)
+        assert np.array_equal(parameters_of_many(), expected)
     assert threading.active_count() == before
 
 
 def test_no_memory_for_a_thread(monkeypatch):
-    wanted = parameters_of_many()
+    expected = parameters_of_many()
 
     def refuse(*_args, **_options):
         raise MemoryError
 
     monkeypatch.setattr(threading, "Thread", refuse)
-    assert np.array_equal(parameters_of_many(), wanted)
+    assert np.array_equal(parameters_of_many(), expected)
 
 
 @pytest.mark.usefixtures("recwarn")
@@ -79,20 +79,20 @@ def test_estimators_without_threads(refusing):
         lambda: fn.MLPSearchCV(base, {"width": [2, 3]}, cv=2).fit(X, Y).scores_,
         lambda: fn.MLPClassifier((4,), max_iter=3, n_init=3, random_state=0).fit(X, Y).restarts_,
     ]
-    warnings.simplefilter("ignore")  # that max_iter was reached
-    wanted = [call() for call in calls]
+    warnings.simplefilter("ignore")  # ConvergenceWarning
+    expected = [call() for call in calls]
     refusing(lambda _: True)
-    for call, values in zip(calls, wanted, strict=True):
+    for call, values in zip(calls, expected, strict=True):
         assert np.array_equal(call(), values)
 
 
-def test_ctrl_c_where_the_caller_does_the_work(refusing):
+def test_ctrl_c_if_the_caller_runs_the_tasks(refusing):
     refusing(lambda _: True)
 
     def work():
         raise KeyboardInterrupt
 
-    done = pool.run([Task(work)] * 3, n_threads=2)
+    done = pool.run_tasks([Task(work)] * 3, n_threads=2)
     assert [one.stop_reason for one in done] == [pool.INTERRUPTED] * 3
 
 
@@ -108,29 +108,29 @@ LIMITED = """
         fn.fit_many(nets, X, Y, epochs=3, n_threads=1)
         return np.concatenate([net.parameters for net in nets])
 
-    wanted = train()
+    expected = train()
     resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
     if os.getuid() == 0:
-        os.setuid(65534)  # no limit holds for root
-    print(np.array_equal(train(), wanted))
+        os.setuid(65534)  # the limit does not apply to root
+    print(np.array_equal(train(), expected))
 """
 
 
 @pytest.mark.process
-def test_no_thread_beyond_the_limit_on_processes():
+def test_limit_on_the_number_of_processes():
     command = [sys.executable, "-c", textwrap.dedent(LIMITED)]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert done.stdout == "True\n", done.stderr
 
 
 @pytest.mark.parametrize("error", [SystemExit, GeneratorExit, KeyError])
-def test_whatever_a_callback_raises_ends_its_network_alone(error):
+def test_error_of_a_callback_ends_only_its_network(error):
     def callback(epoch):
         if epoch.network.seed == 1:
             raise error("in a callback")
 
     nets = [fn.Sequential(fn.Dense(1, "sigmoid"), random_state=seed) for seed in range(5)]
-    with pytest.warns(RuntimeWarning, match="1 networks failed"):
+    with pytest.warns(RuntimeWarning, match="networks failed"):
         runs = fn.fit_many(nets, X, Y, epochs=3, callbacks=[callback], n_threads=2)
     assert [run.error is None for run in runs] == [True, False, True, True, True]
     assert isinstance(runs[1].error, error)

@@ -1,7 +1,8 @@
-"""Every ValueError and TypeError about a parameter: its name, what was expected, what came.
+"""Checks of parameters. Each raises a ValueError or TypeError of the form "name: expected ...; got
+...".
 
-Checks run before any work. What they return is what was checked, so that a caller can write
-`self.rate = number("rate", rate, at_least=0, below=1)`. Checks of arrays stand in `data.py`.
+Checks run before any work and return the checked value, so that a caller can write
+`self.rate = number("rate", rate, at_least=0, below=1)`. Checks of arrays are in `checks.arrays`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numbers
 from collections.abc import Collection
 from typing import Any
 
-# Names of other libraries, in small letters without underscores, and what they are called here.
+# Names in other libraries, in lower case without underscores, and the names in fastnn.
 OTHER_NAMES = {
     "heaviside": "step", "identity": "linear", "logistic": "sigmoid", "swish": "silu",
     "bce": "binary_cross_entropy", "bceloss": "binary_cross_entropy",
@@ -47,7 +48,7 @@ def number(
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     try:
         number = float(value) if is_number else math.nan
-    except OverflowError:  # a whole number beyond all floats
+    except OverflowError:  # an integer beyond the range of float
         number = math.inf
     if (
         math.isfinite(number)
@@ -58,8 +59,8 @@ def number(
     ):
         return number
     bounds = {"at least": at_least, "above": above, "at most": at_most, "below": below}
-    wanted = " and ".join(f"{text} {bound}" for text, bound in bounds.items() if bound is not None)
-    expected = f"a finite number {wanted}".strip()
+    limits = " and ".join(f"{text} {bound}" for text, bound in bounds.items() if bound is not None)
+    expected = f"a finite number {limits}".strip()
     if not is_number:
         raise TypeError(f"{name}: expected {expected}; got {describe(value)}")
     raise ValueError(f"{name}: expected {expected}; got {value!r}")
@@ -78,7 +79,7 @@ def whole(name: str, value: Any, *, at_least: int = 0, at_most: int = 2**63 - 1)
 
 
 def flag(name: str, value: Any) -> bool:
-    """True or False, and nothing that merely counts as one of them."""
+    """True or False; other truthy or falsy values are errors."""
     if not isinstance(value, bool):
         raise TypeError(f"{name}: expected True or False; got {describe(value)}")
     return value
@@ -95,31 +96,31 @@ def verbosity(value: Any) -> int:
 
 
 def choice(name: str, value: Any, allowed: Collection[str]) -> str:
-    """One of a closed list of names; the error suggests the nearest."""
+    """One of the allowed names; the error message suggests the nearest one."""
     if isinstance(value, str) and value in allowed:
         return value
     names = sorted(allowed)
     if not isinstance(value, str):
         raise TypeError(f"{name}: expected one of {names}; got {describe(value)}")
-    near = _nearest(value, names)
+    near = _find_nearest(value, names)
     hint = f" Did you mean {near!r}?" if near else ""
     raise ValueError(f"{name}: expected one of {names}; got {value!r}.{hint}")
 
 
-def _nearest(value: str, names: list[str]) -> str | None:
-    """The name that was probably meant: the same but for its spelling, what another library calls
-    so, or one of similar letters."""
-    plain = _plain(value)
-    same = {_plain(name): name for name in names}
-    if plain in same:
-        return same[plain]
-    if OTHER_NAMES.get(plain) in names:
-        return OTHER_NAMES[plain]
+def _find_nearest(value: str, names: list[str]) -> str | None:
+    """The name that was probably meant: one that differs only in case or punctuation, the
+    equivalent of another library's name, or one of similar spelling; None if there is none."""
+    key = _normalize(value)
+    by_key = {_normalize(name): name for name in names}
+    if key in by_key:
+        return by_key[key]
+    if OTHER_NAMES.get(key) in names:
+        return OTHER_NAMES[key]
     near = difflib.get_close_matches(value.lower(), names, n=1, cutoff=0.5)
     return near[0] if near else None
 
 
-def _plain(name: str) -> str:
+def _normalize(name: str) -> str:
     return "".join(filter(str.isalnum, name.lower()))
 
 
@@ -131,14 +132,14 @@ def instance(name: str, value: Any, kind: type | tuple[type, ...], expected: str
 
 
 def function(name: str, value: Any, expected: str) -> Any:
-    """Something that can be called."""
+    """A callable."""
     if not callable(value):
         raise TypeError(f"{name}: expected {expected}; got {describe(value)}")
     return value
 
 
 def describe(value: Any) -> str:
-    """What came, short enough for a message."""
+    """A short description of a value, for error messages."""
     kind = "class" if inspect.isclass(value) else "function" if inspect.isfunction(value) else ""
     if kind and str(value.__module__).startswith("fastnn."):
         return f"the {kind} {value.__name__}: use {value.__name__}()"

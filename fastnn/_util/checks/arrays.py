@@ -1,5 +1,5 @@
-"""Arrays of metrics and preprocessing, checked. A network's arrays, which are converted as well,
-are checked in `data.py`."""
+"""Checks of arrays, for metrics and preprocessing. A network's arrays are checked and converted in
+`_training/arrays.py`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from fastnn._util import checks
 
 Integers = NDArray[np.int64]
 
-MOST_NAMED = 5  # columns in an error
-_SUM_TOLERANCE = 1e-3  # of a row of probabilities, which may have been computed in float32
+MAX_NAMED = 5  # columns in an error message
+_SUM_TOLERANCE = 1e-3  # for rows of probabilities, which may have been computed in float32
 
 
-def frame_of_numbers(values: Any) -> Any:
-    """A frame whose columns are all numbers or booleans, but of kinds that NumPy would only hold as
-    objects, as float64; anything else as it is."""
+def convert_frame(values: Any) -> Any:
+    """Convert a numeric dataframe to float64 if NumPy would convert it to an object array: if it
+    mixes numbers with booleans, or has extension dtypes. Other values are returned unchanged."""
     if type(values) is np.ndarray:
         return values
     kinds = [getattr(kind, "kind", "O") for kind in np.atleast_1d(getattr(values, "dtypes", "O"))]
@@ -34,18 +34,19 @@ def frame_of_numbers(values: Any) -> Any:
 
 
 def describe_non_numeric(values: Any, array: NDArray[Any]) -> str:
-    """What an array that holds no numbers holds: the columns at fault, where that can be told."""
+    """Describe a non-numeric array in an error message: the non-numeric columns if they are known,
+    otherwise the dtype."""
     if values is None:
         return "None"
-    columns = _non_numeric_columns(values, array)
+    columns = _find_non_numeric_columns(values, array)
     if not columns:
         return f"an array of dtype {array.dtype}"
-    more = f" and {len(columns) - MOST_NAMED} more" if len(columns) > MOST_NAMED else ""
-    return f"none in the columns {', '.join(map(repr, columns[:MOST_NAMED]))}{more}"
+    more = f" and {len(columns) - MAX_NAMED} more" if len(columns) > MAX_NAMED else ""
+    return f"none in the columns {', '.join(map(repr, columns[:MAX_NAMED]))}{more}"
 
 
-def _non_numeric_columns(values: Any, array: NDArray[Any]) -> list[Any]:
-    """Names of a frame's columns, positions of an array's."""
+def _find_non_numeric_columns(values: Any, array: NDArray[Any]) -> list[Any]:
+    """The non-numeric columns: names in a dataframe, positions in an array."""
     if array.ndim != 2:
         return []
     if not (hasattr(values, "columns") and hasattr(values, "dtypes")):
@@ -61,17 +62,18 @@ def _non_numeric_columns(values: Any, array: NDArray[Any]) -> list[Any]:
 
 
 def check_array(name: str, value: Any) -> NDArray[Any]:
-    """What numpy makes of a value, with the parameter's name in the error about ragged rows."""
+    """Convert to an array; the error message for ragged rows has the parameter's name."""
     check_unmasked(name, value)
     try:
-        return np.asarray(frame_of_numbers(value))
+        return np.asarray(convert_frame(value))
     except ValueError:
         got = checks.describe(value)
         raise ValueError(f"{name}: expected rows of equal length; got {got}") from None
 
 
 def check_unmasked(name: str, value: Any) -> None:
-    """An error if entries are masked: NumPy's conversions keep what is under the mask."""
+    """Raise an error if entries are masked, as NumPy's conversions would use the values under the
+    mask."""
     if type(value) is np.ndarray:
         return
     parts = value if isinstance(value, list | tuple) else (value,)
@@ -100,7 +102,7 @@ def check_numbers(name: str, value: Any, *, ndims: tuple[int, ...] = (1, 2)) -> 
 
 
 def check_labels(name: str, value: Any, n_classes: int | None = None) -> Integers:
-    """Class numbers (n,) as int64; whole floats and booleans count as what they equal."""
+    """Integer labels (n,) as int64; integral floats and booleans are accepted."""
     array = check_numbers(name, value, ndims=(1,))
     limit = 2**31 if n_classes is None else n_classes
     wrong = (array != np.rint(array)) | (array < 0) | (array >= limit)
@@ -111,7 +113,7 @@ def check_labels(name: str, value: Any, n_classes: int | None = None) -> Integer
 
 
 def check_n_rows(arrays: Sequence[Any]) -> int:
-    """The number of rows that all arrays have."""
+    """The number of rows, which has to be the same in all arrays."""
     if not arrays:
         raise ValueError("arrays: expected at least one array; got none")
     counts = []
@@ -127,21 +129,23 @@ def check_n_rows(arrays: Sequence[Any]) -> int:
 
 
 def check_test_size(test_size: float, n: int, name: str = "test_size") -> int:
-    """The number of test rows; a share is rounded up, and either side keeps at least one row."""
+    """The number of test rows. A fraction is rounded up; both parts need at least one row."""
     if n < 2:
         raise ValueError(f"arrays: expected at least 2 rows to split; got {n}")
     if isinstance(test_size, numbers.Integral):
         return checks.whole(name, test_size, at_least=1, at_most=n - 1)
     n_test = math.ceil(checks.number(name, test_size, above=0, below=1) * n)
     if n_test == n:
-        raise ValueError(f"{name}: expected room for a training row of {n}; got {test_size}")
+        expected = f"a fraction that leaves a training row of {n}"
+        raise ValueError(f"{name}: expected {expected}; got {test_size}")
     return n_test
 
 
 def check_strata(
     stratify: Any, n: int, n_test: int, name: str = "stratify", size_name: str = "test_size"
 ) -> Integers:
-    """The class of each row as a number; each class has to have a chance on either side."""
+    """The class of each row as an integer (n,). Each class needs at least two rows, and both parts
+    at least as many rows as there are classes."""
     strata = check_array(name, stratify)
     if strata.shape != (n,):
         raise ValueError(f"{name}: expected one label per row, ({n},); got shape {strata.shape}")
@@ -160,14 +164,14 @@ def check_strata(
 
 
 def check_seed(seed: Any) -> np.random.Generator:
-    """The generator that a seed stands for."""
+    """The NumPy generator for a seed; a generator is returned unchanged."""
     if seed is None or isinstance(seed, np.random.Generator):
         return np.random.default_rng(seed)
     return np.random.default_rng(checks.whole("random_state", seed))
 
 
 def check_weight(sample_weight: Any, n: int) -> NDArray[np.float64] | None:
-    """Weights of n rows, none negative and not all 0; None for equal weights."""
+    """Sample weights (n,) as float64, none negative and not all 0; None for equal weights."""
     if sample_weight is None:
         return None
     weight = check_numbers("sample_weight", sample_weight).astype(np.float64)
@@ -180,7 +184,7 @@ def check_weight(sample_weight: Any, n: int) -> NDArray[np.float64] | None:
 
 
 def check_classes(name: str, value: Any) -> NDArray[Any]:
-    """Labels (n,), numbers or text, or rows of numbers (n, k)."""
+    """Labels (n,), numeric or text, or a numeric array (n, k)."""
     array = check_array(name, value)
     if array.dtype.kind in "OU" and array.ndim == 1 and all(isinstance(v, str) for v in array):
         return array.astype(str)
@@ -188,7 +192,7 @@ def check_classes(name: str, value: Any) -> NDArray[Any]:
 
 
 def check_like(true: NDArray[Any], predicted: NDArray[Any]) -> None:
-    """Predictions of the shape of what they predict, and text only for text."""
+    """Check that predictions have the shape of the true values, and are text only if those are."""
     if predicted.shape != true.shape:
         raise ValueError(f"y_pred: expected y_true's shape {true.shape}; got {predicted.shape}")
     if (true.dtype.kind == "U") != (predicted.dtype.kind == "U"):
@@ -197,14 +201,15 @@ def check_like(true: NDArray[Any], predicted: NDArray[Any]) -> None:
 
 
 def check_indicator(name: str, rows: NDArray[Any]) -> None:
-    """Rows of 0 and 1."""
+    """Check that all elements are 0 or 1."""
     wrong = (rows != 0) & (rows != 1)
     if wrong.any():
         raise ValueError(f"{name}: expected rows of 0 and 1; got {rows[wrong][0]}")
 
 
 def check_probabilities(name: str, value: Any) -> NDArray[Any]:
-    """Rows (n, k) of probabilities; a single column, P(class 1), is completed to two."""
+    """Probabilities (n, k) whose rows sum to 1. A single column is the probability of class 1 and
+    is completed to two columns."""
     p = check_numbers(name, value)
     p = p if p.dtype.kind == "f" else p.astype(np.float64)
     wrong = (p < 0) | (p > 1)
@@ -220,11 +225,11 @@ def check_probabilities(name: str, value: Any) -> NDArray[Any]:
 
 
 def check_float_dtype(name: str, value: Any) -> np.dtype[Any]:
-    """float32 or float64, from a dtype or its name."""
+    """The dtype float32 or float64, from a dtype or its name."""
     dtype: np.dtype[Any]
     try:
         dtype = np.dtype(value)
-    except (TypeError, ValueError, SyntaxError):  # text that looks like fields is parsed
+    except (TypeError, ValueError, SyntaxError):  # NumPy parses a string as a list of fields
         dtype = np.dtype(object)
     if value is None or dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise ValueError(f"{name}: expected 'float32' or 'float64'; got {value!r}")

@@ -18,7 +18,7 @@ from fastnn._training.state import NetworkState, build, get_views
 from fastnn._util import checks, prng
 from fastnn.activations import Activation
 from fastnn.initializers import Initializer, Uniform
-from fastnn.layers import Dense, Dropout, Layer, Residual, dense_layers
+from fastnn.layers import Dense, Dropout, Layer, Residual, iterate_dense_layers
 from fastnn.model import Sequential, make_sequential
 
 # scikit-learn's names for activations that have another name in fastnn.
@@ -162,9 +162,9 @@ def draw(layers: tuple[Layer, ...], n_features: int, seed: int, dtype: Any) -> S
     their layer's weights."""
     state = NetworkState(layers=layers, seed=seed, dtype=dtype)
     build(state, n_features)
-    dense, biases = list(dense_layers(layers)), get_views(state)[1]
+    dense, biases = list(iterate_dense_layers(layers)), get_views(state)[1]
     for i, (layer, bias) in enumerate(zip(dense, biases, strict=True)):
         if isinstance(layer.weight_init, Uniform) and bias is not None:
-            key = prng.key(seed, prng.Purpose.WEIGHTS, len(dense) + i)
+            key = prng.make_key(seed, prng.Purpose.WEIGHTS, len(dense) + i)
             bias[:] = initializers.draw(layer.weight_init, (1, len(bias)), key)[0]
     return make_sequential(state)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from fastnn._training.exclusive import exclusive
+from fastnn._training.exclusive import lock_model
 from fastnn.estimators._fitting.parameters import shallow_copy
 
 
@@ -17,7 +17,7 @@ def atomic_fit(estimator: Any) -> Iterator[Any]:
     A fit that failed or was interrupted therefore never combines new scaling with old weights.
     Other threads cannot fit the same estimator until the block ends.
     """
-    with exclusive(estimator):
+    with lock_model(estimator):
         fitted = shallow_copy(estimator)
         before = vars(fitted).copy()
         yield fitted

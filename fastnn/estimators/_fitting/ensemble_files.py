@@ -45,7 +45,7 @@ def save(path: str | os.PathLike[str], ensemble: Any) -> None:
 def load(path: str | os.PathLike[str], kind: Any) -> Any:
     """Read an ensemble of class `kind` from a file that `save` wrote."""
     records, data = serialize.read_members(path)
-    with serialize.readable(path):
+    with serialize.wrap_read_errors(path):
         if set(data) != {"estimator", "params", "base", "feature_names_in_"}:
             raise ValueError(f"expected the description of an ensemble; got {sorted(data)!r:.200}")
         base = _make_estimator(_get_class(data["base"]["estimator"]), data["base"]["params"])

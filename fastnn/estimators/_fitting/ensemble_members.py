@@ -24,7 +24,7 @@ from fastnn.estimators._fitting.solvers import NonFiniteError
 def train_members(
     model: Any, seeds: list[int], data: CheckedData, bootstrap: bool, n_threads: int | None,
     verbose: int,
-) -> tuple[list[Any], list[pool.Done]]:  # fmt: skip
+) -> tuple[list[Any], list[pool.TaskResult]]:  # fmt: skip
     """Train a copy of the model with each seed, one per thread.
 
     Returns the members that were finished, and the results of all trainings.
@@ -45,7 +45,7 @@ def train_members(
     config = get_config()
     tasks = [Task(partial(_fit_member, member, data, bootstrap, config), wide=wide)
              for member in members]  # fmt: skip
-    done = pool.run(tasks, n_threads, verbose=verbose)
+    done = pool.run_tasks(tasks, n_threads, verbose=verbose)
     errors = [one.error for one in done if one.error is not None]
     for error in errors:
         if not isinstance(error, NonFiniteError) or len(errors) == len(done):
@@ -58,7 +58,7 @@ def train_members(
     return finished, done
 
 
-def emit_warnings(done: list[pool.Done]) -> None:
+def emit_warnings(done: list[pool.TaskResult]) -> None:
     """Emit one warning for diverged members, one for interrupted members, and each different
     warning of the members once."""
     diverged = sum(one.error is not None for one in done)

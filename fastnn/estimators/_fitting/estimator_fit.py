@@ -17,8 +17,7 @@ from fastnn._parallel import limits
 from fastnn._training.fit import train_exclusively
 from fastnn._training.loop import OUT_OF_TIME, DivergenceWarning
 from fastnn._training.state import replace_layers
-from fastnn._util.progress_bar import Progress as Bar
-from fastnn._util.progress_bar import shows_bar
+from fastnn._util.progress_bar import ProgressBar, shows_bar
 from fastnn.callbacks import Epoch
 from fastnn.estimators._fitting import architecture, solvers
 from fastnn.estimators._fitting.architecture import HiddenLayers
@@ -30,7 +29,7 @@ from fastnn.estimators._fitting.samples import EncodedRows
 from fastnn.estimators._fitting.sklearn_callbacks import CallbackNotifier
 from fastnn.estimators._fitting.solvers import SolverRun, TrainedNetwork
 from fastnn.estimators._fitting.validation import ValidationData
-from fastnn.layers import Layer, dense_layers
+from fastnn.layers import Layer, iterate_dense_layers
 from fastnn.model import Sequential
 from fastnn.schedules import Schedule
 
@@ -105,7 +104,7 @@ class EstimatorFit:
         ValueError
             If its layers do not have the sizes that the parameters describe.
         """
-        was, now = ([layer.units for layer in dense_layers(layers)]
+        was, now = ([layer.units for layer in iterate_dense_layers(layers)]
                     for layers in (network.layers, self.layers))  # fmt: skip
         if was[:-1] != now[:-1]:
             raise ValueError(
@@ -148,7 +147,7 @@ class EstimatorFit:
         interrupted, n_steps = False, network.n_steps
         if epochs is None:
             epochs = 1 if self.incremental else self.estimator.max_iter
-        bar = Bar(epochs, int(self.estimator.verbose and shows_bar()))
+        bar = ProgressBar(epochs, int(self.estimator.verbose and shows_bar()))
         with train_exclusively(network) as state, bar:
             monitor.show = bar.update if bar.visible else None
             if network.layers != self.layers:
@@ -209,7 +208,7 @@ class EstimatorFit:
             monitor.after(epoch)
             reason = epoch.stop_reason
             limits.check_cancelled()
-            if reason is None and time.monotonic() >= limits.deadline():
+            if reason is None and time.monotonic() >= limits.get_deadline():
                 reason = OUT_OF_TIME
             return reason is not None
 

@@ -178,7 +178,7 @@ class Fitted(Parameters):
             If the file cannot be read.
         """
         record = serialize.read(path)
-        with serialize.readable(path):
+        with serialize.wrap_read_errors(path):
             estimator: Self = storage.from_record(cls, *record)
         return estimator
 

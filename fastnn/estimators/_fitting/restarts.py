@@ -64,7 +64,7 @@ def _run_in_parallel(fit: EstimatorFit) -> list[TrainingOutcome]:
     X = fit.rows.X
     size = architecture.count_weights(fit.hidden, X.shape[1], fit.objective.n_outputs)
     wide = architecture.is_wide(size, X.dtype)
-    done = pool.run([Task(partial(restart, i), wide=wide) for i in range(len(copies))])
+    done = pool.run_tasks([Task(partial(restart, i), wide=wide) for i in range(len(copies))])
     outcomes = [one.value for one in done if one.value is not None]
     errors = [one.error for one in done if one.error is not None]
     for error in errors:

@@ -12,7 +12,7 @@ from sklearn.base import ClassifierMixin
 from fastnn._io.snapshot import CURVES
 from fastnn._training.state import NetworkState
 from fastnn._util.scaling import Scaling
-from fastnn.layers import Dense, output_activation
+from fastnn.layers import Dense, get_output_activation
 
 State = dict[str, Any]
 ValueRule = tuple[str, Callable[[Any], bool]]
@@ -54,7 +54,7 @@ def check_attributes(state: State, network: NetworkState) -> None:
     elif last.units not in (state["n_outputs_"], 2 * state["n_outputs_"]):
         raise ValueError(f"n_outputs_: got {state['n_outputs_']} for a network of {last.units}")
     for name, n in (("_scaling", n_features), ("_target_scaling", state["n_outputs_"])):
-        if state[name] is not None and len(Scaling.checked(state[name]).center) != n:
+        if state[name] is not None and len(Scaling.from_fields(state[name]).center) != n:
             raise ValueError(f"{name}: expected {n} columns; got another number of columns")
 
 
@@ -67,7 +67,7 @@ def _check(where: str, rules: Mapping[str, ValueRule], values: Mapping[str, Any]
 def _check_classes(state: State, last: Dense) -> None:
     """Raise an error if classes and outputs do not match, as `targets.Labels` defines it."""
     kind, classes = state["_label_kind"], state["classes_"]
-    n, head = last.units, output_activation((last,)).name
+    n, head = last.units, get_output_activation((last,)).name
     counts = {
         ("binary", "sigmoid"): (1, 2) if n == 1 else (),
         ("multilabel", "sigmoid"): (n,),

@@ -26,7 +26,7 @@ from fastnn.estimators._fitting.objective import Objective
 from fastnn.estimators._fitting.samples import EncodedRows
 from fastnn.history import History
 from fastnn.layers import Dense, Layer
-from fastnn.model import Sequential, with_layers
+from fastnn.model import Sequential, replace_layers
 from fastnn.optimizers import SGD, Adam, AdamW, Optimizer
 from fastnn.schedules import InverseTimeDecay, Schedule
 
@@ -58,7 +58,7 @@ class TrainedNetwork:
             *before, last = layers
             assert isinstance(last, Dense)
             outputs = replace(last, activation="linear")
-            self._linear = layers, with_layers(self.network, (*before, outputs))
+            self._linear = layers, replace_layers(self.network, (*before, outputs))
         return self._linear[1]
 
     def restore_last(self) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn._io import json_values, serialize
-from fastnn._io.snapshot import CURVES, Extra, Record
+from fastnn._io.snapshot import CURVES, EstimatorData, Record
 from fastnn._training.state import NetworkState, copy_shallow
 from fastnn._util.scaling import Scaling
 from fastnn.estimators._fitting import schema
@@ -112,12 +112,12 @@ def to_record(estimator: Any) -> Record:
         arrays["last"] = trained.last
     data = {name: json_values.to_json(name, value) for name, value in state.items()}
     network = attach_feature_names(trained, attributes.get("feature_names_in_"))
-    extra = Extra({"estimator": type(estimator).__name__, "state": data}, arrays)
+    extra = EstimatorData({"estimator": type(estimator).__name__, "state": data}, arrays)
     _check_state(type(estimator), network, extra)  # otherwise `load` would reject the file
     return network, extra
 
 
-def from_record(kind: type, network: NetworkState, extra: Extra | None) -> Any:
+def from_record(kind: type, network: NetworkState, extra: EstimatorData | None) -> Any:
     """Make the estimator of this class that a record describes.
 
     Raises
@@ -136,7 +136,7 @@ def from_record(kind: type, network: NetworkState, extra: Extra | None) -> Any:
     return estimator
 
 
-def _check_state(kind: Any, network: NetworkState, extra: Extra | None) -> State:
+def _check_state(kind: Any, network: NetworkState, extra: EstimatorData | None) -> State:
     """The state in a record; an error unless it is that of a fitted estimator of this class."""
     if extra is None or extra.data.get("estimator") != kind.__name__:
         got = (

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn._training.class_weights import balanced
+from fastnn._training.class_weights import balance_classes
 from fastnn._util import checks
 
 Array = NDArray[Any]
@@ -58,7 +58,7 @@ class Labels:
                              f"{class_weight!r}")  # fmt: skip
         codes = self._to_codes(y)
         if isinstance(class_weight, str):
-            factors = balanced(codes, weights, self.n_classes)
+            factors = balance_classes(codes, weights, self.n_classes)
         else:
             factors = np.ones(self.n_classes)
             for label, factor in class_weight.items():

@@ -35,7 +35,7 @@ class ValidationData:
         scorer = check_scoring(estimator, estimator.scoring)
         # The network's metric includes class weights, which scikit-learn's score ignores.
         is_default = estimator.scoring is None and getattr(estimator, "class_weight", None) is None
-        metric = scoring.metric_name(self.objective.loss)
+        metric = scoring.get_metric_name(self.objective.loss)
         if is_default and metric:
             return lambda logs: logs[f"val_{metric}"]
         sample = self.sample.gather()

@@ -170,7 +170,7 @@ def run_fits(
         fit.make_task(fit.run if n_epochs is None else partial(fit.run_until, n_epochs))
         for fit in fits
     ]
-    done = pool.run(tasks, limits.n_threads, limits.seconds, limits.verbose)
+    done = pool.run_tasks(tasks, limits.n_threads, limits.seconds, limits.verbose)
     for fit, one in zip(fits, done, strict=True):
         if one.error is not None:
             fit.free()

@@ -25,7 +25,7 @@ class ResumableFit:
     def run(self) -> bool:
         """Train to the end, including restarts."""
         outcomes = restarts.run_restarts(self.fit, None)
-        late = time.monotonic() >= limits.deadline()
+        late = time.monotonic() >= limits.get_deadline()
         if any(map(_was_cut_short, outcomes)) or (late and len(outcomes) < len(self.fit.seeds)):
             return False
         self.estimator._finish_fit(self.fit, outcomes)
@@ -50,5 +50,5 @@ class ResumableFit:
 
 
 def _was_cut_short(outcome: TrainingOutcome) -> bool:
-    out_of_time = outcome.stop_reason is not None and time.monotonic() >= limits.deadline()
+    out_of_time = outcome.stop_reason is not None and time.monotonic() >= limits.get_deadline()
     return outcome.interrupted or out_of_time

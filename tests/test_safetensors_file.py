@@ -1,4 +1,4 @@
-"""The container of arrays and texts: its digest, its sizes, and the package whose format it is."""
+"""The safetensors format: digest, checks of sizes, and compatibility with the package."""
 
 import io
 import json
@@ -23,10 +23,10 @@ TEXTS = {"format": "fastnn", "note": 'größe "\\ud800" \n'}
 
 
 def content(arrays=ARRAYS, texts=TEXTS):
-    return b"".join(safetensors_file.packed(texts, arrays))
+    return b"".join(safetensors_file.pack(texts, arrays))
 
 
-def through(data):
+def read(data):
     file = io.BytesIO(data)
     header = safetensors_file.read_header(file, len(data))
     return header, safetensors_file.read_arrays(file, header)
@@ -40,20 +40,20 @@ def assert_equal(arrays, others):
         assert array.tobytes() == others[name].tobytes()
 
 
-def test_what_is_read_is_what_was_written():
-    header, arrays = through(content())
+def test_round_trip():
+    header, arrays = read(content())
     assert_equal(arrays, ARRAYS)
     assert {name: header.metadata[name] for name in TEXTS} == TEXTS
     assert len(header.metadata["sha256"]) == 64
     assert all(array.flags.writeable for array in arrays.values())
 
 
-def test_arrays_of_any_layout():
+def test_any_memory_layout():
     array = np.arange(24, dtype=np.float32).reshape(4, 6)
-    given = {"t": array.T, "s": array[::2, ::-1], "big": array.astype(">f4")}
-    _, arrays = through(content(given))
-    for name, expected in given.items():
-        np.testing.assert_array_equal(arrays[name], expected)
+    arrays = {"t": array.T, "s": array[::2, ::-1], "big": array.astype(">f4")}
+    _, others = read(content(arrays))
+    for name, expected in arrays.items():
+        np.testing.assert_array_equal(others[name], expected)
 
 
 def test_saving_copies_no_array_and_loading_copies_once(tmp_path):
@@ -90,7 +90,7 @@ assert (fn.load("net").parameters == net.parameters).all()
 
 
 @pytest.mark.process
-def test_without_memory_a_network_is_saved_and_not_loaded():
+def test_saving_needs_no_memory_for_a_copy():
     done = subprocess.run(
         [sys.executable, "-c", OUT_OF_MEMORY], capture_output=True, text=True, timeout=60,
         check=False,
@@ -101,19 +101,19 @@ def test_without_memory_a_network_is_saved_and_not_loaded():
 # ---- the package safetensors ---------------------------------------------------------------------
 
 
-def test_the_package_reads_the_same():
+def test_package_reads_our_files():
     package = pytest.importorskip("safetensors.numpy")
     assert_equal(package.load(content()), ARRAYS)
 
 
-def test_what_the_package_writes_is_read():
+def test_we_read_files_of_the_package():
     package = pytest.importorskip("safetensors.numpy")
-    header, arrays = through(package.save(ARRAYS, TEXTS))
+    header, arrays = read(package.save(ARRAYS, TEXTS))
     assert header.metadata == TEXTS
     assert_equal(arrays, ARRAYS)
 
 
-def test_the_package_reads_files_of_networks(tmp_path):
+def test_package_reads_files_of_networks(tmp_path):
     package = pytest.importorskip("safetensors")
     net = fn.Sequential(fn.Dense(3), random_state=0).build(2)
     net.save(tmp_path / "net")
@@ -124,8 +124,8 @@ def test_the_package_reads_files_of_networks(tmp_path):
 # ---- the digest ----------------------------------------------------------------------------------
 
 
-def altered(change, data=None):
-    """The content with its header changed."""
+def change_header(change, data=None):
+    """The content of a file with a changed header."""
     data = content() if data is None else data
     size = int.from_bytes(data[:8], "little")
     header, body = json.loads(data[8 : 8 + size]), data[8 + size :]
@@ -146,33 +146,33 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_the_digest_covers_all_that_a_file_says(change):
-    with pytest.raises(ValueError, match="the digest does not fit"):
-        through(altered(CHANGES[change]))
+def test_digest_covers_the_header(change):
+    with pytest.raises(ValueError, match="the digest does not match"):
+        read(change_header(CHANGES[change]))
 
 
-def test_the_digest_covers_the_data():
+def test_digest_covers_the_data():
     data = content()
     for place in range(1, 6 * 4 + 5 * 8 + 8, 3):
-        with pytest.raises(ValueError, match="the digest does not fit"):
-            through(data[:-place] + bytes([data[-place] ^ 1]) + data[len(data) - place + 1 :])
+        with pytest.raises(ValueError, match="the digest does not match"):
+            read(data[:-place] + bytes([data[-place] ^ 1]) + data[len(data) - place + 1 :])
 
 
-def test_order_and_spaces_do_not_matter():
-    """Other programs may write the same again."""
+def test_order_and_spaces_are_ignored():
+    """Other programs may write the header differently."""
 
     def rearrange(header):
         for name in list(header)[::-1]:
             header[name] = header.pop(name)
 
-    assert_equal(through(altered(rearrange))[1], ARRAYS)
+    assert_equal(read(change_header(rearrange))[1], ARRAYS)
 
 
-def test_a_file_without_a_digest_is_read():
+def test_digest_is_optional():
     def remove(header):
         del header["__metadata__"]["sha256"]
 
-    assert_equal(through(altered(remove))[1], ARRAYS)
+    assert_equal(read(change_header(remove))[1], ARRAYS)
 
 
 # ---- sizes ---------------------------------------------------------------------------------------
@@ -183,7 +183,7 @@ def set_entry(**values):
 
 
 WRONG = {
-    "no object": (lambda header: header.update(a=5), "expected dtype, shape and data_offsets"),
+    "no dictionary": (lambda header: header.update(a=5), "expected dtype, shape and data_offsets"),
     "extra key": (set_entry(more=1), "expected dtype, shape and data_offsets"),
     "dtype": (set_entry(dtype="F16"), "expected a dtype of"),
     "dtype list": (set_entry(dtype=["F32"]), "expected a dtype of"),
@@ -193,41 +193,41 @@ WRONG = {
     "huge": (set_entry(shape=[10**4000] * 3), "expected whole numbers"),
     "many": (set_entry(shape=[1] * 9), "expected whole numbers"),
     "offsets": (set_entry(data_offsets=[0, 40, 40]), "expected whole numbers"),
-    "longer": (set_entry(shape=[6]), "expected as many bytes"),
-    "backwards": (set_entry(data_offsets=[40, 0]), "expected as many bytes"),
-    "hole": (lambda header: header.pop("a"), "expected data from byte 0 on; got 40"),
-    "short": (lambda header: header.pop("scalar"), "got arrays of 64 bytes in a file that has 72"),
-    "metadata": (lambda header: header.update(__metadata__=[]), "metadata that are no texts"),
-    "number": (lambda header: header["__metadata__"].update(note=5), "metadata that are no texts"),
+    "longer": (set_entry(shape=[6]), "expected the number of bytes"),
+    "backwards": (set_entry(data_offsets=[40, 0]), "expected the number of bytes"),
+    "hole": (lambda header: header.pop("a"), "expected data from byte 0; got 40"),
+    "short": (lambda header: header.pop("scalar"), "expected arrays of 72 bytes; got 64"),
+    "metadata": (lambda header: header.update(__metadata__=[]), "metadata that are not strings"),
+    "number": (lambda header: header["__metadata__"].update(note=5), "metadata that are not"),
 }
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_sizes_that_do_not_agree(name):
+def test_inconsistent_headers_are_refused(name):
     change, message = WRONG[name]
     with pytest.raises(ValueError, match=message):
-        through(altered(change))
+        read(change_header(change))
 
 
-def test_a_name_that_comes_twice():
+def test_duplicate_names_are_refused():
     data = content()
     size = int.from_bytes(data[:8], "little")
     text = data[8 : 8 + size].decode().rstrip()
     text = text[:-1] + ',"a":{}}'
-    with pytest.raises(ValueError, match="got a name twice"):
-        through(struct.pack("<Q", len(text)) + text.encode() + data[8 + size :])
+    with pytest.raises(ValueError, match="got a duplicate name"):
+        read(struct.pack("<Q", len(text)) + text.encode() + data[8 + size :])
 
 
 @pytest.mark.parametrize("start", ["[]", " {}", "PK", "\ufeff{}"])
-def test_a_header_begins_as_the_format_says(start):
+def test_header_has_to_start_with_a_brace(start):
     text = start.encode()
-    with pytest.raises(ValueError, match="header that is no object"):
-        through(struct.pack("<Q", len(text)) + text)
+    with pytest.raises(ValueError, match="header that is not a JSON object"):
+        read(struct.pack("<Q", len(text)) + text)
 
 
 @pytest.mark.parametrize("size", [0, 5, 20 * 2**30])
-def test_a_sparse_file_is_not_read(size, tmp_path):
-    """Neither one of nothing but zeros, nor one with a header that says nothing of the rest."""
+def test_large_sparse_files_are_refused_without_reading(size, tmp_path):
+    """Neither a file of zeros, nor one that is larger than its header states."""
     path = tmp_path / "net"
     for begin in (b"", content()):
         path.write_bytes(begin)
@@ -235,14 +235,14 @@ def test_a_sparse_file_is_not_read(size, tmp_path):
             file.truncate(len(begin) + size)
         tracemalloc.start()
         try:
-            with pytest.raises(ValueError, match=r"got .* bytes|no object|got version"):
+            with pytest.raises(ValueError, match=r"bytes|not a JSON object|got version"):
                 serialize.read(path)
             assert tracemalloc.get_traced_memory()[1] < 10**6
         finally:
             tracemalloc.stop()
 
 
-def test_a_large_array_that_nothing_calls_for_is_not_read(tmp_path):
+def test_unknown_arrays_are_refused_without_reading(tmp_path):
     path = tmp_path / "net"
     fn.Sequential(fn.Dense(3), random_state=0).build(2).save(path)
     size = 20 * 2**30
@@ -251,7 +251,7 @@ def test_a_large_array_that_nothing_calls_for_is_not_read(tmp_path):
         end = header["parameters"]["data_offsets"][1]
         header["junk"] = {"dtype": "F32", "shape": [size // 4], "data_offsets": [end, end + size]}
 
-    path.write_bytes(altered(add, path.read_bytes()))
+    path.write_bytes(change_header(add, path.read_bytes()))
     with open(path, "r+b") as file:
         file.truncate(path.stat().st_size + size)
     tracemalloc.start()
@@ -263,18 +263,18 @@ def test_a_large_array_that_nothing_calls_for_is_not_read(tmp_path):
         tracemalloc.stop()
 
 
-def test_texts_too_long_to_be_read_again_are_not_written(tmp_path):
+def test_headers_above_the_size_limit_are_not_written(tmp_path):
     layers = [fn.Dense(1)] * 60_000
     with pytest.raises(ValueError, match="expected parameters and names of at most 4194304 bytes"):
         fn.Sequential(*layers, random_state=0).build(1).save(tmp_path / "net")
     assert not list(tmp_path.iterdir())
 
 
-def test_texts_that_are_none_of_ours(tmp_path):
+def test_unknown_metadata_is_refused(tmp_path):
     path = tmp_path / "net"
     fn.Sequential(fn.Dense(3), random_state=0).build(2).save(path)
     for name in ("sha257", "Extra", "members"):
-        path.write_bytes(altered(lambda header, name=name: header["__metadata__"].update(
+        path.write_bytes(change_header(lambda header, name=name: header["__metadata__"].update(
             {name: "{}"}), path.read_bytes()))  # fmt: skip
         with pytest.raises(ValueError, match="got unknown metadata"):
             fn.load(path)

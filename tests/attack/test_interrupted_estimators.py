@@ -1,5 +1,5 @@
-"""The attack of test_half_begun.py on estimators, fitted once and fitted again to other data: other
-classes, another scale, other names of columns."""
+"""Errors and Ctrl-C during calls of estimators, as in test_interrupted_fits.py: in a first fit, and
+in a fit to data with other classes, another scale and other column names."""
 
 import importlib.util
 import warnings
@@ -18,11 +18,11 @@ from sklearn.exceptions import NotFittedError
 pytestmark = pytest.mark.long
 
 spec = importlib.util.spec_from_file_location(
-    "half_begun", Path(__file__).with_name("test_half_begun.py")
+    "interrupted_fits", Path(__file__).with_name("test_interrupted_fits.py")
 )
-half_begun = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(half_begun)
-attack, data, ERRORS = half_begun.attack, half_begun.data, half_begun.ERRORS
+interrupted_fits = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(interrupted_fits)
+attack, data, ERRORS = interrupted_fits.attack, interrupted_fits.data, interrupted_fits.ERRORS
 
 X, Y = data(0)
 OTHER_X, OTHER_Y = data(1, n_classes=3)
@@ -47,31 +47,33 @@ def no_warnings(recwarn):
     warnings.simplefilter("ignore")
 
 
-def answer(model):
-    """What a model predicts, or None if it is not fitted."""
+def predict_bytes(model):
+    """The predictions of a model as bytes; None if it is not fitted."""
     try:
         return model.predict(X).tobytes()
-    except (NotFittedError, AttributeError):  # the latter of a search that was not refitted
+    except (NotFittedError, AttributeError):  # AttributeError by a search that was not refitted
         return None
 
 
-def check_answer(model, whole):
-    """An answer of these; or, where the best of several restarts is kept, that of those which came
-    to some step before Ctrl-C."""
+def check_predictions(model, expected):
+    """Check that a model's predictions are among `expected`. With restarts, the best of those that
+    made a step before Ctrl-C is kept, so that only valid labels can be checked."""
     restarted = getattr(model, "n_init", 1) > 1 and len(getattr(model, "restarts_", [])) > 0
-    found = answer(model)
-    assert found in whole or (restarted and np.isin(model.predict(X), model.classes_).all())
+    predictions = predict_bytes(model)
+    assert predictions in expected or (
+        restarted and np.isin(model.predict(X), model.classes_).all()
+    )
 
 
 @pytest.mark.parametrize("error", ERRORS)
 @pytest.mark.parametrize("name", MAKERS)
 def test_first_fit(name, error, rounds):
     make = MAKERS[name]
-    whole = [None, *(answer(make(n).fit(X, Y)) for n in (1, 2, 3))]
+    expected = [None, *(predict_bytes(make(n).fit(X, Y)) for n in (1, 2, 3))]
 
     def check(model, _):
-        check_answer(model, whole)
-        assert answer(model.fit(X, Y)) == whole[-1]
+        check_predictions(model, expected)
+        assert predict_bytes(model.fit(X, Y)) == expected[-1]
 
     attack(lambda: make(3), lambda model: model.fit(X, Y), check, rounds, error)
 
@@ -81,14 +83,17 @@ def test_first_fit(name, error, rounds):
 def test_fit_to_other_data(name, error, rounds):
     make = MAKERS[name]
     old = make(3).fit(X, Y)
-    whole = [answer(old), *(answer(make(n).fit(OTHER_X, OTHER_Y)) for n in (1, 2, 3))]
+    expected = [
+        predict_bytes(old),
+        *(predict_bytes(make(n).fit(OTHER_X, OTHER_Y)) for n in (1, 2, 3)),
+    ]
 
     def check(model, _):
-        found = answer(model)
-        check_answer(model, whole)
-        if found == whole[0] and hasattr(old, "classes_"):
+        predictions = predict_bytes(model)
+        check_predictions(model, expected)
+        if predictions == expected[0] and hasattr(old, "classes_"):
             assert np.array_equal(model.classes_, old.classes_)
-        assert answer(model.fit(OTHER_X, OTHER_Y)) == whole[-1]
+        assert predict_bytes(model.fit(OTHER_X, OTHER_Y)) == expected[-1]
 
     attack(
         lambda: make(3).fit(X, Y), lambda model: model.fit(OTHER_X, OTHER_Y), check, rounds, error
@@ -99,10 +104,10 @@ def test_fit_to_other_data(name, error, rounds):
 @pytest.mark.parametrize("kind", [fn.MLPClassifier, fn.MLPRegressor])
 def test_first_partial_fit(kind, error, rounds):
     known = {"classes": [0, 1]} if kind is fn.MLPClassifier else {}
-    whole = [None, answer(kind(**QUICK).partial_fit(X, Y, **known))]
+    expected = [None, predict_bytes(kind(**QUICK).partial_fit(X, Y, **known))]
 
     def check(model, _):
-        assert answer(model) in whole
+        assert predict_bytes(model) in expected
         model.partial_fit(X, Y, **known)
 
     attack(
@@ -119,10 +124,13 @@ def test_warm_start_with_another_activation(solver, error, rounds):
         )
         return model.fit(X, Y).set_params(activation="tanh")
 
-    whole = [answer(make()), *(answer(make(3).set_params(max_iter=n).fit(X, Y)) for n in (1, 2, 3))]
+    expected = [
+        predict_bytes(make()),
+        *(predict_bytes(make(3).set_params(max_iter=n).fit(X, Y)) for n in (1, 2, 3)),
+    ]
 
     def check(model, _):
-        assert answer(model) in whole
+        assert predict_bytes(model) in expected
         model.fit(X, Y)
 
     attack(make, lambda model: model.fit(X, Y), check, rounds, error)
@@ -138,13 +146,13 @@ def test_ensemble(error, rounds):
         return fn.MLPEnsemble(base(), n_estimators=2, n_threads=1).fit(X, Y)
 
     old, new = make(), make().fit(OTHER_X, OTHER_Y)
-    whole = [answer(old), answer(new)]
+    expected = [predict_bytes(old), predict_bytes(new)]
 
     def check(model, _):
-        found = model.predict_proba(X)
-        assert found.shape[1] == len(model.classes_)
-        assert answer(model) in whole
-        assert answer(model.fit(OTHER_X, OTHER_Y)) == whole[-1]
+        predictions = model.predict_proba(X)
+        assert predictions.shape[1] == len(model.classes_)
+        assert predict_bytes(model) in expected
+        assert predict_bytes(model.fit(OTHER_X, OTHER_Y)) == expected[-1]
 
     attack(make, lambda model: model.fit(OTHER_X, OTHER_Y), check, rounds, error)
 
@@ -155,15 +163,17 @@ def test_search(error, rounds):
         return fn.MLPSearchCV(base(), {"width": [2, 3, 4]}, cv=2, n_threads=1).fit(X, Y)
 
     old, new = make(), make().fit(OTHER_X, OTHER_Y)
-    whole = [answer(old), answer(new)]
+    expected = [predict_bytes(old), predict_bytes(new)]
 
     def check(search, _):
-        found = answer(search)
-        if found is not None:
-            assert found in whole or search.best_estimator_.stop_reason_.startswith("interrupted")
+        predictions = predict_bytes(search)
+        if predictions is not None:
+            assert predictions in expected or search.best_estimator_.stop_reason_.startswith(
+                "interrupted"
+            )
             assert search.best_params_["width"] == search.best_estimator_.width
         assert len(search.cv_results_["params"]) == 3
-        assert answer(search.fit(OTHER_X, OTHER_Y)) == whole[-1]
+        assert predict_bytes(search.fit(OTHER_X, OTHER_Y)) == expected[-1]
 
     attack(make, lambda search: search.fit(OTHER_X, OTHER_Y), check, rounds, error)
 
@@ -173,7 +183,7 @@ def test_a_refused_fit_leaves_the_names_of_columns():
     model = base().fit(frame, Y)
     with pytest.raises(ValueError, match="sample_weight"):
         model.fit(frame.rename(columns=str.upper), Y, sample_weight=-np.ones(len(Y)))
-    assert answer(model) is not None
+    assert predict_bytes(model) is not None
     assert list(model.feature_names_in_) == ["a", "b", "c"]
     model.fit(X, Y)
     assert not hasattr(model, "feature_names_in_")

@@ -1,4 +1,4 @@
-"""Training of a network in many calls of `partial_fit`."""
+"""Training in many calls of `partial_fit`, and its continuation by copies and loaded files."""
 
 import copy
 import pickle
@@ -26,34 +26,34 @@ OPTIMIZERS = {
 }
 
 
-def test_every_optimizer_has_a_stream():
+def test_every_optimizer_is_tested():
     assert {type(optimizer) for optimizer in OPTIMIZERS.values()} == set(CLASSES.values())
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_a_network_in_1000_calls(name, rng, tmp_path):
+def test_copies_continue_identically(name, rng, tmp_path):
     X = rng.normal(size=(40, 3))
     y = X[:, :1] * X[:, 1:2]
     net = fn.Sequential(fn.Dense(4, "tanh"), fn.Dropout(0.1), fn.Dense(1), random_state=0)
     first = {"optimizer": OPTIMIZERS[name]}
-    apart = []
+    copies = []
     for i, n in enumerate(rng.integers(1, 41, N_CALLS)):
         rows = rng.choice(40, n)
         if i == N_CALLS - 20:
             net.save(tmp_path / "net.safetensors")
-            apart = [
+            copies = [
                 pickle.loads(pickle.dumps(net)), fn.load(tmp_path / "net.safetensors"),
                 copy.deepcopy(net),
             ]  # fmt: skip
-        for model in (net, *apart):
+        for model in (net, *copies):
             model.partial_fit(X[rows], y[rows], **first)
         first = {}
     assert net.n_epochs == N_CALLS
-    for model in apart:
+    for model in copies:
         np.testing.assert_array_equal(model.parameters, net.parameters)
 
 
-def test_a_clock_that_stands_still(monkeypatch):
+def test_clock_of_coarse_resolution(monkeypatch):
     clock = SimpleNamespace(perf_counter=lambda: 0.0, monotonic=time.monotonic)
     monkeypatch.setattr(loop, "time", clock)
     net = fn.Sequential(fn.Dense(1), random_state=0)

@@ -1,5 +1,5 @@
-"""The network of an estimator by itself takes unscaled features and returns what the estimator's
-network returns, in the units of the targets; where it cannot, it is refused."""
+"""`network_` of an estimator, and the network loaded from its file: scaling is merged into the
+weights, so that predictions from unscaled features equal those of the estimator."""
 
 import subprocess
 import sys
@@ -29,13 +29,13 @@ SHAPES = {
 
 
 def features(rng, dtype):
-    """Columns of very different size, one of them constant."""
+    """Columns of very different scale, one of them constant."""
     X = rng.normal(size=(60, 4)) * [1, 1000, 0.001, 0] + [0, 50_000, 0.05, 3]
     return X.astype(dtype)
 
 
 def networks(model, folder):
-    """The network as a property, and from a file."""
+    """The network from the property `network_` and from a file."""
     path = folder / "model.safetensors"
     model.save(path)
     return model.network_, fn.load(path)
@@ -94,7 +94,7 @@ def test_without_scaling_predictions_are_bit_identical(labels, dtype, rng, tmp_p
 
 
 @pytest.mark.parametrize("scale", ["standard", None])
-def test_the_network_is_a_copy(scale, rng):
+def test_network_is_a_copy(scale, rng):
     X = features(rng, "float64") if scale else rng.normal(size=(60, 4))
     model = fn.MLPClassifier(scale=scale, max_iter=5, random_state=0).fit(X, LABELS["binary"])
     before = model.predict_proba(X)
@@ -106,7 +106,7 @@ def test_the_network_is_a_copy(scale, rng):
     assert (model.network_.weights[0] == 0).all()
 
 
-def test_a_folded_network_has_neither_penalties_nor_an_optimizer(rng, tmp_path):
+def test_merged_network_has_no_penalties_and_no_optimizer(rng, tmp_path):
     X, y = features(rng, "float64"), LABELS["multiclass"]
     model = fn.MLPClassifier((5,), scale="standard", alpha=0.5, max_iter=5).fit(X, y)
     codes = np.arange(60) % 3
@@ -118,7 +118,7 @@ def test_a_folded_network_has_neither_penalties_nor_an_optimizer(rng, tmp_path):
         assert net.state.optimizer.n_steps == 2
 
 
-def test_column_names_come_along(rng, tmp_path):
+def test_feature_names_are_kept(rng, tmp_path):
     pandas = pytest.importorskip("pandas")
     X = pandas.DataFrame(features(rng, "float64"), columns=list("abcd"))
     model = fn.MLPClassifier(scale="standard", max_iter=5).fit(X, LABELS["binary"])
@@ -130,19 +130,19 @@ def test_column_names_come_along(rng, tmp_path):
     np.testing.assert_array_equal(back.predict(X), model.predict(X))
 
 
-def test_there_is_no_network_before_a_fit():
+def test_no_network_before_fit():
     assert not hasattr(fn.MLPClassifier(), "network_")
 
 
 # ---- refusals ----------------------------------------------------------------------------------
 
 
-def test_a_feature_that_float32_cannot_hold_is_refused(rng, tmp_path):
+def test_features_that_exceed_the_precision_of_float32_are_refused(rng, tmp_path):
     X = features(rng, "float32")
     X[:, 3] = 1e6  # constant, so that it is shifted to 0 and not divided
     model = fn.MLPClassifier(scale="standard", max_iter=5).fit(X, LABELS["binary"])
     model.save(tmp_path / "model.safetensors")
-    with pytest.raises(ValueError, match="can take up; expected features that float32 can hold"):
+    with pytest.raises(ValueError, match="into weights; expected features that float32 can hold"):
         fn.load(tmp_path / "model.safetensors")
     with pytest.raises(AttributeError, match="no network_: expected features that float32"):
         model.network_  # noqa: B018
@@ -174,7 +174,7 @@ UNIT = Scaling(np.zeros(2), np.full(2, 2.0))
         ([fn.Dense(2)], (replace(UNIT, center=np.array([0, 1e4])), None), "whose center is 5e"),
     ],
 )
-def test_what_cannot_be_folded_is_refused(layers, scalings, message, tmp_path):
+def test_scaling_that_cannot_be_merged_is_refused(layers, scalings, message, tmp_path):
     net = fn.Sequential(*layers, random_state=0).build(2)
     net.save(tmp_path / "net")
     with pytest.raises(ValueError, match=message):

@@ -1,5 +1,5 @@
-"""An error or Ctrl-C at any line of a call: the object is as before it, or not yet fitted, or as
-after its last whole step, and the next call works."""
+"""Errors and Ctrl-C at every line of a call: afterwards the object is unchanged, unfitted, or in
+the state after its last complete step, and the next call works."""
 
 import copy
 import sys
@@ -17,18 +17,18 @@ pytestmark = pytest.mark.long
 
 
 def call_with_error(call, at_line, error):
-    """Call a function and raise an error before the line of fastnn's with this number, counted
-    from 1 in the order of execution. Returns the number of lines begun, and whether the error
-    came out of the call."""
-    begun = 0
+    """Call a function and raise an error before the n-th executed line of fastnn, n = `at_line`,
+    counted from 1. Returns the number of lines that were started, and whether the call raised the
+    error."""
+    started = 0
 
     def trace(frame, event, _):
-        nonlocal begun
+        nonlocal started
         if not frame.f_code.co_filename.startswith(SOURCES):
             return None
         if event == "line":
-            begun += 1
-            if begun == at_line:
+            started += 1
+            if started == at_line:
                 raise error
         return trace
 
@@ -38,18 +38,18 @@ def call_with_error(call, at_line, error):
         try:
             call()
         except error:
-            return begun, True
-        except AttributeError as hidden:  # scikit-learn's of a method that is not available
+            return started, True
+        except AttributeError as hidden:  # scikit-learn's error for an unavailable method
             if not isinstance(hidden.__cause__, error):
                 raise
-            return begun, True
+            return started, True
         finally:
             sys.settrace(None)
-    return begun, False
+    return started, False
 
 
 def attack(make, call, check, rounds, error):
-    """Raise the error at many lines of `call(make())`, and check each object."""
+    """Raise the error at many lines of `call(make())`, then call `check(object, raised)`."""
     n_lines, _ = call_with_error(lambda: call(make()), 0, error)
     assert n_lines > 5
     n = min(n_lines, rounds(60, n_lines))
@@ -105,15 +105,15 @@ def test_build(error, rounds):
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_first_training(method, error, rounds):
     options = OPTIONS if method == "fit" else {"batch_size": "full"}
-    whole = after_each_step(
+    expected = after_each_step(
         network().build(3), lambda net, see: net.fit(X, Y, callbacks=[see], **OPTIONS)
     )
     if method == "partial_fit":
-        whole = [whole[0], network().partial_fit(X, Y, **options).parameters.tobytes()]
+        expected = [expected[0], network().partial_fit(X, Y, **options).parameters.tobytes()]
 
     def check(net, _):
         if net.n_features_in is not None:
-            assert net.parameters.tobytes() in whole
+            assert net.parameters.tobytes() in expected
         else:
             with pytest.raises(ValueError, match="without weights"):
                 net.predict(X)
@@ -130,18 +130,18 @@ def test_more_training(method, error, rounds):
     first = trained()
     if method == "fit":
         options = OPTIONS | {"validation_data": (X, Y)}
-        whole = after_each_step(
+        expected = after_each_step(
             trained(),
             lambda net, see: net.fit(OTHER_X, OTHER_Y, callbacks=[see], **options),
         )
     else:
         options = {"batch_size": "full"}
         more = trained().partial_fit(OTHER_X, OTHER_Y, **options)
-        whole = [first.parameters.tobytes(), more.parameters.tobytes()]
+        expected = [first.parameters.tobytes(), more.parameters.tobytes()]
 
     def check(net, _):
-        assert net.parameters.tobytes() in whole
-        if net.parameters.tobytes() == whole[0] and net.n_steps == first.n_steps:
+        assert net.parameters.tobytes() in expected
+        if net.parameters.tobytes() == expected[0] and net.n_steps == first.n_steps:
             assert net.history.n_epochs == first.history.n_epochs
             assert np.array_equal(net.state.optimizer.slots, first.state.optimizer.slots)
         lengths = {len(column) for column in net.history.values()}
@@ -186,7 +186,7 @@ def test_standardizer(error, rounds):
 
 @pytest.mark.parametrize("error", ERRORS)
 def test_diverging_training(error, rounds):
-    """Parameters that overflowed do not stay."""
+    """The network does not keep infinite parameters."""
     options = {"epochs": 20, "batch_size": 8, "optimizer": fn.optimizers.SGD(1e20)}
 
     def linear():
