@@ -481,7 +481,7 @@ def rates(schedule: float | Schedule, steps: Array, n_steps: int | None = None) 
     """
     if not isinstance(schedule, Schedule):
         return np.full(len(steps), float(schedule))
-    return _rates(_fill_in_steps(schedule, n_steps), steps)
+    return _compute_rates(_fill_in_steps(schedule, n_steps), steps)
 
 
 def _fill_in_steps(schedule: Schedule, n_steps: int | None) -> Schedule:
@@ -505,44 +505,44 @@ def _half_cosine(fraction: Array) -> Array:
 
 
 @singledispatch
-def _rates(schedule: Schedule, steps: Array) -> Array:
+def _compute_rates(schedule: Schedule, steps: Array) -> Array:
     raise TypeError(f"schedule: expected one of fastnn.schedules; got {schedule!r}")
 
 
-@_rates.register
+@_compute_rates.register
 def _(schedule: Constant, steps: Array) -> Array:
     return np.full(len(steps), float(schedule.learning_rate))
 
 
-@_rates.register
+@_compute_rates.register
 def _(schedule: StepDecay, steps: Array) -> Array:
     return schedule.initial_learning_rate * schedule.factor ** np.floor(steps / schedule.every)
 
 
-@_rates.register
+@_compute_rates.register
 def _(schedule: ExponentialDecay, steps: Array) -> Array:
     return schedule.initial_learning_rate * schedule.factor ** (steps / schedule.every)
 
 
-@_rates.register
+@_compute_rates.register
 def _(schedule: InverseTimeDecay, steps: Array) -> Array:
     count = np.floor(steps / schedule.every)
     return schedule.initial_learning_rate / (1 + schedule.decay * count) ** schedule.power
 
 
-@_rates.register
+@_compute_rates.register
 def _(schedule: LinearDecay, steps: Array) -> Array:
     fraction = np.minimum(steps / (schedule.n_steps or 1), 1)
     return (1 - fraction) * schedule.initial_learning_rate + fraction * schedule.final_learning_rate
 
 
-@_rates.register
+@_compute_rates.register
 def _(schedule: CosineDecay, steps: Array) -> Array:
     low, high = schedule.final_learning_rate, schedule.initial_learning_rate
     return low + (high - low) * _half_cosine(np.minimum(steps / (schedule.n_steps or 1), 1))
 
 
-@_rates.register
+@_compute_rates.register
 def _(schedule: Cyclic, steps: Array) -> Array:
     cycle = np.floor(steps / (2 * schedule.half_cycle))
     height: Array = 1 - np.abs(steps / schedule.half_cycle - 2 * cycle - 1)
@@ -552,7 +552,7 @@ def _(schedule: Cyclic, steps: Array) -> Array:
     return low + (high - low) * height
 
 
-@_rates.register
+@_compute_rates.register
 def _(schedule: WarmRestarts, steps: Array) -> Array:
     first, growth = schedule.first_period, schedule.growth
     if growth == 1:
@@ -566,7 +566,7 @@ def _(schedule: WarmRestarts, steps: Array) -> Array:
     return low + (high - low) * _half_cosine(fraction)
 
 
-@_rates.register
+@_compute_rates.register
 def _(schedule: OneCycle, steps: Array) -> Array:
     n = schedule.n_steps or 1
     top = schedule.max_learning_rate
@@ -580,7 +580,7 @@ def _(schedule: OneCycle, steps: Array) -> Array:
     return np.where(steps < peak, rising, falling)
 
 
-@_rates.register
+@_compute_rates.register
 def _(schedule: Warmup, steps: Array) -> Array:
     n = schedule.n_steps
     later = rates(schedule.after, np.maximum(steps - n, 0))
