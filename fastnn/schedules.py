@@ -364,22 +364,25 @@ class WarmRestarts(Schedule):
 class OneCycle(Schedule):
     """One-cycle policy: a rise to a maximum, then a fall to almost zero, each along half a cosine.
 
-    The learning rate rises from α_max / a at step 0 to α_max at step q (T - 1), and falls to
-    α_max / b at the last step, T - 1. L. Smith, N. Topin, "Super-convergence", 2019
-    (arXiv 1708.07120).
+    With the peak at step P = q (T - 1)::
+
+        α(t) = α_max / a + (α_max - α_max / a) (1 - cos(π t / P)) / 2                    t < P
+        α(t) = α_max / b + (α_max - α_max / b) (1 + cos(π (t - P) / (T - 1 - P))) / 2    t ≥ P
+
+    L. Smith, N. Topin, "Super-convergence", 2019 (arXiv 1708.07120).
 
     Parameters
     ----------
     max_learning_rate : float
-        α_max > 0.
+        α_max > 0, the learning rate at the peak.
     n_steps : int, optional
         T ≥ 1, the number of steps of the cycle; by default, all steps of `fit`.
     warmup_share : float, default 0.3
         q, the fraction of the steps in which the learning rate rises, in [0, 1].
     start_divisor : float, default 25.0
-        a ≥ 1.
+        a ≥ 1, the ratio of the maximum to the first learning rate.
     end_divisor : float, default 1e4
-        b ≥ 1.
+        b ≥ 1, the ratio of the maximum to the last learning rate, that of step T - 1.
 
     Raises
     ------
@@ -410,7 +413,9 @@ class OneCycle(Schedule):
 
 @dataclass(frozen=True)
 class Warmup(Schedule):
-    """Linear warmup, followed by another schedule β::
+    """Linear warmup, followed by another schedule.
+
+    With the other schedule β::
 
         α(t) = β(0) (t + 1) / n        for t < n
         α(t) = β(t - n)                otherwise
