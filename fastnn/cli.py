@@ -17,7 +17,7 @@ EPOCHS = 20
 COMPARED_EPOCHS = 3
 
 
-def _network(dtype: str) -> Sequential:
+def _make_network(dtype: str) -> Sequential:
     return Sequential(
         Dense(128, "relu"),
         Dropout(0.2),
@@ -28,11 +28,11 @@ def _network(dtype: str) -> Sequential:
     )
 
 
-def _optimizer() -> optimizers.Adam:
+def _make_optimizer() -> optimizers.Adam:
     return optimizers.Adam(learning_rate=schedules.OneCycle(max_learning_rate=1e-2))
 
 
-def demo() -> int:
+def run_demo() -> int:
     """Train a network on handwritten digits, then compare both engines on a few epochs."""
     X, y = datasets.load_digits()
     X /= 16  # pixels are 0 to 16
@@ -41,11 +41,11 @@ def demo() -> int:
     )
     print(f"Handwritten digits: {len(X_train)} images to train on, {len(X_test)} held out.\n")
 
-    net = _network("float32").build(X.shape[1])
+    net = _make_network("float32").build(X.shape[1])
     net.summary()
     began = time.perf_counter()
     history = net.fit(
-        X_train, y_train, loss="cross_entropy", optimizer=_optimizer(), epochs=EPOCHS,
+        X_train, y_train, loss="cross_entropy", optimizer=_make_optimizer(), epochs=EPOCHS,
         batch_size=64, validation_data=(X_test, y_test), verbose=1,
     )  # fmt: skip
     seconds = time.perf_counter() - began
@@ -62,10 +62,12 @@ def _compare(X: np.ndarray, y: np.ndarray) -> None:
     """Train with both engines; print their times and the largest difference of a weight."""
     seconds, parameters = {}, {}
     for engine in ("native", "reference"):
-        net = _network("float64")
+        net = _make_network("float64")
         net.fit(X, y, epochs=0, engine=engine)  # so that imports and building are not timed
         began = time.perf_counter()
-        net.fit(X, y, optimizer=_optimizer(), epochs=COMPARED_EPOCHS, batch_size=64, engine=engine)
+        net.fit(
+            X, y, optimizer=_make_optimizer(), epochs=COMPARED_EPOCHS, batch_size=64, engine=engine
+        )
         seconds[engine], parameters[engine] = time.perf_counter() - began, net.parameters
     difference = np.abs(parameters["native"] - parameters["reference"]).max()
     ratio = seconds["reference"] / seconds["native"]
@@ -84,6 +86,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("demo", help="train on handwritten digits, in seconds")
     commands.add_parser("info", help="versions, instruction set and threads in use")
     if parser.parse_args(arguments).command == "demo":
-        return demo()
+        return run_demo()
     config.show_config()
     return 0

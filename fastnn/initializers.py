@@ -239,7 +239,7 @@ def resolve(name: str, value: str | Initializer) -> str | Initializer:
     return value
 
 
-def _scaled(init: Scaled, shape: tuple[int, int], key: Key) -> Array:
+def _draw_scaled(init: Scaled, shape: tuple[int, int], key: Key) -> Array:
     n_in, n_out = shape
     variance = {"glorot": 2 / (n_in + n_out), "he": 2 / n_in, "lecun": 1 / n_in}[init.rule]
     if init.distribution == "normal":
@@ -248,7 +248,7 @@ def _scaled(init: Scaled, shape: tuple[int, int], key: Key) -> Array:
     return limit * (2 * prng.draw_uniform(key, shape) - 1)
 
 
-def _orthogonal(init: Orthogonal, shape: tuple[int, int], key: Key) -> Array:
+def _draw_orthogonal(init: Orthogonal, shape: tuple[int, int], key: Key) -> Array:
     tall = (max(shape), min(shape))
     q, r = np.linalg.qr(prng.draw_normal(key, tall))
     q *= np.sign(np.diag(r))  # makes the decomposition unique, and thereby W uniformly distributed
@@ -264,6 +264,6 @@ _DRAWS: dict[type, Callable[..., Array]] = {
     Constant: lambda i, s, _: np.full(s, float(i.value)),
     Uniform: lambda i, s, k: i.low + (i.high - i.low) * prng.draw_uniform(k, s),
     Normal: lambda i, s, k: i.mean + i.std * prng.draw_normal(k, s),
-    Orthogonal: _orthogonal,
-    Scaled: _scaled,
+    Orthogonal: _draw_orthogonal,
+    Scaled: _draw_scaled,
 }

@@ -67,7 +67,7 @@ class Dense:
     l2: float = 0.0
 
     def __post_init__(self) -> None:
-        # Python's integers do not overflow where a plan multiplies them; NumPy's do.
+        # A Python int, because products of NumPy integers could overflow in the memory plan.
         object.__setattr__(self, "units", checks.whole("units", self.units, at_least=1))
         object.__setattr__(self, "activation", activations.resolve(self.activation))
         checks.flag("use_bias", self.use_bias)

@@ -66,17 +66,17 @@ def accuracy(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | No
     """
     true, predicted = check_classes("y_true", y_true), check_classes("y_pred", y_pred)
     if true.ndim == 1 and predicted.ndim == 2:
-        true, predicted = _from_scores(true, predicted)
+        true, predicted = _predict_from_scores(true, predicted)
     check_like(true, predicted)
-    right = true == predicted
+    correct = true == predicted
     if true.ndim == 2:
         check_indicator("y_true", true)
         check_indicator("y_pred", predicted)
-        right = right.all(axis=1)
-    return _average(right, sample_weight)
+        correct = correct.all(axis=1)
+    return _average(correct, sample_weight)
 
 
-def _from_scores(
+def _predict_from_scores(
     true: NDArray[Any], scores: NDArray[Any]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     if scores.shape[1] == 1:
@@ -175,7 +175,7 @@ def log_loss(
     return _average(-(target * log_p).sum(axis=1), sample_weight)
 
 
-def _columns(y_true: ArrayLike, y_pred: ArrayLike) -> list[NDArray[np.float64]]:
+def _to_columns(y_true: ArrayLike, y_pred: ArrayLike) -> list[NDArray[np.float64]]:
     """Return both as (n, m): predictions (n, 1) and targets (n,) must not broadcast to (n, n)."""
     pair = [check_numbers("y_true", y_true), check_numbers("y_pred", y_pred)]
     true, predicted = [a[:, 0] if a.ndim == 2 and a.shape[1] == 1 else a for a in pair]
@@ -213,7 +213,7 @@ def r2(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = N
     >>> r2([1.0, 2.0, 3.0], [1.0, 2.0, 4.0])
     0.5
     """
-    true, predicted = _columns(y_true, y_pred)
+    true, predicted = _to_columns(y_true, y_pred)
     if len(true) < 2:
         raise ValueError(f"y_true: expected at least 2 rows; got {len(true)}")
     weight = check_weight(sample_weight, len(true))
@@ -257,7 +257,7 @@ def mean_squared_error(
     >>> mean_squared_error([1.0, 2.0], [1.0, 4.0])
     2.0
     """
-    true, predicted = _columns(y_true, y_pred)
+    true, predicted = _to_columns(y_true, y_pred)
     return _average((predicted - true) ** 2, sample_weight)
 
 
@@ -289,5 +289,5 @@ def mean_absolute_error(
     >>> mean_absolute_error([1.0, 2.0], [1.0, 4.0])
     1.0
     """
-    true, predicted = _columns(y_true, y_pred)
+    true, predicted = _to_columns(y_true, y_pred)
     return _average(np.abs(predicted - true), sample_weight)

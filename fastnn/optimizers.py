@@ -371,11 +371,11 @@ def resolve(value: str | Optimizer) -> Optimizer:
     """
     if not isinstance(value, str) and isinstance(value, tuple(CLASSES.values())):
         return value
-    return _default(checks.choice("optimizer", value, CLASSES))
+    return _make_default(checks.choice("optimizer", value, CLASSES))
 
 
 @cache
-def _default(name: str) -> Optimizer:
+def _make_default(name: str) -> Optimizer:
     """Return the optimizer of that name with its defaults, created and checked once."""
     return CLASSES[name]()
 

@@ -69,17 +69,17 @@ def one_hot(
     return rows
 
 
-def _test_counts(counts: Integers, n_test: int, rng: np.random.Generator) -> Integers:
+def _count_test_rows(counts: Integers, n_test: int, rng: np.random.Generator) -> Integers:
     """Return the number of test rows of each class, in proportion to its size.
 
     Rounded by the method of largest remainders (A. Hamilton, 1792). Ties are broken at random, so
     that no class is favoured.
     """
-    whole, remainder = np.divmod(counts * n_test, counts.sum())
-    order = rng.permutation(len(counts))
-    order = order[np.argsort(-remainder[order], kind="stable")]
-    whole[order[: n_test - whole.sum()]] += 1
-    return whole
+    n_rows, remainder = np.divmod(counts * n_test, counts.sum())
+    permutation = rng.permutation(len(counts))
+    permutation = permutation[np.argsort(-remainder[permutation], kind="stable")]
+    n_rows[permutation[: n_test - n_rows.sum()]] += 1
+    return n_rows
 
 
 def _take(array: Any, rows: Integers) -> Any:
@@ -144,7 +144,7 @@ def split_rows(
     codes, counts = strata[shuffled], np.bincount(strata)
     rank = np.empty(n, np.int64)  # of each row within its class, in shuffled order
     rank[np.argsort(codes, kind="stable")] = np.concatenate([np.arange(c) for c in counts])
-    in_test = rank < _test_counts(counts, n_test, rng)[codes]
+    in_test = rank < _count_test_rows(counts, n_test, rng)[codes]
     return shuffled[~in_test], shuffled[in_test]
 
 
@@ -235,7 +235,7 @@ class Standardizer:
             If `fit` has not been called, or X has other columns than in `fit`.
         """
         values = self._check(X)
-        result = ((values - self.mean_) / self.scale_).astype(_float_type(values), copy=False)
+        result = ((values - self.mean_) / self.scale_).astype(_get_float_type(values), copy=False)
         return self._in_container(result, X)
 
     def inverse_transform(self, X: Any) -> NDArray[Any]:
@@ -244,7 +244,7 @@ class Standardizer:
         Dtypes and errors are those of `transform`; the result is always an array.
         """
         values = self._check(X)
-        return (values * self.scale_ + self.mean_).astype(_float_type(values), copy=False)
+        return (values * self.scale_ + self.mean_).astype(_get_float_type(values), copy=False)
 
     inverse = inverse_transform
 
@@ -326,14 +326,14 @@ class Standardizer:
         return Tags("transformer", TargetTags(required=False), kinds)
 
 
-def _pandas(values: NDArray[Any], names: NDArray[np.object_], X: Any) -> Any:
+def _to_pandas(values: NDArray[Any], names: NDArray[np.object_], X: Any) -> Any:
     import pandas
 
     index = X.index if isinstance(X, pandas.DataFrame) else None
     return pandas.DataFrame(values, index=index, columns=names, copy=False)
 
 
-def _polars(values: NDArray[Any], names: NDArray[np.object_], X: Any) -> Any:
+def _to_polars(values: NDArray[Any], names: NDArray[np.object_], X: Any) -> Any:
     import polars
 
     return polars.DataFrame(values, schema=names.tolist(), orient="row")
@@ -341,10 +341,10 @@ def _polars(values: NDArray[Any], names: NDArray[np.object_], X: Any) -> Any:
 
 _CONTAINERS: dict[str, Callable[[NDArray[Any], NDArray[np.object_], Any], Any]] = {
     "default": lambda values, names, X: values,
-    "pandas": _pandas,
-    "polars": _polars,
+    "pandas": _to_pandas,
+    "polars": _to_polars,
 }
 
 
-def _float_type(values: NDArray[Any]) -> type[np.floating[Any]]:
+def _get_float_type(values: NDArray[Any]) -> type[np.floating[Any]]:
     return np.float32 if values.dtype == np.float32 else np.float64

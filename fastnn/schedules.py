@@ -364,22 +364,25 @@ class WarmRestarts(Schedule):
 class OneCycle(Schedule):
     """One-cycle policy: a rise to a maximum, then a fall to almost zero, each along half a cosine.
 
-    The learning rate rises from α_max / a at step 0 to α_max at step q (T - 1), and falls to
-    α_max / b at the last step, T - 1. L. Smith, N. Topin, "Super-convergence", 2019
-    (arXiv 1708.07120).
+    With the peak at step P = q (T - 1)::
+
+        α(t) = α_max / a + (α_max - α_max / a) (1 - cos(π t / P)) / 2                    t < P
+        α(t) = α_max / b + (α_max - α_max / b) (1 + cos(π (t - P) / (T - 1 - P))) / 2    t ≥ P
+
+    L. Smith, N. Topin, "Super-convergence", 2019 (arXiv 1708.07120).
 
     Parameters
     ----------
     max_learning_rate : float
-        α_max > 0.
+        α_max > 0, the learning rate at the peak.
     n_steps : int, optional
         T ≥ 1, the number of steps of the cycle; by default, all steps of `fit`.
     warmup_share : float, default 0.3
         q, the fraction of the steps in which the learning rate rises, in [0, 1].
     start_divisor : float, default 25.0
-        a ≥ 1.
+        a ≥ 1, the ratio of the maximum to the first learning rate.
     end_divisor : float, default 1e4
-        b ≥ 1.
+        b ≥ 1, the ratio of the maximum to the last learning rate, that of step T - 1.
 
     Raises
     ------
@@ -410,7 +413,9 @@ class OneCycle(Schedule):
 
 @dataclass(frozen=True)
 class Warmup(Schedule):
-    """Linear warmup, followed by another schedule β::
+    """Linear warmup, followed by another schedule.
+
+    With the other schedule β::
 
         α(t) = β(0) (t + 1) / n        for t < n
         α(t) = β(t - n)                otherwise
@@ -481,7 +486,7 @@ def rates(schedule: float | Schedule, steps: Array, n_steps: int | None = None) 
     """
     if not isinstance(schedule, Schedule):
         return np.full(len(steps), float(schedule))
-    return _rates(_fill_in_steps(schedule, n_steps), steps)
+    return _compute_rates(_fill_in_steps(schedule, n_steps), steps)
 
 
 def _fill_in_steps(schedule: Schedule, n_steps: int | None) -> Schedule:
@@ -505,44 +510,44 @@ def _half_cosine(fraction: Array) -> Array:
 
 
 @singledispatch
-def _rates(schedule: Schedule, steps: Array) -> Array:
+def _compute_rates(schedule: Schedule, steps: Array) -> Array:
     raise TypeError(f"schedule: expected one of fastnn.schedules; got {schedule!r}")
 
 
-@_rates.register
+@_compute_rates.register
 def _(schedule: Constant, steps: Array) -> Array:
     return np.full(len(steps), float(schedule.learning_rate))
 
 
-@_rates.register
+@_compute_rates.register
 def _(schedule: StepDecay, steps: Array) -> Array:
     return schedule.initial_learning_rate * schedule.factor ** np.floor(steps / schedule.every)
 
 
-@_rates.register
+@_compute_rates.register
 def _(schedule: ExponentialDecay, steps: Array) -> Array:
     return schedule.initial_learning_rate * schedule.factor ** (steps / schedule.every)
 
 
-@_rates.register
+@_compute_rates.register
 def _(schedule: InverseTimeDecay, steps: Array) -> Array:
     count = np.floor(steps / schedule.every)
     return schedule.initial_learning_rate / (1 + schedule.decay * count) ** schedule.power
 
 
-@_rates.register
+@_compute_rates.register
 def _(schedule: LinearDecay, steps: Array) -> Array:
     fraction = np.minimum(steps / (schedule.n_steps or 1), 1)
     return (1 - fraction) * schedule.initial_learning_rate + fraction * schedule.final_learning_rate
 
 
-@_rates.register
+@_compute_rates.register
 def _(schedule: CosineDecay, steps: Array) -> Array:
     low, high = schedule.final_learning_rate, schedule.initial_learning_rate
     return low + (high - low) * _half_cosine(np.minimum(steps / (schedule.n_steps or 1), 1))
 
 
-@_rates.register
+@_compute_rates.register
 def _(schedule: Cyclic, steps: Array) -> Array:
     cycle = np.floor(steps / (2 * schedule.half_cycle))
     height: Array = 1 - np.abs(steps / schedule.half_cycle - 2 * cycle - 1)
@@ -552,7 +557,7 @@ def _(schedule: Cyclic, steps: Array) -> Array:
     return low + (high - low) * height
 
 
-@_rates.register
+@_compute_rates.register
 def _(schedule: WarmRestarts, steps: Array) -> Array:
     first, growth = schedule.first_period, schedule.growth
     if growth == 1:
@@ -566,7 +571,7 @@ def _(schedule: WarmRestarts, steps: Array) -> Array:
     return low + (high - low) * _half_cosine(fraction)
 
 
-@_rates.register
+@_compute_rates.register
 def _(schedule: OneCycle, steps: Array) -> Array:
     n = schedule.n_steps or 1
     top = schedule.max_learning_rate
@@ -580,7 +585,7 @@ def _(schedule: OneCycle, steps: Array) -> Array:
     return np.where(steps < peak, rising, falling)
 
 
-@_rates.register
+@_compute_rates.register
 def _(schedule: Warmup, steps: Array) -> Array:
     n = schedule.n_steps
     later = rates(schedule.after, np.maximum(steps - n, 0))

@@ -1,7 +1,7 @@
 """The learning-rate range test.
 
 In a short run, the learning rate increases from step to step; the losses show at which learning
-rates training works and at which it diverges. L. Smith, "Cyclical learning rates for training
+rates the network learns and at which it diverges. L. Smith, "Cyclical learning rates for training
 neural networks", WACV 2017, section 3.3. There the learning rate increases linearly; here it
 increases geometrically, so that a test covers the seven orders of magnitude in which suitable
 learning rates of all optimizers lie.

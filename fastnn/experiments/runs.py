@@ -120,7 +120,7 @@ class Runs(Sequence[Run]):
         names = self._resolve_names(by)
         groups: dict[tuple[Any, ...], list[Run]] = {}
         for run in self.runs:
-            key = tuple(_hashable(run.parameters.get(name)) for name in names)
+            key = tuple(_make_hashable(run.parameters.get(name)) for name in names)
             groups.setdefault(key, []).append(run)
         rows = []
         for members in groups.values():
@@ -204,7 +204,7 @@ class Runs(Sequence[Run]):
         names = dict.fromkeys(name for run in self.runs for name in run.parameters)
         return [
             name for name in names if name == "seed"
-            or len({_hashable(run.parameters.get(name)) for run in self.runs}) > 1
+            or len({_make_hashable(run.parameters.get(name)) for run in self.runs}) > 1
         ]  # fmt: skip
 
     def _resolve_names(self, by: str | Iterable[str] | None) -> list[str]:
@@ -223,7 +223,7 @@ class Runs(Sequence[Run]):
         for run in self.runs:
             if any(run.parameters.get(key) != value for key, value in parameters.items()):
                 continue
-            key = tuple(_hashable(run.parameters.get(parameter)) for parameter in PAIRED)
+            key = tuple(_make_hashable(run.parameters.get(parameter)) for parameter in PAIRED)
             if key in selected:
                 raise ValueError(
                     f"{name}: expected parameters that select one run for each seed and subset; "
@@ -233,7 +233,7 @@ class Runs(Sequence[Run]):
         return selected
 
 
-def _hashable(value: Any) -> Any:
+def _make_hashable(value: Any) -> Any:
     try:
         hash(value)
     except TypeError:
