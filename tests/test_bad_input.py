@@ -393,10 +393,10 @@ def cases(table, methods=METHODS):
 
 
 def call_with(net, method, head, changes):
-    given = {"X": X, "y": HEADS[head][1]} | changes
+    arguments = {"X": X, "y": HEADS[head][1]} | changes
     if method == "predict":
-        del given["y"]
-    return getattr(net, method)(**given)
+        del arguments["y"]
+    return getattr(net, method)(**arguments)
 
 
 @pytest.mark.parametrize(

@@ -66,10 +66,10 @@ def test_all_classes_are_found():
 
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: f"{kind.__module__}.{kind.__name__}")
 def test_round_trip(kind):
-    made = examples(kind)
+    objects = examples(kind)
     for field in dataclasses.fields(kind):
-        assert len({repr(getattr(one, field.name)) for one in made}) > 1, field.name
-    for one in made:
+        assert len({repr(getattr(one, field.name)) for one in objects}) > 1, field.name
+    for one in objects:
         text = json.dumps(to_data(one), allow_nan=False)
         same = from_data(json.loads(text), (kind,))
         assert same == one

@@ -38,25 +38,25 @@ def test_two_fits_equal_one_uninterrupted_fit(rows, engine, rate, kind):
     """The results are bit-identical, with validation and callbacks."""
     options = {"optimizer": kind(rate), "batch_size": BATCH, "engine": engine,
                "validation_split": 0.2, "callbacks": [lambda epoch: None]}  # fmt: skip
-    whole, parts = network(), network()
-    history = whole.fit(*rows, epochs=10, **options)
+    single, parts = network(), network()
+    history = single.fit(*rows, epochs=10, **options)
     first = parts.fit(*rows, epochs=5, **options)
     second = parts.fit(*rows, epochs=5, reset_optimizer=False, **options)
-    assert (whole.parameters == parts.parameters).all()
+    assert (single.parameters == parts.parameters).all()
     for name in ("loss", "learning_rate", "val_loss", "val_accuracy"):
         assert np.array_equal(history[name], np.concatenate([first[name], second[name]]))
 
 
 def test_fit_continues_after_loading_and_after_partial_fit(rows, tmp_path):
     options = {"optimizer": optimizers.SGD(0.05, momentum=0.9), "batch_size": BATCH}
-    whole, parts = network(), network()
-    whole.fit(*rows, epochs=4, **options)
+    single, parts = network(), network()
+    single.fit(*rows, epochs=4, **options)
     parts.fit(*rows, epochs=1, **options)
     parts.partial_fit(*rows, batch_size=BATCH)
     parts.save(tmp_path / "net.safetensors")
     loaded = fn.load(tmp_path / "net.safetensors")
     loaded.fit(*rows, epochs=2, reset_optimizer=False, **options)
-    assert (loaded.parameters == whole.parameters).all()
+    assert (loaded.parameters == single.parameters).all()
 
 
 def test_first_fit_without_reset(rows):
@@ -135,9 +135,9 @@ def test_validation_rows_are_not_trained_on(rows):
     assert len(held) == 10
     counts, of_held = np.bincount(y), np.bincount(y[held], minlength=3)
     assert np.abs(of_held - counts * 0.2).max() < 1, "in the proportions of the classes"
-    apart = np.setdiff1d(np.arange(N), held)
+    training = np.setdiff1d(np.arange(N), held)
     by_hand, split = network(), network()
-    expected = by_hand.fit(X[apart], y[apart], epochs=3, validation_data=(X[held], y[held]),
+    expected = by_hand.fit(X[training], y[training], epochs=3, validation_data=(X[held], y[held]),
                            shuffle=False)  # fmt: skip
     history = split.fit(X, y, epochs=3, validation_split=0.2, shuffle=False)
     assert (by_hand.parameters == split.parameters).all()
@@ -280,10 +280,10 @@ def test_class_weights_do_not_apply_to_validation(rows):
 def test_balanced_counts_training_rows(rows):
     X, y = rows
     held = split_of(rows, 0.3)
-    apart = np.setdiff1d(np.arange(N), held)
+    training = np.setdiff1d(np.arange(N), held)
     split, by_hand = network(), network()
     split.fit(X, y, epochs=2, class_weight="balanced", validation_split=0.3, shuffle=False)
-    by_hand.fit(X[apart], y[apart], epochs=2, class_weight="balanced", shuffle=False)
+    by_hand.fit(X[training], y[training], epochs=2, class_weight="balanced", shuffle=False)
     assert (split.parameters == by_hand.parameters).all()
 
 
@@ -343,7 +343,7 @@ def test_training_is_bit_identical_with_train_metrics(rows):
 def test_metrics_of_training_and_validation_rows(rows, rng):
     X, y = rows
     held = split_of(rows, 0.2)
-    apart = np.setdiff1d(np.arange(N), held)
+    training = np.setdiff1d(np.arange(N), held)
     weight = rng.uniform(0.5, 2, N)
     net = network()
     history = net.fit(X, y, epochs=1, validation_split=0.2, train_metrics=True,
@@ -351,7 +351,7 @@ def test_metrics_of_training_and_validation_rows(rows, rng):
     assert list(history) == [
         "loss", "learning_rate", "accuracy", "val_loss", "val_accuracy", "seconds"
     ]  # fmt: skip
-    for name, part in (("accuracy", apart), ("val_accuracy", held)):
+    for name, part in (("accuracy", training), ("val_accuracy", held)):
         scores = net.evaluate(X[part], y[part], sample_weight=weight[part])
         assert history[name][0] == pytest.approx(scores["accuracy"], rel=1e-12)
 

@@ -245,10 +245,10 @@ def test_boolean_weights_select_rows():
 
 @pytest.mark.parametrize("form", [tuple, list])
 def test_validation_data_of_any_kind(form):
-    given = form((ROWS.tolist(), pd.Series(LABELS), BINARY.tolist()))
+    converted = form((ROWS.tolist(), pd.Series(LABELS), BINARY.tolist()))
     histories = [
         network().fit(ROWS, LABELS, validation_data=validation, epochs=3)["val_loss"].tolist()
-        for validation in (given, (plain(ROWS, "f4"), LABELS, BINARY))
+        for validation in (converted, (plain(ROWS, "f4"), LABELS, BINARY))
     ]
     assert histories[0] == histories[1]
 

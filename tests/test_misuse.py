@@ -151,7 +151,7 @@ REFUSED_THREAD = "expected a model that no other thread is training"
 
 
 def test_second_thread_cannot_train_a_network():
-    net, alone = (network(random_state=0) for _ in range(2))
+    net, expected = (network(random_state=0) for _ in range(2))
     with FitInThread(lambda wait: net.fit(X, Y, epochs=3, callbacks=[wait])):
         before = net.parameters.copy()
         for call in (net.fit, net.partial_fit):
@@ -163,8 +163,8 @@ def test_second_thread_cannot_train_a_network():
         assert len(net.predict(X)) == 40
         copy.deepcopy(net).fit(X, Y)
         pickle.loads(pickle.dumps(net)).fit(X, Y)
-    alone.fit(X, Y, epochs=3)
-    assert np.array_equal(net.parameters, alone.parameters)
+    expected.fit(X, Y, epochs=3)
+    assert np.array_equal(net.parameters, expected.parameters)
     net.fit(X, Y)
 
 
@@ -180,12 +180,12 @@ def test_second_thread_cannot_fit_an_estimator():
 
     model = fn.MLPClassifier((4,), max_iter=3, tol=10, n_iter_no_change=1, random_state=0)
     model.fit(X, Y)
-    wanted = model.predict_proba(X)
+    expected = model.predict_proba(X)
     with FitInThread(slow):
         for call in (model.fit, model.partial_fit):
             with pytest.raises(RuntimeError, match=REFUSED_THREAD):
                 call(X, Y)
-        assert np.array_equal(model.predict_proba(X), wanted)  # as before the other fit
+        assert np.array_equal(model.predict_proba(X), expected)  # as before the other fit
     model.fit(X, Y, X_val=X, y_val=Y)
 
 

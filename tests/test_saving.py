@@ -279,9 +279,9 @@ def test_signal_leaves_no_temporary_file(tmp_path):
     def interrupt(*_):
         raise Interrupted
 
-    began = time.perf_counter()
+    start = time.perf_counter()
     net.save(path)
-    length = time.perf_counter() - began
+    length = time.perf_counter() - start
     before = signal.signal(signal.SIGALRM, interrupt)
     caught = 0
     try:

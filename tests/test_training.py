@@ -65,11 +65,11 @@ def assert_same_training(make, X, y, **options):
     options = {"epochs": EPOCHS, "batch_size": BATCH} | options
     nets = {engine: make() for engine in ("native", "reference")}
     histories = {engine: net.fit(X, y, engine=engine, **options) for engine, net in nets.items()}
-    native, twin = nets["native"], nets["reference"]
-    np.testing.assert_allclose(native.parameters, twin.parameters, rtol=1e-10, atol=1e-12)
+    native, other = nets["native"], nets["reference"]
+    np.testing.assert_allclose(native.parameters, other.parameters, rtol=1e-10, atol=1e-12)
     losses = [histories[engine]["loss"] for engine in ("native", "reference")]
     np.testing.assert_allclose(*losses, rtol=1e-10)
-    assert native.n_steps == twin.n_steps
+    assert native.n_steps == other.n_steps
     assert not np.allclose(native.parameters, make().build(X.shape[1]).parameters)
     return native
 
@@ -153,17 +153,17 @@ def test_skipping_zeros_is_bit_identical(units, n_features, n_threads, dtype, rn
 
 def test_zeros_are_skipped_only_in_sparse_inputs(rng, monkeypatch):
     """In one-hot columns, but not in dense columns or narrow layers."""
-    found = []
+    results = []
     look = native._is_sparse
     monkeypatch.setattr(
-        native, "_is_sparse", lambda *given: found.append(look(*given)) or found[-1]
+        native, "_is_sparse", lambda *arguments: results.append(look(*arguments)) or results[-1]
     )
     one_hot = np.eye(80)[rng.integers(0, 80, size=200)]
     for X, units in ((one_hot, 32), (one_hot, 31), (one_hot[:, :63], 32), (1 + one_hot, 32)):
         fn.Sequential(fn.Dense(units, "relu"), fn.Dense(1), random_state=0).fit(
             X, X[:, 0], epochs=1
         )
-    assert found == [True, False, False, False]
+    assert results == [True, False, False, False]
 
 
 def test_dropout_and_sample_weight(rng):
@@ -183,13 +183,13 @@ def test_batch_of_zero_weight_makes_no_step(rng):
     weight[:BATCH] = 0
     net = assert_same_training(network, X, y, sample_weight=weight, shuffle=False, epochs=2)
     once = network().build(3)
-    alone = once.parameters.copy()
+    before = once.parameters.copy()
     once.fit(X[:BATCH + 1], y[:BATCH + 1], sample_weight=[0.0] * BATCH + [1.0], batch_size=BATCH,
              shuffle=False, epochs=1, optimizer="sgd")  # fmt: skip
     just_last = network().build(3)
     just_last.fit(X[BATCH : BATCH + 1], y[BATCH : BATCH + 1], epochs=1, optimizer="sgd")
     assert (once.parameters == just_last.parameters).all()
-    assert (once.parameters != alone).any()
+    assert (once.parameters != before).any()
     assert np.isfinite(net.history["loss"]).all()
 
 
@@ -242,11 +242,11 @@ def test_partial_fit_equals_fit(rng):
         fn.Dense(8, "tanh"), fn.Dropout(0.2), fn.Dense(1), random_state=1
     )
     options = {"optimizer": optimizers.Adam(schedules.CosineDecay(0.01, n_steps=21))}
-    whole, pieces = make(), make()
-    whole.fit(X, y, epochs=3, batch_size=BATCH, **options)
+    single, pieces = make(), make()
+    single.fit(X, y, epochs=3, batch_size=BATCH, **options)
     for _ in range(3):
         pieces.partial_fit(X, y, batch_size=BATCH, **options)
-    assert (whole.parameters == pieces.parameters).all()
+    assert (single.parameters == pieces.parameters).all()
 
 
 def test_partial_fit_after_fit_keeps_its_loss_and_optimizer(rng):
@@ -297,9 +297,9 @@ def test_evaluate_equals_loss_of_predictions(rng, dtype):
     ).build(3)
     weight = rng.uniform(size=N)
     errors = (net.predict(X)[:, 0] - y) ** 2
-    wanted = np.average(errors, weights=weight) + 0.05 * (net.weights[0] ** 2).sum()
+    expected = np.average(errors, weights=weight) + 0.05 * (net.weights[0] ** 2).sum()
     scores = net.evaluate(X, y, sample_weight=weight)
-    assert scores["loss"] == pytest.approx(wanted, rel=1e-5)
+    assert scores["loss"] == pytest.approx(expected, rel=1e-5)
     assert set(scores) == {"loss", "r2"}
     assert net.loss_and_gradients(X, y, sample_weight=weight)[0] == pytest.approx(
         scores["loss"], rel=1e-5
@@ -342,10 +342,10 @@ def test_predictions_are_independent_of_rows_and_threads(rng, dtype, n, head):
         assert net.predict(X, n_threads=n_threads).tobytes() == together.tobytes()
     for row in {0, n // 2, n - 1}:
         assert (net.predict(X[row : row + 1]) == together[row]).all()
-    wanted = reference.predict(net.layers, net.parameters, X)
+    expected = reference.predict(net.layers, net.parameters, X)
     rtol = 1e-4 if dtype == "float32" else 1e-12
     atol = rtol if head.activation.name == "linear" else 0  # such outputs may be near zero
-    np.testing.assert_allclose(together, wanted, rtol=rtol, atol=atol)
+    np.testing.assert_allclose(together, expected, rtol=rtol, atol=atol)
 
 
 @pytest.mark.parametrize("n", [1, 1000])
@@ -372,7 +372,7 @@ def test_out_must_not_share_memory_with_x(rng, dtype):
 def test_predictions_from_many_threads(rng):
     net = fn.Sequential(fn.Dense(64, "gelu"), fn.Dense(3), random_state=0).build(20)
     X = rng.normal(size=(200, 20)).astype(np.float32)
-    wanted = net.predict(X)
+    expected = net.predict(X)
     with ThreadPoolExecutor(4) as pool:
         rows = pool.map(lambda i: net.predict(X[i % 200 : i % 200 + 1]), range(2000))
-        assert all((row == wanted[i % 200]).all() for i, row in enumerate(rows))
+        assert all((row == expected[i % 200]).all() for i, row in enumerate(rows))

@@ -124,7 +124,7 @@ def test_other_list_operations():
         lambda: weights.__iadd__([1]),
         lambda: weights.__imul__(2),
     ):
-        with pytest.raises(TypeError, match=r"weights: expected as many arrays as layers"):
+        with pytest.raises(TypeError, match=r"weights: expected one array per layer"):
             change()
     assert len(weights) == 2
 

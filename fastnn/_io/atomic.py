@@ -59,14 +59,16 @@ def write(path: Path, parts: Sequence[bytes | memoryview]) -> None:
     old = _get_status(path)
     folder, name = os.path.split(target)
     _remove_stale(folder, name)
-    temporary = os.path.join(folder, f".{name}.{secrets.token_hex(8)}.fastnn")
-    try:
-        while not _replace(target, temporary, old, parts):
-            pass  # another save to this path removed the temporary file before it was locked
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
+    done = False
+    while not done:  # again if another save removed the temporary file before it was locked
+        # A new name each time: another save may still be about to remove the last one.
+        temporary = os.path.join(folder, f".{name}.{secrets.token_hex(8)}.fastnn")
+        try:
+            done = _replace(target, temporary, old, parts)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                os.unlink(temporary)
+            raise
     _sync_folder(folder)
 
 

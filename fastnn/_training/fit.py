@@ -188,7 +188,7 @@ def apply_class_weight(arrays: Arrays, class_weight: Any, loss: Loss, plan: Plan
 
 
 def build_for(state: NetworkState, plan: Plan, feature_names: tuple[str, ...] | None) -> None:
-    """Build the network if necessary, and set its feature names unless it has some."""
+    """Build the network if necessary, and set its feature names unless they are set."""
     build(state, plan.n_features)
     if state.feature_names_in is None:
         state.feature_names_in = feature_names

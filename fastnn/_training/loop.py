@@ -1,4 +1,4 @@
-"""The training loop: epochs, callbacks, records, and the restart from finite weights after
+"""The training loop: epochs, callbacks, recorded values, and the restoration of finite weights after
 divergence."""
 
 from __future__ import annotations

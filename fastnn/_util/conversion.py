@@ -26,7 +26,7 @@ SMALL_BYTES = 2**14
 
 
 def read_feature_names(X: Any) -> tuple[str, ...] | None:
-    """The column names of a dataframe; None if `X` is no dataframe or a name is not a string."""
+    """The column names of a dataframe; None for other arrays, or if a name is not a string."""
     columns = getattr(X, "columns", None)
     if columns is None or not all(isinstance(name, str) for name in columns):
         return None

@@ -58,7 +58,7 @@ class WeightList(list[Item]):
                 view[...] = array
 
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
-        raise TypeError(f"{self.name}: expected as many arrays as layers; got a change of length")
+        raise TypeError(f"{self.name}: expected one array per layer; got a change of length")
 
     __delitem__ = __iadd__ = __imul__ = _refuse
     append = clear = extend = insert = pop = remove = reverse = sort = _refuse

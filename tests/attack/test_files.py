@@ -221,8 +221,8 @@ for _ in range(n):
     time.sleep(draw.uniform(0.001, 0.02))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    found = fn.load(path)
-    assert (found.parameters == nets[found.seed].parameters).all()
+    loaded = fn.load(path)
+    assert (loaded.parameters == nets[loaded.seed].parameters).all()
     left += len(os.listdir(folder)) > 1
     if draw.random() < 0.5:
         nets[0].save(path)

@@ -78,25 +78,25 @@ def network():
 
 
 def trained():
-    made = network()
-    made.fit(X, Y, **OPTIONS)
-    return made
+    net = network()
+    net.fit(X, Y, **OPTIONS)
+    return net
 
 
-def after_each_step(made, call):
-    """The parameters before and after each step of `call(made)`, which takes a callback."""
-    seen = [made.parameters.copy()]
-    call(made, lambda epoch: seen.append(epoch.network.parameters.copy()))
+def after_each_step(net, call):
+    """The parameters before and after each step of `call(net)`, which takes a callback."""
+    seen = [net.parameters.copy()]
+    call(net, lambda epoch: seen.append(epoch.network.parameters.copy()))
     return [parameters.tobytes() for parameters in seen]
 
 
 @pytest.mark.parametrize("error", ERRORS)
 def test_build(error, rounds):
-    wanted = network().build(3).parameters
+    expected = network().build(3).parameters
 
     def check(net, _):
         assert (net.n_features_in is None) == (net.state.parameters is None)
-        assert np.array_equal(net.build(3).parameters, wanted)
+        assert np.array_equal(net.build(3).parameters, expected)
 
     attack(network, lambda net: net.build(3), check, rounds, error)
 
@@ -176,10 +176,10 @@ def test_reset(error, rounds):
 @pytest.mark.parametrize("error", ERRORS)
 def test_standardizer(error, rounds):
     old, new = fn.Standardizer().fit(X), fn.Standardizer().fit(OTHER_X * 3)
-    wanted = [fitted.transform(X).tobytes() for fitted in (old, new)]
+    expected = [fitted.transform(X).tobytes() for fitted in (old, new)]
 
     def check(standardizer, _):
-        assert standardizer.transform(X).tobytes() in wanted
+        assert standardizer.transform(X).tobytes() in expected
 
     attack(lambda: copy.copy(old), lambda one: one.fit(OTHER_X * 3), check, rounds, error)
 

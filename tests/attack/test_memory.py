@@ -41,8 +41,8 @@ START = """
             arm(k)
             try:
                 call(model)
-            except BaseException as found:
-                error = found
+            except BaseException as raised:
+                error = raised
             failed = disarm() or error is not None
             calm = 0 if failed else calm + 1
             n_failed += error is not None
@@ -82,10 +82,10 @@ CALLS = {
     def make():
         return fn.Sequential(fn.Dense(50, "tanh"), fn.Dense(1, "sigmoid"), random_state=0)
 
-    wanted = make().build(40).parameters
+    expected = make().build(40).parameters
 
     def check(net):
-        assert np.array_equal(net.build(40).parameters, wanted)
+        assert np.array_equal(net.build(40).parameters, expected)
 
     attack(make, lambda net: net.build(40), check)
     """,
@@ -127,10 +127,10 @@ CALLS = {
     """,
     "predict": """
     net = fn.Sequential(fn.Dense(50, "tanh"), fn.Dense(3, "softmax"), random_state=0).build(40)
-    wanted = net.predict(X)
+    expected = net.predict(X)
 
     def check(_):
-        assert np.array_equal(net.predict(X), wanted)
+        assert np.array_equal(net.predict(X), expected)
 
     attack(lambda: None, lambda _: (net.predict(X), net.predict(X.astype("f8"))), check)
     """,
@@ -216,9 +216,9 @@ LBFGS = """
 
 def test_lbfgs_never_hangs_without_memory(rounds):
     pytest.importorskip("sklearn")
-    found = [
+    outcomes = [
         run(textwrap.dedent(LBFGS), megabytes, OMP_NUM_THREADS="1").strip()
         for megabytes in rounds((16, 256), (*range(0, 100, 4), 256))
     ]
-    assert set(found) == {"MemoryError", "fitted"}, found
-    assert found[-1] == "fitted"
+    assert set(outcomes) == {"MemoryError", "fitted"}, outcomes
+    assert outcomes[-1] == "fitted"

@@ -64,9 +64,9 @@ START = """
 
     def timed(call):
         call()
-        began = time.perf_counter()
+        start = time.perf_counter()
         call()
-        return time.perf_counter() - began
+        return time.perf_counter() - start
 
     def attack(make, call, check):
         global kind
@@ -130,11 +130,11 @@ CALLS = {
     net = make()
     net.fit(X, Y, epochs=1)
     many = np.tile(X, (30, 1))
-    wanted = net.predict(many)
+    expected = net.predict(many)
 
     def check(_, answer):
-        assert answer is None or np.array_equal(answer, wanted)
-        assert np.array_equal(net.predict(many), wanted)
+        assert answer is None or np.array_equal(answer, expected)
+        assert np.array_equal(net.predict(many), expected)
 
     attack(lambda: None, lambda _: net.predict(many), check)
     """,
@@ -150,8 +150,8 @@ CALLS = {
     expected = [None] + [answers(make(n).fit(OTHER, Y)) for n in range(1, 61)]
 
     def check(model, _):
-        found = answers(model)
-        assert found == old or model.n_iter_ <= expected.index(found)
+        predictions = answers(model)
+        assert predictions == old or model.n_iter_ <= expected.index(predictions)
         model.fit(OTHER, Y)
         assert answers(model) == expected[-1]
 
