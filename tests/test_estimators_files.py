@@ -328,7 +328,7 @@ def test_damaged_ensembles(change, message, rng, tmp_path):
     del metadata["sha256"]
     head = json.dumps(header).encode()
     path.write_bytes(len(head).to_bytes(8, "little") + head + content[8 + size :])
-    with pytest.raises(ValueError, match=f"whole fastnn file.*{message}") as caught:
+    with pytest.raises(ValueError, match=f"complete fastnn file.*{message}") as caught:
         fn.MLPEnsemble.load(path)
     assert type(caught.value) is ValueError
 
