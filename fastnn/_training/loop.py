@@ -1,5 +1,5 @@
-"""The training loop: epochs, callbacks, recorded values, and the restoration of finite weights after
-divergence."""
+"""The training loop: epochs, callbacks, recorded values, and the restoration of finite weights
+after divergence."""
 
 from __future__ import annotations
 
@@ -103,8 +103,8 @@ class _LoopState:
         self.saved_slots = self.optimizer.slots.copy() if n > 1 else 0
 
     def restore(self, n_steps: int) -> None:
-        """Restore the backup. After a single epoch, the slots are reset to 0, as they may not have
-        been finite before it."""
+        """Restore the backup. After a single epoch, the slots are reset to 0: they were not backed
+        up, and may be infinite."""
         self.parameters[:], self.optimizer.slots[:] = self.saved_parameters, self.saved_slots
         self.optimizer.n_steps = n_steps
 
@@ -184,8 +184,8 @@ def _make_steps(job: TrainingJob, optimizer: OptimizerState, epoch: int, n_epoch
 
 
 def _run_steps(steps: Steps, run: TrainingRun, loop: _LoopState) -> None:
-    """Run steps until the deadline, at least one. Counters are updated even if a signal ends the
-    call early."""
+    """Run the steps, or those before the deadline, at least one. Counters are updated even if a
+    signal ends the call early."""
     try:
         seconds_left = loop.deadline - time.monotonic()
         while steps.done < len(steps.rates) and (seconds_left > 0 or not steps.done):
