@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fastnn.reference.activations as reference
-from fastnn._engine.lowering import SLOPE_FROM_INPUT
+from fastnn._engine.lowering import DERIVATIVE_FROM_INPUT
 from fastnn.activations import NAMES, PARAMETERS, Activation
 from fastnn_ext import codes, engine
 
@@ -20,9 +20,11 @@ def native(name, z):
     activation = Activation(name)
     parameter = activation.parameter or 0.0
     y = z.copy()
-    engine.activation(activation.code, parameter, y)
+    engine.apply_activation(activation.code, parameter, y)
     slope = np.ones_like(z)
-    engine.slope(activation.code, parameter, z if activation.code in SLOPE_FROM_INPUT else y, slope)
+    engine.apply_derivative(
+        activation.code, parameter, z if activation.code in DERIVATIVE_FROM_INPUT else y, slope
+    )
     return y, slope if activation.code != codes.Activation.LINEAR else np.ones_like(z)
 
 
@@ -76,5 +78,5 @@ def test_place_in_array_does_not_matter(name, dtype, rng):
 def test_parameter_is_used(name):
     z = np.array([-2.0])
     y = z.copy()
-    engine.activation(Activation(name, 0.25).code, 0.25, y)
+    engine.apply_activation(Activation(name, 0.25).code, 0.25, y)
     assert y[0] == pytest.approx(reference.FUNCTIONS[name][0](z, 0.25)[0], rel=1e-14)

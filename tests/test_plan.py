@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fastnn as fn
+from fastnn._engine.cost_model import ACTIVATION_FLOPS, ROW_FLOPS
 from fastnn._engine.lowering import check_tiling
-from fastnn._engine.plan import ACTIVATION_FLOPS, CACHE_LINE, PAGE, ROW_FLOPS, compile_plan
+from fastnn._engine.plan import CACHE_LINE, PAGE, compile_plan
 from fastnn._training.state import get_plan
 from fastnn.losses import HEADS, resolve
 from fastnn.optimizers import CLASSES, Adam
@@ -58,7 +59,7 @@ def test_buffers_tile_the_workspace(widths, n_features, batch_size, dtype):
     plan = compile_plan(
         layers, n_features, np.dtype(dtype), loss=LOSS, optimizer=Adam(), batch_size=batch_size
     )
-    rows = plan.block_rows
+    rows = plan.microbatch_rows
     assert rows >= 1
     pieces = []
     for buffer in plan.buffers:
@@ -69,16 +70,16 @@ def test_buffers_tile_the_workspace(widths, n_features, batch_size, dtype):
             (start, rows * buffer["stride"])
             for start in (buffer["values"], buffer["gradient"]) if start >= 0
         ]  # fmt: skip
-    chunk_rows, chunks, stride = (
-        int(plan.settings[name][0]) for name in ("chunk_rows", "chunks", "chunk_stride")
+    shard_rows, chunks, stride = (
+        int(plan.settings[name][0]) for name in ("shard_rows", "gradient_shards", "shard_stride")
     )
-    if not chunk_rows:
+    if not shard_rows:
         assert rows <= batch_size
     else:
-        assert 2 * chunk_rows <= batch_size + 1
-        assert rows == -(-batch_size // chunk_rows) * chunk_rows
+        assert 2 * shard_rows <= batch_size + 1
+        assert rows == -(-batch_size // shard_rows) * shard_rows
         assert stride >= plan.n_params
-        pieces.append((chunks, -(-batch_size // chunk_rows) * stride))
+        pieces.append((chunks, -(-batch_size // shard_rows) * stride))
     line = CACHE_LINE // plan.dtype.itemsize
     pieces.append((plan.settings["gradients"][0], -(-plan.n_params // line) * line))
     pieces.append((plan.settings["panels"][0], plan.panel_stride))
@@ -92,7 +93,7 @@ def test_buffers_tile_the_workspace(widths, n_features, batch_size, dtype):
 def test_a_plan_for_predicting_keeps_nothing_for_a_way_back():
     plan = compile_plan((fn.Dense(100, "tanh"), fn.Dense(2)), 30, FLOAT)
     assert (plan.buffers["gradient"] < 0).all()
-    assert plan.work_size == plan.block_rows * plan.buffers["stride"][1:].sum()
+    assert plan.work_size == plan.microbatch_rows * plan.buffers["stride"][1:].sum()
     products = 2 * (30 * 100 + 100 * 2)
     assert products < plan.prediction_flops_per_row < 2 * products
 
@@ -108,9 +109,9 @@ def test_a_gap_is_found():
 def test_block_rows_do_not_depend_on_the_machine():
     """They decide the order of additions, so only the network may decide them."""
     wide = compile_plan((fn.Dense(3000), fn.Dense(3000)), 3000, FLOAT, batch_size=10_000)
-    assert wide.block_rows == 8 * 2**20 // (3 * 3008 * 4)
+    assert wide.microbatch_rows == 8 * 2**20 // (3 * 3008 * 4)
     narrow = compile_plan((fn.Dense(3), fn.Dense(1)), 3, FLOAT, batch_size=10_000)
-    assert narrow.block_rows == 10_000
+    assert narrow.microbatch_rows == 10_000
 
 
 @pytest.mark.parametrize("batch_size", [200, 1003, 4096, 10_000, 100_000])
@@ -120,9 +121,9 @@ def test_all_chunks_have_a_place_in_the_block(batch_size):
         (fn.Dense(32, "tanh"), fn.Dense(4)), 4, FLOAT, loss=resolve("squared_error"),
         optimizer=fn.optimizers.SGD(), batch_size=batch_size,
     )  # fmt: skip
-    chunk = int(plan.settings["chunk_rows"][0])
+    chunk = int(plan.settings["shard_rows"][0])
     assert (chunk > 0) == (batch_size < 100_000)
-    assert chunk == 0 or plan.block_rows // chunk * chunk >= batch_size
+    assert chunk == 0 or plan.microbatch_rows // chunk * chunk >= batch_size
 
 
 @pytest.mark.parametrize("name", CLASSES)

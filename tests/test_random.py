@@ -13,7 +13,7 @@ from fastnn_ext import engine
 def test_engine_shuffles_as_numpy_twin(n, seed):
     order = np.empty(n, np.intp)
     for epoch in (0, 1, 5):
-        engine.shuffled(order, None, seed, epoch)
+        engine.fill_permutation(order, None, seed, epoch)
         key = prng.key(seed, prng.Purpose.SHUFFLE, epoch)
         assert (order == prng.permutation(key, n)).all()
 

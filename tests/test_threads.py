@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import fastnn as fn
 from fastnn import optimizers
-from fastnn._engine import native
+from fastnn._engine import cost_model
 from fastnn._parallel import autotune, limits
 from fastnn._parallel.autotune import ThreadTuner
 from fastnn.activations import NAMES
@@ -214,7 +214,7 @@ def test_a_long_prediction_stops_between_slices(n_threads):
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_slices_do_not_change_predictions(n_threads, rng, monkeypatch):
     looks = []
-    monkeypatch.setattr(native, "SLICE_FLOPS", 1.0)
+    monkeypatch.setattr(cost_model, "SLICE_FLOPS", 1.0)
     monkeypatch.setattr(limits, "check_cancelled", lambda: looks.append(1))
     X = rng.normal(size=(5000, 7)).astype("f4")
     net = fn.Sequential(fn.Dense(9, "tanh"), fn.Dense(2), random_state=0).build(7)

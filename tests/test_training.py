@@ -142,7 +142,7 @@ def test_zeros_left_out_change_no_bit(units, n_features, n_threads, dtype, rng, 
     monkeypatch.setattr(native, "FEWEST_SPARSE_UNITS", 0)
     nets = []
     for limit in (-1, 1):
-        monkeypatch.setattr(native, "SPARSE", limit)
+        monkeypatch.setattr(native, "MOST_NONZERO_FRACTION", limit)
         net = fn.Sequential(fn.Dense(units, "gelu"), fn.Dense(1), random_state=1, dtype=dtype)
         net.fit(X, y, epochs=3, batch_size=37, n_threads=n_threads)
         nets.append(net)

@@ -123,7 +123,7 @@ def limit() -> int:
         if not named.isdigit() or int(named) < 1:
             raise ValueError(f"FASTNN_NUM_THREADS: expected a whole number above 0; got {named!r}")
         return min(int(named), processors())
-    return min(int(engine.max_threads()), processors(), _cgroup_quota() or sys.maxsize)
+    return min(int(engine.get_max_threads()), processors(), _cgroup_quota() or sys.maxsize)
 
 
 def choose(n_threads: int | None, flops: float, rows: int) -> int:
