@@ -16,7 +16,7 @@ except ImportError as error:
         raise
     raise ImportError(
         f"fastnn_ext was imported from {Path(__file__).parent}, which contains sources but "
-        "no compiled modules. Change to another folder, because this one hides an installed "
+        "no compiled modules. Either leave that folder, because it hides an installed "
         "fastnn (the command `fastnn` works from anywhere), or compile in place with `make build`."
     ) from error
 
