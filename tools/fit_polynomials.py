@@ -75,7 +75,7 @@ def erf_weight(x):
     return x * mp.erfc(x) / mp.erf(x)
 
 
-# Slightly more than |r| <= log(2)/2 and s <= (sqrt(2) - 1)/(sqrt(2) + 1); erf is 1 at the upper end.
+# Slightly more than |r| <= log(2)/2 and s <= (sqrt(2) - 1)/(sqrt(2) + 1); erf is 1 at its end.
 EXP = (exp_q, exp_weight, -0.347, 0.347)
 LOG = (log_q, log_weight, 0, 0.02945)
 ERF_F = (erf_q, erf_weight, 0, 4)

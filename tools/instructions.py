@@ -1,10 +1,11 @@
-"""Count the instructions per training step of a few small fixed runs: a measure of the engine's work
-that does not depend on the load of the machine. The count per step is the difference between a long
-and a short run, in which interpreter, imports and setup cancel.
+"""Count the instructions per training step of a few small fixed runs.
+
+The counts measure the engine's work independently of the load of the machine. The count per step is
+the difference between a long and a short run, in which interpreter, imports and setup cancel.
 
     python tools/instructions.py            print a table (needs valgrind; 45 s on two cores)
-    python tools/instructions.py --check    exit with 1 if a count deviates from tools/instructions.json
-    python tools/instructions.py --write    record the counts there
+    python tools/instructions.py --check    exit with 1 if a count deviates from the record
+    python tools/instructions.py --write    record the counts in tools/instructions.json
 """
 
 import argparse
@@ -102,8 +103,8 @@ def read_compiler_version():
 
 
 def find_deviations(counts, recorded):
-    """Names of the runs whose count deviates from the record by more than the tolerance, or that are
-    missing in one of the two."""
+    """Names of the runs whose count deviates from the record by more than the tolerance, or that
+    are missing in one of the two."""
     both = counts.keys() & recorded.keys()
     far = {name for name in both if abs(counts[name] / recorded[name] - 1) > TOLERANCE}
     return sorted(far | counts.keys() ^ recorded.keys())
