@@ -1,7 +1,7 @@
 """Compiled kernels of fastnn. Importing this package picks the build of the engine for this CPU.
 
-`FASTNN_ISA` forces a level: "v2" (SSE4.2), "v3" (AVX2), "v4" (AVX-512), or "generic" where the
-machine is not an x86-64.
+`FASTNN_ISA` forces a level: "v2" (SSE4.2), "v3" (AVX2), "v4" (AVX-512), or "generic" on a machine
+that is not x86-64.
 """
 
 import importlib
@@ -15,9 +15,9 @@ except ImportError as error:
     if any(Path(__file__).parent.glob("cpu.*.so")):
         raise
     raise ImportError(
-        f"fastnn_ext was imported from {Path(__file__).parent}, which holds sources but no "
-        "compiled modules. Either leave that folder (an installed fastnn is hidden by it; the "
-        "command `fastnn` works from anywhere), or compile in place with `make build`."
+        f"fastnn_ext was imported from {Path(__file__).parent}, which contains sources but "
+        "no compiled modules. Either leave that folder, because it hides an installed "
+        "fastnn (the command `fastnn` works from anywhere), or compile in place with `make build`."
     ) from error
 
 __all__ = ["ISA", "available", "engine"]
@@ -41,5 +41,5 @@ def _pick() -> str:
 
 ISA = _pick()
 engine = importlib.import_module(f"fastnn_ext.engine_{ISA}")
-# One name for whichever build was picked.
+# Whichever build was picked, it is also importable as fastnn_ext.engine.
 sys.modules["fastnn_ext.engine"] = engine

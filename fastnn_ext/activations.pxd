@@ -1,15 +1,14 @@
-"""Activations: each formula with its slope beside it, and the loops that apply them.
+"""Activations: each formula with its derivative next to it, and the loops that apply them.
 
 Decisions
-  a. Scalar formulas without a branch; the compiler turns the loops into vectors. The choice of
-     the formula stands outside the loop: inside, it costs ten times the work itself.
-  b. A slope takes the output y, which the forward pass kept anyway. Only silu, gelu and mish
-     need the input z; for them the plan keeps it (`SLOPE_FROM_INPUT` in
+  a. Formulas are scalar and have no branches, so that the compiler vectorizes the loops. The
+     activation is selected outside the loop: inside, the selection costs ten times the work itself.
+  b. A derivative is computed from the output y, which the forward pass keeps anyway. Only silu,
+     gelu and mish need the input z; for them the plan keeps it (`DERIVATIVE_FROM_INPUT` in
      fastnn/_engine/lowering.py).
-  c. Comparisons are written so that a NaN passes through (relu(NaN) is NaN): a diverged network
-     must show in its loss.
-  d. Numbers are cast to `real`, whole ones too: Cython writes a bare 1 as 1.0, and the formula
-     would be computed in double, at half the speed. A test looks for it in the machine code.
+  c. Comparisons propagate NaN (relu(NaN) is NaN): a network that diverges must show it in its loss.
+  d. Constants are cast to `real`, integers too: Cython writes a bare 1 as 1.0, and the formula
+     would be computed in double, at half the speed. A test checks the machine code for this.
 """
 
 from fastnn_ext.codes cimport Activation
@@ -24,11 +23,11 @@ cdef inline real sigmoid(real z) noexcept nogil:
     return <real> 1 / (<real> 1 + exp_(-z))
 
 
-cdef inline real sigmoid_slope(real y) noexcept nogil:
+cdef inline real sigmoid_derivative(real y) noexcept nogil:
     return y * (<real> 1 - y)
 
 
-cdef inline real tanh_slope(real y) noexcept nogil:
+cdef inline real tanh_derivative(real y) noexcept nogil:
     return <real> 1 - y * y
 
 
@@ -36,7 +35,7 @@ cdef inline real relu(real z) noexcept nogil:
     return larger(z, 0)
 
 
-cdef inline real relu_slope(real y) noexcept nogil:
+cdef inline real relu_derivative(real y) noexcept nogil:
     return <real> 1 if y > 0 else <real> 0
 
 
@@ -44,7 +43,7 @@ cdef inline real leaky_relu(real z, real slope) noexcept nogil:
     return z if z > 0 else slope * z
 
 
-cdef inline real leaky_relu_slope(real y, real slope) noexcept nogil:
+cdef inline real leaky_relu_derivative(real y, real slope) noexcept nogil:
     return <real> 1 if y > 0 else slope
 
 
@@ -52,7 +51,7 @@ cdef inline real elu(real z, real alpha) noexcept nogil:
     return z if z > 0 else alpha * expm1_(z)
 
 
-cdef inline real elu_slope(real y, real alpha) noexcept nogil:
+cdef inline real elu_derivative(real y, real alpha) noexcept nogil:
     return <real> 1 if y > 0 else y + alpha
 
 
@@ -61,7 +60,7 @@ cdef inline real selu(real z) noexcept nogil:
     return <real> 1.0507009873554805 * elu(z, <real> 1.6732632423543772)
 
 
-cdef inline real selu_slope(real y) noexcept nogil:
+cdef inline real selu_derivative(real y) noexcept nogil:
     return <real> 1.0507009873554805 if y > 0 else y + <real> 1.7580993408473766
 
 
@@ -69,7 +68,7 @@ cdef inline real softplus(real z) noexcept nogil:
     return larger(z, 0) + log1p_(exp_(-abs_(z)))
 
 
-cdef inline real softplus_slope(real y) noexcept nogil:
+cdef inline real softplus_derivative(real y) noexcept nogil:
     return -expm1_(-y)
 
 
@@ -77,7 +76,7 @@ cdef inline real softsign(real z) noexcept nogil:
     return z / (<real> 1 + abs_(z))
 
 
-cdef inline real softsign_slope(real y) noexcept nogil:
+cdef inline real softsign_derivative(real y) noexcept nogil:
     return (<real> 1 - abs_(y)) * (<real> 1 - abs_(y))
 
 
@@ -85,7 +84,7 @@ cdef inline real silu(real z) noexcept nogil:
     return z * sigmoid(z)
 
 
-cdef inline real silu_slope(real z) noexcept nogil:
+cdef inline real silu_derivative(real z) noexcept nogil:
     cdef real s = sigmoid(z)
     return s * (<real> 1 + z * (<real> 1 - s))
 
@@ -99,11 +98,12 @@ cdef inline real gelu(real z) noexcept nogil:
     return z * normal_cdf(z)
 
 
-cdef inline real gelu_slope(real z) noexcept nogil:
+cdef inline real gelu_derivative(real z) noexcept nogil:
     return fma_(z * <real> 0.3989422804014327, exp_(<real> -0.5 * z * z), normal_cdf(z))
 
 
-# tanh(softplus(z)) = n / (n + 2) with n = e**z * (e**z + 2); above 20 it is 1 in both precisions.
+# tanh(softplus(z)) = n / (n + 2) with n = e**z * (e**z + 2); above z = 20 it rounds to 1 in both
+# precisions.
 cdef inline real mish_gate(real z) noexcept nogil:
     cdef real e = exp_(<real> 20 if z > 20 else z)
     cdef real n = e * (e + <real> 2)
@@ -114,7 +114,7 @@ cdef inline real mish(real z) noexcept nogil:
     return z * mish_gate(z)
 
 
-cdef inline real mish_slope(real z) noexcept nogil:
+cdef inline real mish_derivative(real z) noexcept nogil:
     cdef real gate = mish_gate(z)
     return gate + z * (<real> 1 - gate * gate) * sigmoid(z)
 
@@ -124,13 +124,13 @@ cdef inline real hard_sigmoid(real z) noexcept nogil:
     return <real> 1 if y > 1 else y
 
 
-cdef inline real hard_sigmoid_slope(real y) noexcept nogil:
+cdef inline real hard_sigmoid_derivative(real y) noexcept nogil:
     return <real> (1.0 / 6) if (y > 0) & (y < 1) else <real> 0
 
 
 cdef inline void softmax(real* y, Py_ssize_t n, Py_ssize_t room) noexcept nogil:
-    """One row: exp(y - max) / sum, in place. There is room for more numbers, up to which any are
-    computed: whole vectors."""
+    """y (n,) = exp(y - max y) / sum(exp(y - max y)), in place. `room` >= n elements are writable;
+    the padding is computed too, so that the loops have whole vectors."""
     cdef real top = y[0]
     cdef real total = 0
     cdef Py_ssize_t i
@@ -145,7 +145,7 @@ cdef inline void softmax(real* y, Py_ssize_t n, Py_ssize_t room) noexcept nogil:
 
 
 cdef inline void activate(Py_ssize_t code, real a, real* y, Py_ssize_t n) noexcept nogil:
-    """y = activation(y); `a` is the activation's parameter."""
+    """y (n,) = activation(y), in place; `a` is the activation's parameter."""
     cdef Py_ssize_t i
     if code == Activation.STEP:
         for i in range(n):
@@ -191,47 +191,48 @@ cdef inline void activate(Py_ssize_t code, real a, real* y, Py_ssize_t n) noexce
             y[i] = exp_(y[i])
 
 
-cdef inline void scale_by_slope(
+cdef inline void scale_by_derivative(
     Py_ssize_t code, real a, real* dy, const real* s, Py_ssize_t n
 ) noexcept nogil:
-    """dy *= slope; s holds what the slope is computed from (decision b)."""
+    """dy (n,) *= derivative, in place. s (n,) holds the outputs or inputs that the derivative is
+    computed from (decision b); `a` is the activation's parameter."""
     cdef Py_ssize_t i
     if code == Activation.SIGMOID:
         for i in range(n):
-            dy[i] *= sigmoid_slope(s[i])
+            dy[i] *= sigmoid_derivative(s[i])
     elif code == Activation.TANH:
         for i in range(n):
-            dy[i] *= tanh_slope(s[i])
+            dy[i] *= tanh_derivative(s[i])
     elif code == Activation.RELU:
         for i in range(n):
-            dy[i] *= relu_slope(s[i])
+            dy[i] *= relu_derivative(s[i])
     elif code == Activation.LEAKY_RELU:
         for i in range(n):
-            dy[i] *= leaky_relu_slope(s[i], a)
+            dy[i] *= leaky_relu_derivative(s[i], a)
     elif code == Activation.ELU:
         for i in range(n):
-            dy[i] *= elu_slope(s[i], a)
+            dy[i] *= elu_derivative(s[i], a)
     elif code == Activation.SELU:
         for i in range(n):
-            dy[i] *= selu_slope(s[i])
+            dy[i] *= selu_derivative(s[i])
     elif code == Activation.SOFTPLUS:
         for i in range(n):
-            dy[i] *= softplus_slope(s[i])
+            dy[i] *= softplus_derivative(s[i])
     elif code == Activation.SOFTSIGN:
         for i in range(n):
-            dy[i] *= softsign_slope(s[i])
+            dy[i] *= softsign_derivative(s[i])
     elif code == Activation.SILU:
         for i in range(n):
-            dy[i] *= silu_slope(s[i])
+            dy[i] *= silu_derivative(s[i])
     elif code == Activation.GELU:
         for i in range(n):
-            dy[i] *= gelu_slope(s[i])
+            dy[i] *= gelu_derivative(s[i])
     elif code == Activation.MISH:
         for i in range(n):
-            dy[i] *= mish_slope(s[i])
+            dy[i] *= mish_derivative(s[i])
     elif code == Activation.HARD_SIGMOID:
         for i in range(n):
-            dy[i] *= hard_sigmoid_slope(s[i])
+            dy[i] *= hard_sigmoid_derivative(s[i])
     elif code == Activation.EXP:
         for i in range(n):
             dy[i] *= s[i]

@@ -1,5 +1,5 @@
-"""The closed lists of fastnn. Each name is written here and nowhere else: Python's names, the
-tests' parameters and the docs' tables are read from these enums (see CONTRIBUTING.md)."""
+"""The enums of fastnn: the single list of layer kinds, activations, losses and optimizers. Python
+names, test parameters and tables of the documentation are read from them (see CONTRIBUTING.md)."""
 
 cpdef enum Kind:
     DENSE
@@ -44,7 +44,7 @@ cpdef enum Optimizer:
     ADAM
     ADAMW
 
-# What a stream of random numbers is for: part of its key, so that no two uses share numbers.
+# The purpose of a random stream. It is part of the key, so different uses have independent streams.
 cpdef enum Purpose:
     WEIGHTS
     SHUFFLE

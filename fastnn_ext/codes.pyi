@@ -1,4 +1,4 @@
-"""The closed lists of codes.pxd as Python enums, and the structs of plan.pxd as dtypes."""
+"""The enums of codes.pxd, and the structs of plan.pxd as NumPy dtypes."""
 
 from enum import IntEnum
 from typing import Any

@@ -1,4 +1,4 @@
-"""Home of the Python enums of `codes.pxd` and of the memory layouts of `plan.pxd`."""
+"""The Python enums of `codes.pxd`, and the structs of `plan.pxd` as NumPy dtypes."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ cdef Layer[::1] _layers = _layer
 cdef Buffer[::1] _buffers = _buffer
 cdef Settings[::1] _all_settings = _settings
 
-# The plan's structs as NumPy dtypes, read off the structs themselves.
+# Derived from the structs themselves, so the layouts cannot differ.
 LAYER = np.asarray(_layers).dtype
 BUFFER = np.asarray(_buffers).dtype
 SETTINGS = np.asarray(_all_settings).dtype

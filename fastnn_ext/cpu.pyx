@@ -1,5 +1,5 @@
-"""What this processor can run, and how the modules were built. Compiled for any x86-64, so that
-importing it is always safe."""
+"""The instruction sets of this CPU, and how the modules were built. Compiled for any x86-64, so
+that importing it is always safe."""
 
 cdef extern from *:
     """

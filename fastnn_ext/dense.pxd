@@ -1,23 +1,24 @@
-"""Dense layers: one product kernel in three roles, and the loops around it.
+"""Dense layers: one GEMM kernel in three roles, and the loops around it.
 
 Decisions
   a. Forward (y = x W), weight gradient (dW = x' dy) and input gradient (dx = dy W') are the same
-     kernel with other strides of its first factor; its second factor is always read along rows.
-     For the input gradient it takes W transposed, which each thread packs for itself as it goes:
-     a copy of W', kept up to date by the update, went back and forth between the cores.
-  b. Each element of a product is one chain of additions in the order of the depth, wherever the
-     rows are cut: so a result does not depend on the number of threads or on its neighbours.
-  c. The product is a register tile of C (tile.h); Cython cannot say that. Against loops over
-     `y += s * x` that the compiler made into vectors it took, for whole training steps with Adam on
-     two cores, 0.69 of the time at 4-32-32-1 and 0.36 at 784-128-10.
-  d. On several threads, whatever the others read in the step before is claimed before it is written
-     (tile.h, decision h): outputs and input gradients by the tile that computes them, weights by
-     the tile of their gradient, gradients of the last outputs before the loss. On two threads a
-     step took 0.61 of the time at 64-64-64-1, 0.80 at 784-128-10 and 784-256-128-10, 0.95 at
-     30-128-64-2.
-  e. Where most inputs are zero (one-hot columns), the first layer's products leave out what whole
-     tiles have zero (tile.h, decision i). Whether they look is decided once a fit: where nothing is
-     zero, looking takes a tenth of the product.
+     GEMM with different strides of its first factor; the second factor is always read along its
+     rows. The input gradient needs W transposed, which each thread packs for itself. A transposed
+     copy kept up to date by the update moved back and forth between the cores.
+  b. Each element of the result is one chain of additions in the order of the inner dimension,
+     wherever the rows are split: the result depends neither on the number of threads nor on
+     neighbouring elements.
+  c. The GEMM is a register tile written in C (tile.h), which Cython cannot express. Against loops
+     over `y += s * x` vectorized by the compiler, a whole training step with Adam on two cores took
+     0.69 of the time at 4-32-32-1 and 0.36 at 784-128-10.
+  d. With several threads, cache lines that other threads read in the previous step are acquired
+     before they are written (tile.h, decision h): outputs and input gradients by the tile that
+     computes them, weights by the tile of their gradient, gradients of the last outputs before the
+     loss. On two threads a step took 0.61 of the time at 64-64-64-1, 0.80 at 784-128-10 and
+     784-256-128-10, 0.95 at 30-128-64-2.
+  e. Where most inputs are zero (one-hot columns), the GEMMs of the first layer skip the inputs that
+     are zero in a whole tile (tile.h, decision i). This is decided once per fit: where no input is
+     zero, the search for zeros costs a tenth of the GEMM.
 """
 
 from libc.string cimport memcpy
@@ -26,7 +27,7 @@ from fastnn_ext.activations cimport activate
 from fastnn_ext.plan cimport Buffer, Layer, Plan
 from fastnn_ext.real cimport real
 from fastnn_ext.tile cimport (
-    claim,
+    acquire_lines,
     copy_row,
     multiply_add,
     multiply_add_column,
@@ -35,19 +36,18 @@ from fastnn_ext.tile cimport (
 )
 
 
-# Rows from which packing pays that only spares conflicts in the caches; how far apart those are.
-# Rows from which a lone output's product pays as a column.
 cdef enum:
-    PACKING_ROWS = 24
-    PAGE = 4096
-    COLUMN_ROWS = 8
-    LINE = 64
+    PACKING_ROWS = 24              # fewest rows for which packing against cache conflicts pays
+    PAGE = 4096                    # bytes between rows that conflict in the caches
+    COLUMN_ROWS = 8                # fewest rows for which multiply_add_column pays
+    LINE = 64                      # bytes of a cache line
 
 
 cdef inline void copy_rows(
     real* to, Py_ssize_t to_stride, const real* source, Py_ssize_t stride, Py_ssize_t width,
     Py_ssize_t n
 ) noexcept nogil:
+    """Copy source (n, width) to `to` (n, width); rows are `stride` and `to_stride` apart."""
     cdef Py_ssize_t r
     for r in range(n):
         copy_row(to + r * to_stride, source + r * stride, width)
@@ -55,10 +55,14 @@ cdef inline void copy_rows(
 
 cdef inline void dense_forward(
     const Plan* plan, const Layer* layer, const real* params, const real* x, Py_ssize_t x_stride,
-    real* work, Py_ssize_t first, Py_ssize_t last, bint known
+    real* work, Py_ssize_t first, Py_ssize_t last, bint preactivation_ready
 ) noexcept nogil:
-    """y = activation(x W + b) for rows first..last of the block, whose inputs begin at x; where
-    x W + b is `known`, it stands in its place already."""
+    """y = activation(x W + b) for rows first..last of the microbatch.
+
+    Reads params (n_params,) and x (last - first, n_in), with rows x_stride apart; writes the rows
+    of the layer's buffers `output` and `saved` in work. If `preactivation_ready`, x W + b is
+    already in `saved` and only the activation is computed.
+    """
     cdef const Buffer* y = &plan.buffers[layer.output]
     cdef const Buffer* saved = &plan.buffers[layer.saved]
     cdef const real* bias = NULL
@@ -67,18 +71,18 @@ cdef inline void dense_forward(
     cdef real* z = work + saved.values + first * saved.stride
     if layer.bias >= 0:
         bias = params + layer.bias
-    if known:
+    if preactivation_ready:
         pass
     elif layer.n_out == 1 and rows >= COLUMN_ROWS and x_stride * sizeof(real) % LINE == 0:
         multiply_add_column(z, saved.stride, bias, x, x_stride, params + layer.weights, rows,
                             layer.n_in)
     elif not sparse and rows >= PACKING_ROWS and layer.n_out * sizeof(real) % PAGE == 0:
         multiply_add_packed(z, saved.stride, bias, 0, x, x_stride, 1, params + layer.weights,
-                            layer.n_out, rows, layer.n_out, layer.n_in, False, plan.shared,
+                            layer.n_out, rows, layer.n_out, layer.n_in, False, plan.multithreaded,
                             <real*> plan.panel, plan.s.panel_stride)
     else:
         multiply_add(z, saved.stride, bias, 0, x, x_stride, 1, params + layer.weights, layer.n_out,
-                     rows, layer.n_out, layer.n_in, True, sparse, z if plan.shared else NULL)
+                     rows, layer.n_out, layer.n_in, True, sparse, z if plan.multithreaded else NULL)
     if layer.saved != layer.output:
         memcpy(work + y.values + first * y.stride, z, rows * y.stride * sizeof(real))
     activate(layer.activation, <real> layer.parameter,
@@ -89,7 +93,11 @@ cdef inline void dense_input_gradient(
     const Plan* plan, const Layer* layer, const real* params, real* work,
     Py_ssize_t first, Py_ssize_t last
 ) noexcept nogil:
-    """dx = dy W' (or dx += dy W') for rows first..last of the block."""
+    """dx = dy W', or dx += dy W' if `layer.adds_to_input`, for rows first..last of the microbatch.
+
+    Reads params (n_params,) and dy, the gradient of the layer's output in work; writes dx, the
+    gradient of its input in work.
+    """
     cdef const Buffer* x = &plan.buffers[layer.input]
     cdef const Buffer* y = &plan.buffers[layer.output]
     cdef real* dx = work + x.gradient + first * x.stride
@@ -98,16 +106,19 @@ cdef inline void dense_input_gradient(
         begin = dx
     multiply_add_packed(dx, x.stride, begin, x.stride, work + y.gradient + first * y.stride,
                         y.stride, 1, params + layer.weights, layer.n_out, last - first, layer.n_in,
-                        layer.n_out, True, plan.shared, <real*> plan.panel, plan.s.panel_stride)
+                        layer.n_out, True, plan.multithreaded, <real*> plan.panel,
+                        plan.s.panel_stride)
 
 
 cdef inline void dense_weight_gradient(
-    const Plan* plan, const Layer* layer, real* written, const real* work, real* g,
-    Py_ssize_t row, Py_ssize_t n_rows, Py_ssize_t first, Py_ssize_t last, bint adds
+    const Plan* plan, const Layer* layer, real* next_write, const real* work, real* g,
+    Py_ssize_t row, Py_ssize_t n_samples, Py_ssize_t first, Py_ssize_t last, bint accumulate
 ) noexcept nogil:
-    """Rows first..last of dW = x' dy (or dW += x' dy) over n_rows of the block from `row` on, into
-    g, which holds just these; the row after the last weight is the bias. `written` is what is
-    written next that lies as g does, and that other threads have read: it is claimed. NULL: none.
+    """Parameter rows first..last of dW = x' dy over rows row..row + n_samples of the microbatch.
+
+    Reads x and dy in work; writes g (last - first, n_out), or adds to it if `accumulate`. Parameter
+    row n_in is the gradient of the bias. `next_write` is an array with g's layout that this thread
+    will write next and that other threads have read: its cache lines are acquired. NULL for none.
     """
     cdef const Buffer* x = &plan.buffers[layer.input]
     cdef const Buffer* y = &plan.buffers[layer.output]
@@ -116,16 +127,16 @@ cdef inline void dense_weight_gradient(
     cdef Py_ssize_t n_out = layer.n_out
     cdef Py_ssize_t weights_end = last if last < layer.n_in else layer.n_in
     cdef real* bias = g + (layer.n_in - first) * n_out
-    cdef const real* begin = g if adds else NULL
-    cdef real* claimed = written if plan.shared else NULL
-    if first < weights_end and n_out == 1:  # one row of dy' x: its lanes are full
+    cdef const real* begin = g if accumulate else NULL
+    cdef real* shared_write = next_write if plan.multithreaded else NULL
+    if first < weights_end and n_out == 1:  # computed as one row dy' x, which fills whole vectors
         multiply_add(g, weights_end - first, begin, 0, dy, 0, y.stride, from_x, x.stride, 1,
-                     weights_end - first, n_rows, False, False, claimed)
+                     weights_end - first, n_samples, False, False, shared_write)
     elif first < weights_end:
         multiply_add(g, n_out, begin, n_out, from_x, 1, x.stride, dy, y.stride,
-                     weights_end - first, n_out, n_rows, False,
-                     plan.sparse and layer.input == 0, claimed)
+                     weights_end - first, n_out, n_samples, False,
+                     plan.sparse and layer.input == 0, shared_write)
     if last > layer.n_in:
-        if claimed != NULL:
-            claim(claimed + (layer.n_in - first) * n_out, n_out)
-        sum_rows(bias, bias if adds else NULL, dy, y.stride, n_out, n_rows)
+        if shared_write != NULL:
+            acquire_lines(shared_write + (layer.n_in - first) * n_out, n_out)
+        sum_rows(bias, bias if accumulate else NULL, dy, y.stride, n_out, n_samples)

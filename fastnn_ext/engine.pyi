@@ -1,4 +1,4 @@
-"""Signatures of the compiled engine; the text stands in engine.pyx."""
+"""Signatures of the compiled engine; engine.pyx has the docstrings."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ class CompiledPlan:
     def __init__(self, layers: _Array, buffers: _Array, settings: _Array) -> None: ...
 
 class Trainer:
-    n_made: int
+    n_steps_done: int
     def __init__(
         self,
         plan: CompiledPlan,
@@ -24,17 +24,17 @@ class Trainer:
         y: _Array,
         sample_weight: _Array | None,
         rows: NDArray[np.intp] | None,
-        order: NDArray[np.intp],
+        permutation: NDArray[np.intp],
         row_losses: _Floats,
         row_sums: _Floats,
         *,
         batch_size: int,
-        shuffles: bool,
+        shuffle: bool,
         seed: int,
-        life_epoch: int,
-        life_step: int,
-        updates: bool,
-        drops: bool,
+        epoch_offset: int,
+        step_offset: int,
+        apply_update: bool,
+        dropout_active: bool,
         sparse: bool,
         clock_every: int,
         check: Callable[[], object],
@@ -43,7 +43,7 @@ class Trainer:
         self,
         rates: _Floats,
         losses: _Floats,
-        totals: _Floats,
+        batch_weights: _Floats,
         first_step: int,
         optimizer_step: int,
         seconds: float,
@@ -65,8 +65,8 @@ class Predictor:
         self,
         plan: CompiledPlan,
         params: _Array,
-        small: int,
-        slice: int,
+        small_rows: int,
+        slice_rows: int,
         choose: Callable[[int | None, int], int],
         record: Callable[[int, int, float], None],
         check: Callable[[], object],
@@ -76,12 +76,12 @@ class Predictor:
         self, X: Any, out: Any, check_finite: bool, n_threads: int | None
     ) -> _Array | None: ...
 
-def shuffled(
-    order: NDArray[np.intp], rows: NDArray[np.intp] | None, seed: int, epoch: int
+def fill_permutation(
+    permutation: NDArray[np.intp], rows: NDArray[np.intp] | None, seed: int, epoch: int
 ) -> None: ...
-def activation(code: int, parameter: float, z: _Array) -> None: ...
-def slope(code: int, parameter: float, saved: _Array, dy: _Array) -> None: ...
-def address(array: _Array) -> int: ...
-def max_threads() -> int: ...
+def apply_activation(code: int, parameter: float, z: _Array) -> None: ...
+def apply_derivative(code: int, parameter: float, saved: _Array, dy: _Array) -> None: ...
+def get_address(array: _Array) -> int: ...
+def get_max_threads() -> int: ...
 def is_child() -> bool: ...
 def has_openmp() -> bool: ...

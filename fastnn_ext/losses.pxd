@@ -1,15 +1,18 @@
-"""Losses: value and slope of each side by side, and the loops that apply them.
+"""Losses: each value with its derivative next to it, and the loops that apply them.
 
 Decisions
-  a. Most losses are a function of one output and its target. They are written like activations, as
-     scalar formulas whose loop over all outputs of some rows becomes vectors; value and slope stand
-     in one loop, so they share their exponential. Only cross_entropy and gaussian_nll need a row
-     whole; they return its value and write its gradient.
-  b. Where `HEADS` in fastnn/losses.py says "raw", z is the output before the last activation:
-     softmax with cross-entropy and sigmoid with log loss are then one stable expression.
-  c. The engine alone weights rows and divides by the batch's weights; values are summed in double,
-     in the order of the outputs.
-Each takes outputs z, targets t and the loss's parameter p.
+  a. Most losses are a function of one output and its target. Like activations, they are scalar
+     formulas, and the compiler vectorizes the loop over the outputs of several rows. Value and
+     derivative are computed in the same loop, so they share the exponential. Only cross_entropy and
+     gaussian_nll need all outputs of a row; they return its loss and write its gradient.
+  b. For pairs that `HEADS` in fastnn/losses.py marks "raw", z is the output before the last
+     activation: softmax with cross-entropy, and sigmoid with log loss, are then one stable
+     expression.
+  c. Losses know no weights: objective.pxd applies sample weights and divides by their sum. Values
+     are summed in double, in the order of the outputs.
+
+Symbols: outputs z, targets t, error e = z - t, the loss's parameter p. Derivatives are with respect
+to z.
 """
 
 from libc.math cimport NAN, log
@@ -23,12 +26,12 @@ cdef inline real huber(real e, real delta) noexcept nogil:
     return delta * (abs_(e) - delta / <real> 2) if abs_(e) > delta else e * e / <real> 2
 
 
-cdef inline real huber_slope(real e, real delta) noexcept nogil:
+cdef inline real huber_derivative(real e, real delta) noexcept nogil:
     return sign(e) * delta if abs_(e) > delta else e
 
 
 cdef inline real log_cosh(real e) noexcept nogil:
-    """|e| + log(1 + exp(-2 |e|)) - log 2, which cannot overflow; its slope is tanh."""
+    """|e| + log(1 + exp(-2 |e|)) - log 2, which cannot overflow; the derivative is tanh(e)."""
     return abs_(e) + log1p_(exp_(<real> -2 * abs_(e))) - <real> 0.6931471805599453
 
 
@@ -37,7 +40,7 @@ cdef inline real quantile(real e, real q) noexcept nogil:
     return (<real> 1 - q) * e if e > 0 else -q * e
 
 
-cdef inline real quantile_slope(real e, real q) noexcept nogil:
+cdef inline real quantile_derivative(real e, real q) noexcept nogil:
     return <real> 1 - q if e > 0 else (-q if e < 0 else <real> 0)
 
 
@@ -46,30 +49,30 @@ cdef inline real poisson(real z, real t) noexcept nogil:
     return exp_(z) - t * z
 
 
-cdef inline real poisson_slope(real z, real t) noexcept nogil:
+cdef inline real poisson_derivative(real z, real t) noexcept nogil:
     return exp_(z) - t
 
 
-# With the rate softplus(z). Below -80 that is exp(z) to the last place; its logarithm then goes on
-# as z, where the rate itself would underflow.
+# With the rate softplus(z). Below -80 it equals exp(z) to the last digit; its logarithm is then
+# computed as z, because the rate itself would underflow.
 cdef inline real poisson_softplus(real z, real t) noexcept nogil:
     cdef real within = larger(z, -80)
     cdef real rate = softplus(within)
     return rate - t * (log_(rate) + (z - within))
 
 
-cdef inline real poisson_softplus_slope(real z, real t) noexcept nogil:
+cdef inline real poisson_softplus_derivative(real z, real t) noexcept nogil:
     cdef real within = larger(z, -80)
     return (<real> 1 - t / softplus(within)) * sigmoid(within)
 
 
-# (1 - t) * softplus(z) + t * softplus(-z), and (1 - t) * sigmoid(z) - t * sigmoid(-z): sums of what
-# is far from cancelling, with one exponential e = exp(-|z|) for both.
+# (1 - t) * softplus(z) + t * softplus(-z), and (1 - t) * sigmoid(z) - t * sigmoid(-z): the terms
+# do not cancel, and one exponential e = exp(-|z|) serves both.
 cdef inline real binary_cross_entropy(real z, real t, real e) noexcept nogil:
     return (<real> 1 - t) * larger(z, 0) + t * larger(-z, 0) + log1p_(e)
 
 
-cdef inline real binary_cross_entropy_slope(real z, real t, real e) noexcept nogil:
+cdef inline real binary_cross_entropy_derivative(real z, real t, real e) noexcept nogil:
     cdef real likely = <real> 1 / (<real> 1 + e)
     cdef real unlikely = e * likely
     return (
@@ -84,73 +87,75 @@ cdef inline real hinge(real z, real t) noexcept nogil:
     return larger(<real> 1 - side(t) * z, 0)
 
 
-cdef inline real hinge_slope(real z, real t) noexcept nogil:
+cdef inline real hinge_derivative(real z, real t) noexcept nogil:
     return -side(t) if side(t) * z < 1 else <real> 0
 
 
-# A row on the border counts as wrong, so that a network of zeros can begin to learn.
+# z = 0 counts as an error, so that a network whose weights are zero can start to learn.
 cdef inline real perceptron(real z, real t) noexcept nogil:
     return larger(-side(t) * z, 0)
 
 
-cdef inline real perceptron_slope(real z, real t) noexcept nogil:
+cdef inline real perceptron_derivative(real z, real t) noexcept nogil:
     return -side(t) if side(t) * z <= 0 else <real> 0
 
 
-cdef inline void elementwise(
-    Py_ssize_t code, Py_ssize_t link, real p, const real* z, const real* t, Py_ssize_t n,
-    real* value, real* slope
+cdef inline void compute_elementwise_loss(
+    Py_ssize_t code, Py_ssize_t output_activation, real p, const real* z, const real* t,
+    Py_ssize_t n, real* value, real* derivative
 ) noexcept nogil:
-    """Value and slope of n outputs with n targets."""
+    """An element-wise loss: reads outputs z (n,) and targets t (n,); writes value (n,) and
+    derivative (n,)."""
     cdef Py_ssize_t i
     cdef real e
     if code == Loss.SQUARED_ERROR:
         for i in range(n):
             value[i] = (z[i] - t[i]) * (z[i] - t[i])
-            slope[i] = <real> 2 * (z[i] - t[i])
+            derivative[i] = <real> 2 * (z[i] - t[i])
     elif code == Loss.ABSOLUTE_ERROR:
         for i in range(n):
             value[i] = abs_(z[i] - t[i])
-            slope[i] = sign(z[i] - t[i])
+            derivative[i] = sign(z[i] - t[i])
     elif code == Loss.HUBER:
         for i in range(n):
             value[i] = huber(z[i] - t[i], p)
-            slope[i] = huber_slope(z[i] - t[i], p)
+            derivative[i] = huber_derivative(z[i] - t[i], p)
     elif code == Loss.LOG_COSH:
         for i in range(n):
             value[i] = log_cosh(z[i] - t[i])
-            slope[i] = tanh_(z[i] - t[i])
+            derivative[i] = tanh_(z[i] - t[i])
     elif code == Loss.QUANTILE:
         for i in range(n):
             value[i] = quantile(z[i] - t[i], p)
-            slope[i] = quantile_slope(z[i] - t[i], p)
-    elif code == Loss.POISSON and link == Activation.SOFTPLUS:
+            derivative[i] = quantile_derivative(z[i] - t[i], p)
+    elif code == Loss.POISSON and output_activation == Activation.SOFTPLUS:
         for i in range(n):
             value[i] = poisson_softplus(z[i], t[i])
-            slope[i] = poisson_softplus_slope(z[i], t[i])
+            derivative[i] = poisson_softplus_derivative(z[i], t[i])
     elif code == Loss.POISSON:
         for i in range(n):
             value[i] = poisson(z[i], t[i])
-            slope[i] = poisson_slope(z[i], t[i])
+            derivative[i] = poisson_derivative(z[i], t[i])
     elif code == Loss.BINARY_CROSS_ENTROPY:
         for i in range(n):
             e = exp_(-abs_(z[i]))
             value[i] = binary_cross_entropy(z[i], t[i], e)
-            slope[i] = binary_cross_entropy_slope(z[i], t[i], e)
+            derivative[i] = binary_cross_entropy_derivative(z[i], t[i], e)
     elif code == Loss.HINGE:
         for i in range(n):
             value[i] = hinge(z[i], t[i])
-            slope[i] = hinge_slope(z[i], t[i])
+            derivative[i] = hinge_derivative(z[i], t[i])
     elif code == Loss.PERCEPTRON:
         for i in range(n):
             value[i] = perceptron(z[i], t[i])
-            slope[i] = perceptron_slope(z[i], t[i])
+            derivative[i] = perceptron_derivative(z[i], t[i])
 
 
 cdef inline double gaussian_nll(
     const real* z, const real* t, Py_ssize_t n, real scale, real* dz
 ) noexcept nogil:
-    """n outputs for n / 2 targets: the means, then the log variances."""
+    """The loss of one row with outputs z (n,), the means and then the log variances, and targets
+    t (n / 2,). Returns the mean over the targets; writes scale times its gradient to dz (n,)."""
     cdef Py_ssize_t m = n // 2
     cdef double value = 0
     cdef real e, precision
@@ -167,22 +172,27 @@ cdef inline double gaussian_nll(
 cdef inline double cross_entropy(
     const real* z, const real* t, Py_ssize_t n, bint labels, real smoothing, real scale, real* dz
 ) noexcept nogil:
-    """T * log(sum(exp z)) - sum(t * z) for targets t of sum T: one label, or a row of shares. With
-    smoothing s, t becomes (1 - s) t + s / n. A label that is none of 0..n-1 gives NaN: labels are
-    checked before a fit, but the user's memory can change while it runs.
+    """The loss of one row, T * log(sum(exp z)) - sum(t * z), where T is the sum of the targets t.
 
-    Both keep their digits where one class has nearly all of the probability p: `rest` is the sum of
-    the exponentials of all classes but that one, whose T p - t is then (T - t) - T rest / total."""
+    Reads outputs z (n,) and t: one label if `labels`, otherwise n probabilities. Label smoothing s
+    turns t into (1 - s) t + s / n. Returns the loss; writes scale times its gradient, T p - t with
+    the probabilities p, to dz (n,). A label outside 0..n-1 gives NaN: labels are checked before a
+    fit, but the caller's memory may change while it runs.
+
+    Value and gradient stay accurate when one class, the pivot, has nearly all of the probability:
+    with other_exps, the sum of the exponentials of all other classes, the pivot's T p - t is
+    computed as (T - t) - T other_exps / total.
+    """
     cdef real top = z[0]
-    cdef real rest = 0
-    cdef real target_total = 1
-    cdef real kept = <real> 1 - smoothing
-    cdef real added = smoothing / n
-    cdef real own, share, target
+    cdef real other_exps = 0
+    cdef real target_sum = 1
+    cdef real target_scale = <real> 1 - smoothing
+    cdef real uniform_target = smoothing / n
+    cdef real pivot_exp, prob_scale, target
     cdef double total
     cdef double value = 0
     cdef Py_ssize_t i
-    cdef Py_ssize_t held = 0       # the label, or the class with the largest z
+    cdef Py_ssize_t pivot = 0      # the label, or the class with the largest z
     target = t[0]
     if labels and not (0 <= target < n):
         return NAN
@@ -191,47 +201,49 @@ cdef inline double cross_entropy(
     for i in range(n):
         dz[i] = exp_(z[i] - top)
     if labels:
-        held = <Py_ssize_t> target
+        pivot = <Py_ssize_t> target
     else:
-        target_total = 0
+        target_sum = 0
         for i in range(n):
-            target_total += t[i]
-            held = i if z[i] == top else held
-        target_total = kept * target_total + smoothing
-    own = dz[held]
-    dz[held] = 0
+            target_sum += t[i]
+            pivot = i if z[i] == top else pivot
+        target_sum = target_scale * target_sum + smoothing
+    pivot_exp = dz[pivot]
+    dz[pivot] = 0
     for i in range(n):
-        rest += dz[i]
-    total = <double> own + <double> rest
-    share = target_total / <real> total
+        other_exps += dz[i]
+    total = <double> pivot_exp + <double> other_exps
+    prob_scale = target_sum / <real> total
     for i in range(n):
-        dz[i] = (share * dz[i] - added) * scale
+        dz[i] = (prob_scale * dz[i] - uniform_target) * scale
     if labels:
-        target = kept + added
-        value = -kept * (z[held] - top)
+        target = target_scale + uniform_target
+        value = -target_scale * (z[pivot] - top)
     else:
-        target = kept * t[held] + added
+        target = target_scale * t[pivot] + uniform_target
         for i in range(n):
-            dz[i] -= kept * t[i] * scale
-            value -= kept * t[i] * (z[i] - top)
-    dz[held] = (target_total - target - share * rest) * scale
-    if added > 0:
+            dz[i] -= target_scale * t[i] * scale
+            value -= target_scale * t[i] * (z[i] - top)
+    dz[pivot] = (target_sum - target - prob_scale * other_exps) * scale
+    if uniform_target > 0:
         for i in range(n):
-            value -= added * (z[i] - top)
-    # The last term is what rounding took from the total: all there is where that rounds to 1.
-    return value + target_total * log(total) + share * (rest - (total - own))
+            value -= uniform_target * (z[i] - top)
+    # The last term restores what rounding removed from `total`. If `total` rounds to 1, log(total)
+    # is zero and this term is the whole loss.
+    return value + target_sum * log(total) + prob_scale * (other_exps - (total - pivot_exp))
 
 
-cdef inline bint takes_rows(Py_ssize_t code) noexcept nogil:
-    """Whether a loss needs a row whole."""
+cdef inline bint needs_full_rows(Py_ssize_t code) noexcept nogil:
+    """Whether a loss needs all outputs of a row (decision a)."""
     return code == Loss.CROSS_ENTROPY or code == Loss.GAUSSIAN_NLL
 
 
-cdef inline double row_loss(
+cdef inline double compute_row_loss(
     Py_ssize_t code, real p, const real* z, Py_ssize_t n, const real* t, Py_ssize_t n_targets,
     real scale, real* dz
 ) noexcept nogil:
-    """The loss of one row; writes scale times its gradient."""
+    """The loss of one row with outputs z (n,) and targets t (n_targets,), for the losses of
+    `needs_full_rows`; writes scale times its gradient to dz (n,)."""
     if code == Loss.CROSS_ENTROPY:
         return cross_entropy(z, t, n, n_targets == 1, p, scale, dz)
     return gaussian_nll(z, t, n, scale, dz)

@@ -1,15 +1,21 @@
-"""Optimizers: the update of a run of parameters, in place.
+"""Optimizers: the update of a contiguous range of parameters, in place.
+
+Symbols, as in fastnn/optimizers.py: w parameters (n,), g their gradient before scaling (n,),
+d = scale * g, rate the learning rate of the step, mu momentum, rho and beta decay rates of running
+means. w is changed in place, and so are the optimizer's slots: v (momentum), s (squares), m and v
+(Adam); g is read.
 
 Decisions
-  a. Each is a loop over the flat run [0, n) of one thread's share: no optimizer knows a layer.
-     Slot k of parameter i is slots[k * n_params + i].
+  a. Each optimizer is a loop over a flat range of parameters that one thread owns, and is
+     independent of layers. Slot k of parameter i is slots[k * n_params + i].
   b. Adam's bias corrections are folded into the rate and epsilon, which leaves one square root
      and one division per parameter: rate' = rate * sqrt(1 - beta_2**t) / (1 - beta_1**t),
-     epsilon' = epsilon * sqrt(1 - beta_2**t); the same numbers, reordered.
-  c. The gradient is `scale * g`: clipping by norm is no pass of its own, nor is the gradient of a
-     lone row, whose part for a row of weights is an input times the gradient of the outputs.
-  d. Fused products are written as `fma_` (simd.h, decision c): where a share begins depends on
-     the number of threads, and no number may.
+     epsilon' = epsilon * sqrt(1 - beta_2**t); the same formula, rearranged.
+  c. The gradient is `scale * g`. Clipping by norm then needs no pass over the gradient, and a batch
+     of one row needs no gradient in memory: for each row of weights it is one input times the
+     gradient of the outputs.
+  d. Fused multiply-adds are explicit, as `fma_` (simd.h, decision c): the range of a thread depends
+     on the number of threads, and results must not.
 """
 
 from libc.math cimport pow, sqrt
@@ -73,53 +79,58 @@ cdef inline void rmsprop(
 
 cdef inline void adam(
     real* w, const real* g, real scale, real* m, real* v, Py_ssize_t n,
-    real rate, real shrink, real beta_1, real beta_2, real epsilon
+    real rate, real decay_factor, real beta_1, real beta_2, real epsilon
 ) noexcept nogil:
-    """`shrink` is AdamW's decay of this step, 1 - rate * weight_decay; 1 for Adam."""
+    """`decay_factor` multiplies w: 1 - rate * weight_decay for AdamW, 1 for Adam."""
     cdef Py_ssize_t i
     cdef real d
     for i in range(n):
         d = scale * g[i]
         m[i] = fma_(beta_1, m[i], (<real> 1 - beta_1) * d)
         v[i] = fma_(beta_2, v[i], (<real> 1 - beta_2) * d * d)
-        w[i] = fma_(shrink, w[i], -(rate * m[i] / (sqrt_(v[i]) + epsilon)))
+        w[i] = fma_(decay_factor, w[i], -(rate * m[i] / (sqrt_(v[i]) + epsilon)))
 
 
-# What a step's number and rate make of the hyperparameters: once a step, as powers take as long as
-# the update of some fifty parameters.
-cdef struct Pace:
+# Hyperparameters of one step, with Adam's bias corrections (decision b). They are computed once per
+# step, because the powers cost as much as the update of about fifty parameters.
+cdef struct StepScalars:
     double rate
-    double shrink                  # AdamW's decay of weights
+    double decay_factor            # of the weights, in AdamW
     double epsilon
 
 
-cdef inline Pace pace_of(const Settings* s, double rate, double t) noexcept nogil:
-    """For step number t, from 1."""
-    cdef Pace pace
+cdef inline StepScalars compute_step_scalars(
+    const Settings* s, double rate, double t
+) noexcept nogil:
+    """The scalars of update t, which counts from 1, with this learning rate."""
+    cdef StepScalars scalars
     cdef double root
-    pace.rate = rate
-    pace.shrink = 1 - rate * s.weight_decay
-    pace.epsilon = s.epsilon
+    scalars.rate = rate
+    scalars.decay_factor = 1 - rate * s.weight_decay
+    scalars.epsilon = s.epsilon
     if s.optimizer == Optimizer.ADAM or s.optimizer == Optimizer.ADAMW:
         root = sqrt(1 - pow(s.beta_2, t))
-        pace.rate = rate * root / (1 - pow(s.beta_1, t))
-        pace.epsilon = s.epsilon * root
-    return pace
+        scalars.rate = rate * root / (1 - pow(s.beta_1, t))
+        scalars.epsilon = s.epsilon * root
+    return scalars
 
 
 cdef inline void update(
-    const Settings* s, const Pace* pace, real* w, const real* g, const real* scales, real* slots,
-    Py_ssize_t rows, Py_ssize_t n, bint decays
+    const Settings* s, const StepScalars* scalars, real* w, const real* g, const real* scales,
+    real* slots, Py_ssize_t rows, Py_ssize_t n, bint decays
 ) noexcept nogil:
-    """Rows of n parameters one after another, the gradient of row r being scales[r] * g; `slots`
-    points at their first slot."""
-    cdef real rate = <real> pace.rate
-    cdef real epsilon = <real> pace.epsilon
+    """Update w (rows, n), where the gradient of row r is scales[r] * g.
+
+    Reads g (n,) and scales (rows,); changes w and its slots, the first of which is (rows, n) at
+    `slots`. `decays`: whether weight decay applies, which biases do not have.
+    """
+    cdef real rate = <real> scalars.rate
+    cdef real epsilon = <real> scalars.epsilon
     cdef real mu = <real> s.momentum
     cdef real rho = <real> s.rho
     cdef real beta_1 = <real> s.beta_1
     cdef real beta_2 = <real> s.beta_2
-    cdef real shrink = <real> (pace.shrink if decays else 1)
+    cdef real decay_factor = <real> (scalars.decay_factor if decays else 1)
     cdef real* squares = slots + s.n_params
     cdef Py_ssize_t r
     if s.optimizer == Optimizer.SGD:
@@ -140,5 +151,5 @@ cdef inline void update(
             rmsprop(w + r * n, g, scales[r], slots + r * n, n, rate, rho, epsilon)
     elif s.optimizer == Optimizer.ADAM or s.optimizer == Optimizer.ADAMW:
         for r in range(rows):
-            adam(w + r * n, g, scales[r], slots + r * n, squares + r * n, n, rate, shrink, beta_1,
-                 beta_2, epsilon)
+            adam(w + r * n, g, scales[r], slots + r * n, squares + r * n, n, rate, decay_factor,
+                 beta_1, beta_2, epsilon)

@@ -1,111 +1,124 @@
-"""A thread's own share of the parameters: their gradients and update.
+"""Gradient and update of the parameter rows that a thread owns.
 
 Decisions
-  a. A share is a run of whole parameter rows, cut by the flat buffer alone.
-  b. The gradient of some rows is summed over the whole block by their one owner and used at once:
-     it lives in a piece of the workspace that stays in the cache, and the full gradient is never
-     written. Only clipping by norm, a batch of several blocks or chunks, and a call that wants the
-     gradient itself keep it whole.
-  c. Where a network is narrow for its batch, the batch is cut into chunks. One thread carries the
-     rows of a chunk forward and back and sums their gradient, for all parameters, while they are in
-     its cache; the owners then add up the chunks' gradients, in order. What crosses between cores
-     are a few gradients instead of all rows. Where the cuts are depends on the network and the
-     batch alone, so the numbers still do not depend on the threads.
-  d. A batch of one row (online SGD) is two passes over the weights: a product with the inputs, an
-     update by them. Where one thread does both, the update of a few rows of the first layer's
-     weights is followed by their product with the next step's row, before they leave the
-     first-level cache, and no gradient is written: its rows are one input each times that of the
-     outputs. 784-128-10 took 10.6 us a step instead of 19.1, which the outer cache's bandwidth for
-     one pass bounds.
+  a. A thread owns a contiguous range of whole parameter rows; the ranges depend only on the size of
+     the flat parameter array and the number of threads.
+  b. The owner of a parameter row sums its gradient over the whole microbatch and uses it right
+     away: a few rows of the gradient are in a part of the workspace that stays in cache, and the
+     full gradient is never written. It is kept only for clipping by norm, for a batch of several
+     microbatches or gradient shards, and when the caller requests the gradient itself.
+  c. If a network is narrow for its batch, the batch is split into gradient shards. One thread
+     propagates the rows of a shard forward and back and sums their gradient over all parameters,
+     while the rows are in its cache; the owners then sum the shards in order. A few gradients move
+     between the cores, instead of all rows. The split depends only on the network and the batch, so
+     results do not depend on the number of threads.
+  d. A batch of one row (online SGD) reads the weights twice: for the product with the inputs and
+     for the update. Where one thread does both, the update of a few rows of the first layer's
+     weights is followed by their product with the inputs of the next step, before they leave L1,
+     and no gradient is written: each row of it is one input times the gradient of the outputs.
+     784-128-10 took 10.6 us a step instead of 19.1; one pass at the bandwidth of the outer caches
+     is the lower bound.
 """
 
 from fastnn_ext.codes cimport Kind
 from fastnn_ext.dense cimport dense_weight_gradient
-from fastnn_ext.optimizers cimport Pace, update
-from fastnn_ext.penalties cimport finish_gradients, finishes
+from fastnn_ext.optimizers cimport StepScalars, update
+from fastnn_ext.penalties cimport finish_gradient_rows, has_penalty_or_clipping
 from fastnn_ext.plan cimport Layer, Plan
 from fastnn_ext.real cimport real
-from fastnn_ext.tile cimport claim, copy_row, multiply_add
+from fastnn_ext.tile cimport acquire_lines, copy_row, multiply_add
 
-# Numbers in a piece (decision b); bytes of one that the first-level cache holds beside a row of
-# inputs (decision d).
 cdef enum:
-    PIECE = 24 * 1024
-    LONE_PIECE = 16 * 1024
+    PIECE_ELEMENTS = 24 * 1024     # of the gradient that is summed before an update (decision b)
+    BATCH_OF_ONE_BYTES = 16 * 1024  # of the weights in L1, next to a row of inputs (decision d)
 
 
-cdef inline Py_ssize_t own_row(
-    const Plan* plan, const Layer* layer, int thread, int team
+cdef inline Py_ssize_t find_owned_row(
+    const Plan* plan, const Layer* layer, int thread, int team_size
 ) noexcept nogil:
-    """The first parameter row of this layer whose start lies in the thread's share of the flat
-    buffer; that of thread + 1 ends the share."""
-    cdef Py_ssize_t whole = plan.s.n_params // team
-    cdef Py_ssize_t start = whole * thread + plan.s.n_params % team * thread // team
+    """The first parameter row of this layer whose start is in the thread's range of the flat
+    array. The range of `thread` ends where that of `thread + 1` begins."""
+    cdef Py_ssize_t whole = plan.s.n_params // team_size
+    cdef Py_ssize_t start = whole * thread + plan.s.n_params % team_size * thread // team_size
     cdef Py_ssize_t row = (start - layer.weights + layer.n_out - 1) // layer.n_out
-    cdef Py_ssize_t n_rows = layer.n_in + (layer.bias >= 0)
+    cdef Py_ssize_t n_parameter_rows = layer.n_in + (layer.bias >= 0)
     if start <= layer.weights:
         return 0
-    return row if row < n_rows else n_rows
+    return row if row < n_parameter_rows else n_parameter_rows
 
 
-cdef inline bint own_rows(
-    const Plan* plan, const Layer* layer, int thread, int team, Py_ssize_t* first, Py_ssize_t* last
+cdef inline bint find_owned_rows(
+    const Plan* plan, const Layer* layer, int thread, int team_size, Py_ssize_t* first,
+    Py_ssize_t* last
 ) noexcept nogil:
-    """The layer's parameter rows first..last in the thread's share; false where there are none."""
+    """Set first and last to the layer's parameter rows that the thread owns; false if it owns none.
+    """
     if layer.kind != Kind.DENSE:
         return False
-    first[0] = own_row(plan, layer, thread, team)
-    last[0] = own_row(plan, layer, thread + 1, team)
+    first[0] = find_owned_row(plan, layer, thread, team_size)
+    last[0] = find_owned_row(plan, layer, thread + 1, team_size)
     return first[0] < last[0]
 
 
-cdef inline Py_ssize_t own_start(const Plan* plan, int thread, int team) noexcept nogil:
-    """Where the thread's own rows begin in the flat buffer; 0 where it has none."""
+cdef inline Py_ssize_t find_owned_start(const Plan* plan, int thread, int team_size) noexcept nogil:
+    """The offset of the thread's first owned row in the flat array; 0 if it owns none."""
     cdef Py_ssize_t index, first, last
     for index in range(plan.n_layers):
-        if own_rows(plan, &plan.layers[index], thread, team, &first, &last):
+        if find_owned_rows(plan, &plan.layers[index], thread, team_size, &first, &last):
             return plan.layers[index].weights + first * plan.layers[index].n_out
     return 0
 
 
-cdef inline void gradient_of_rows(
-    const Plan* plan, const Layer* layer, const real* params, real* written, const real* work,
-    real* g, double* row_sums, Py_ssize_t n_rows, Py_ssize_t first, Py_ssize_t last, bint adds,
-    bint ends
+cdef inline void compute_row_gradients(
+    const Plan* plan, const Layer* layer, const real* params, real* next_write, const real* work,
+    real* g, double* row_sums, Py_ssize_t n_samples, Py_ssize_t first, Py_ssize_t last,
+    bint accumulate, bint is_last
 ) noexcept nogil:
-    """Gradient rows first..last of one layer into g; whole once the batch's last block `ends`."""
-    dense_weight_gradient(plan, layer, written, work, g, 0, n_rows, first, last, adds)
-    if ends:
-        finish_gradients(plan, layer, params, g, row_sums, first, last)
+    """The gradient of parameter rows first..last of one layer over n_samples rows.
+
+    Reads params and work; writes g (last - first, n_out), or adds to it if `accumulate`. With the
+    last microbatch of the batch (`is_last`), penalties and clipping complete it and row_sums is
+    written. `next_write`: see `dense_weight_gradient`.
+    """
+    dense_weight_gradient(plan, layer, next_write, work, g, 0, n_samples, first, last, accumulate)
+    if is_last:
+        finish_gradient_rows(plan, layer, params, g, row_sums, first, last)
 
 
 cdef inline void update_rows(
-    const Plan* plan, const Layer* layer, const Pace* pace, real* params, real* slots,
+    const Plan* plan, const Layer* layer, const StepScalars* scalars, real* params, real* slots,
     const real* g, real scale, Py_ssize_t first, Py_ssize_t last
 ) noexcept nogil:
-    """The optimizer on rows first..last of one layer, whose gradient is scale * g. All at once; or
-    first the weights, which decay, and then the bias."""
+    """Apply the optimizer to parameter rows first..last of one layer, with the gradient scale * g.
+
+    Reads g (last - first, n_out); changes those rows of params and slots. With weight decay, the
+    weights are updated first and then the bias, which does not decay.
+    """
     cdef Py_ssize_t weights_end = last if last < layer.n_in else layer.n_in
     cdef Py_ssize_t start = layer.weights + first * layer.n_out
     cdef Py_ssize_t end = layer.weights + last * layer.n_out
     cdef bint decays = plan.s.weight_decay != 0
     cdef Py_ssize_t n = (weights_end - first) * layer.n_out if decays else end - start
     while start < end:
-        update(&plan.s, pace, params + start, g, &scale, slots + start, 1, n, decays)
+        update(&plan.s, scalars, params + start, g, &scale, slots + start, 1, n, decays)
         start += n
         g += n
         n = end - start
         decays = False
 
 
-cdef inline void update_by_lone_row(
-    const Plan* plan, const Layer* layer, const Pace* pace, real* params, real* slots, real* work,
-    Py_ssize_t first, Py_ssize_t last, const real* next_x
+cdef inline void update_from_batch_of_one(
+    const Plan* plan, const Layer* layer, const StepScalars* scalars, real* params, real* slots,
+    real* work, Py_ssize_t first, Py_ssize_t last, const real* next_x
 ) noexcept nogil:
-    """The same where a batch has one row: the gradient of a row of weights is one input times the
-    gradient of the outputs, or that of a lone output times the inputs. Where the next step's inputs
-    are known, their product, which begins with the bias, is left where that step would compute it
-    (decision d)."""
+    """Apply the optimizer to parameter rows first..last of one layer after a batch of one row.
+
+    The gradient of a row of weights is one input times the gradient of the outputs; with a single
+    output, the whole gradient is that output's gradient times the inputs. Reads x and dy in work;
+    changes those rows of params and slots. If next_x (n_in,), the inputs of the next step, is not
+    NULL, their preactivation, which begins with the bias, is written to the layer's buffer `saved`
+    (decision d).
+    """
     cdef const real* x = work + plan.buffers[layer.input].values
     cdef const real* dy = work + plan.buffers[layer.output].gradient
     cdef real* z = work + plan.buffers[layer.saved].values
@@ -114,7 +127,7 @@ cdef inline void update_by_lone_row(
     cdef const real* scales
     cdef real one = 1
     cdef Py_ssize_t weights_end = last if last < layer.n_in else layer.n_in
-    cdef Py_ssize_t most = LONE_PIECE // (sizeof(real) * layer.n_out) + 1
+    cdef Py_ssize_t most = BATCH_OF_ONE_BYTES // (sizeof(real) * layer.n_out) + 1
     cdef bint is_bias = last > layer.n_in
     cdef Py_ssize_t row, size, start
     while is_bias or first < weights_end:
@@ -126,7 +139,7 @@ cdef inline void update_by_lone_row(
             scales = &one
         elif layer.n_out == 1:
             g, scales = x + row, dy
-        update(&plan.s, pace, params + start, g, scales, slots + start,
+        update(&plan.s, scalars, params + start, g, scales, slots + start,
                1 if layer.n_out == 1 else size, size if layer.n_out == 1 else layer.n_out,
                not is_bias)
         if not is_bias:
@@ -138,100 +151,117 @@ cdef inline void update_by_lone_row(
         is_bias = False
 
 
-cdef inline void gradients_of_share(
-    const Plan* plan, const real* params, real* work, double* row_sums, Py_ssize_t n_rows,
-    bint adds, bint ends, int thread, int team
+cdef inline void compute_owned_gradients(
+    const Plan* plan, const real* params, real* work, double* row_sums, Py_ssize_t n_samples,
+    bint accumulate, bint is_last, int thread, int team_size
 ) noexcept nogil:
-    """The block's part of the whole gradient, for the thread's own parameter rows."""
+    """The gradient of a microbatch of n_samples rows for the parameter rows that the thread owns.
+
+    Reads params; writes those rows of `gradients` in work, or adds to them if `accumulate`, and
+    row_sums with the last microbatch of the batch (`is_last`).
+    """
     cdef const Layer* layer
     cdef Py_ssize_t index, first, last
     for index in range(plan.n_layers):
         layer = &plan.layers[index]
-        if own_rows(plan, layer, thread, team, &first, &last):
-            gradient_of_rows(plan, layer, params, <real*> NULL, work,
-                             work + plan.s.gradients + layer.weights + first * layer.n_out,
-                             row_sums, n_rows, first, last, adds, ends)
+        if find_owned_rows(plan, layer, thread, team_size, &first, &last):
+            compute_row_gradients(plan, layer, params, <real*> NULL, work,
+                                  work + plan.s.gradients + layer.weights + first * layer.n_out,
+                                  row_sums, n_samples, first, last, accumulate, is_last)
 
 
-cdef inline void gradient_of_chunk(
-    const Plan* plan, real* work, Py_ssize_t chunk, Py_ssize_t row, Py_ssize_t n_rows
+cdef inline void compute_gradient_shard(
+    const Plan* plan, real* work, Py_ssize_t shard, Py_ssize_t row, Py_ssize_t n_samples
 ) noexcept nogil:
-    """The gradient of all parameters from n_rows of the block from `row` on."""
+    """The gradient of all parameters over rows row..row + n_samples of the microbatch, written to
+    gradient shard `shard` in work."""
     cdef const Layer* layer
     cdef real* g
     cdef Py_ssize_t index
     for index in range(plan.n_layers):
         layer = &plan.layers[index]
-        g = work + plan.s.chunks + chunk * plan.s.chunk_stride + layer.weights
+        g = work + plan.s.gradient_shards + shard * plan.s.shard_stride + layer.weights
         if layer.kind == Kind.DENSE:
-            dense_weight_gradient(plan, layer, g, work, g, row, n_rows, 0,
+            dense_weight_gradient(plan, layer, g, work, g, row, n_samples, 0,
                                   layer.n_in + (layer.bias >= 0), False)
 
 
-cdef inline void sum_of_chunks(
-    const Plan* plan, const real* params, real* work, double* row_sums, Py_ssize_t n_chunks,
-    int thread, int team
+cdef inline void sum_gradient_shards(
+    const Plan* plan, const real* params, real* work, double* row_sums, Py_ssize_t n_shards,
+    int thread, int team_size
 ) noexcept nogil:
-    """The whole gradient, for the thread's own parameter rows."""
+    """The full gradient of the parameter rows that the thread owns: the sum of all shards, then
+    penalties and clipping by value.
+
+    Reads params and the shards in work; writes those rows of `gradients` in work, and row_sums.
+    """
     cdef const Layer* layer
     cdef const real* part
     cdef real* g
     cdef Py_ssize_t index, i, n, start, first, last
     for index in range(plan.n_layers):
         layer = &plan.layers[index]
-        if not own_rows(plan, layer, thread, team, &first, &last):
+        if not find_owned_rows(plan, layer, thread, team_size, &first, &last):
             continue
         start = layer.weights + first * layer.n_out
         n = (last - first) * layer.n_out
         g = work + plan.s.gradients + start
-        part = work + plan.s.chunks + start
+        part = work + plan.s.gradient_shards + start
         copy_row(g, part, n)
-        for _ in range(1, n_chunks):
-            part += plan.s.chunk_stride
+        for _ in range(1, n_shards):
+            part += plan.s.shard_stride
             for i in range(n):
                 g[i] += part[i]
-        finish_gradients(plan, layer, params, g, row_sums, first, last)
+        finish_gradient_rows(plan, layer, params, g, row_sums, first, last)
 
 
-cdef inline void update_share(
-    const Plan* plan, const Pace* pace, real* params, real* slots, real* work, double clip,
-    int thread, int team
+cdef inline void update_owned_rows(
+    const Plan* plan, const StepScalars* scalars, real* params, real* slots, real* work,
+    double clip_factor, int thread, int team_size
 ) noexcept nogil:
-    """The optimizer on the thread's own parameter rows, with the whole gradient times `clip`."""
+    """Apply the optimizer to the parameter rows that the thread owns, with the full gradient in
+    work times `clip_factor`. Changes those rows of params and slots."""
     cdef const Layer* layer
     cdef real* g
-    cdef Py_ssize_t index, first, last
+    cdef Py_ssize_t index, start, first, last
     for index in range(plan.n_layers):
         layer = &plan.layers[index]
-        if not own_rows(plan, layer, thread, team, &first, &last):
+        if not find_owned_rows(plan, layer, thread, team_size, &first, &last):
             continue
-        g = work + plan.s.gradients + layer.weights + first * layer.n_out
-        if plan.shared:
-            claim(params + layer.weights + first * layer.n_out, (last - first) * layer.n_out)
-        update_rows(plan, layer, pace, params, slots, g, <real> clip, first, last)
+        start = layer.weights + first * layer.n_out
+        g = work + plan.s.gradients + start
+        if plan.multithreaded:
+            acquire_lines(params + start, (last - first) * layer.n_out)
+        update_rows(plan, layer, scalars, params, slots, g, <real> clip_factor, first, last)
 
 
-cdef inline void train_share(
-    const Plan* plan, const Pace* pace, real* params, real* slots, real* work, double* row_sums,
-    Py_ssize_t n_rows, const real* next_x, int thread, int team
+cdef inline void train_owned_rows(
+    const Plan* plan, const StepScalars* scalars, real* params, real* slots, real* work,
+    double* row_sums, Py_ssize_t n_samples, const real* next_x, int thread, int team_size
 ) noexcept nogil:
-    """Gradient and optimizer on the thread's own parameter rows, piece by piece (decision b). The
-    first layer comes last: where the row of the next step is known, its outputs are begun."""
+    """Gradient and update of the parameter rows that the thread owns, a few rows at a time
+    (decision b).
+
+    Changes those rows of params and slots; writes row_sums and the gradient's part of work. The
+    first layer comes last: if next_x (n_features,), the inputs of the next step, is not NULL, its
+    preactivations for them are computed too (decision d).
+    """
     cdef const Layer* layer
-    cdef real* g = work + plan.s.gradients + own_start(plan, thread, team)
-    cdef Py_ssize_t index, first, last, piece, rows_in_piece
+    cdef real* g = work + plan.s.gradients + find_owned_start(plan, thread, team_size)
+    cdef Py_ssize_t index, first, last, piece_end, rows_per_piece
     for index in range(plan.n_layers - 1, -1, -1):
         layer = &plan.layers[index]
-        if not own_rows(plan, layer, thread, team, &first, &last):
+        if not find_owned_rows(plan, layer, thread, team_size, &first, &last):
             continue
-        if n_rows == 1 and not finishes(plan, layer):
-            update_by_lone_row(plan, layer, pace, params, slots, work, first, last,
-                               next_x if index == 0 else <const real*> NULL)
+        if n_samples == 1 and not has_penalty_or_clipping(plan, layer):
+            update_from_batch_of_one(plan, layer, scalars, params, slots, work, first, last,
+                                     next_x if index == 0 else <const real*> NULL)
             continue
-        rows_in_piece = PIECE // layer.n_out + 1
+        rows_per_piece = PIECE_ELEMENTS // layer.n_out + 1
         while first < last:
-            piece = last if last - first < rows_in_piece else first + rows_in_piece
-            gradient_of_rows(plan, layer, params, params + layer.weights + first * layer.n_out,
-                             work, g, row_sums, n_rows, first, piece, False, True)
-            update_rows(plan, layer, pace, params, slots, g, <real> 1, first, piece)
-            first = piece
+            piece_end = last if last - first < rows_per_piece else first + rows_per_piece
+            compute_row_gradients(
+                plan, layer, params, params + layer.weights + first * layer.n_out, work, g,
+                row_sums, n_samples, first, piece_end, False, True)
+            update_rows(plan, layer, scalars, params, slots, g, <real> 1, first, piece_end)
+            first = piece_end

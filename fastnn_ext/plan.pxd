@@ -1,9 +1,16 @@
-"""What the engine knows of a network: counts, codes and offsets, never an object or a pointer.
+"""The memory layout of a network: counts, codes and offsets, never a Python object.
+
+Terms, used in all kernels
+  microbatch       At most `microbatch_rows` rows of a batch, which go through the network together.
+                   A larger batch is processed as a sequence of microbatches, whose gradients are
+                   accumulated in order; that bounds the workspace.
+  gradient shard   The gradient of all parameters over at most `shard_rows` rows of a batch. One
+                   thread computes it alone; the shards are then summed in order.
 
 Every field has eight bytes, so the structs have no padding and a NumPy structured array with the
-same fields is the same memory. `codes.pyx` hands these layouts to Python;
-`fastnn/_engine/plan.py` fills them. Offsets count elements (not bytes) from the start of the buffer
-named beside them; -1 is none.
+same fields has the same memory layout. `codes.pyx` exports these layouts to Python as dtypes, and
+`fastnn/_engine/plan.py` fills them. Offsets count elements (not bytes) from the start of the array
+named in the field's comment; -1 means none.
 """
 
 cdef struct Layer:
@@ -16,11 +23,11 @@ cdef struct Layer:
     Py_ssize_t first_row           # this layer's first row among all parameter rows
     Py_ssize_t input               # index of a Buffer
     Py_ssize_t output              # index of a Buffer
-    Py_ssize_t saved               # index of the Buffer that the slope is computed from
+    Py_ssize_t saved               # index of the Buffer that the derivative is computed from
     Py_ssize_t skip                # index of the Buffer that an ADD layer adds
-    Py_ssize_t adds_to_input       # 1: the input's gradient is already begun, add to it
-    Py_ssize_t adds_to_skip        # the same for the skip's gradient
-    Py_ssize_t stream              # number of a DROPOUT layer among its like
+    Py_ssize_t adds_to_input       # 1: accumulate into the input's gradient; 0: overwrite it
+    Py_ssize_t adds_to_skip        # 1: accumulate into the gradient of `skip`; 0: overwrite it
+    Py_ssize_t stream              # index of a DROPOUT layer among the DROPOUT layers
     double parameter               # of the activation: slope of leaky_relu, alpha of elu
     double rate                    # of a DROPOUT layer
     double l1
@@ -28,27 +35,27 @@ cdef struct Layer:
 
 cdef struct Buffer:
     Py_ssize_t width
-    Py_ssize_t stride              # numbers from one row to the next: whole cache lines
-    Py_ssize_t values              # in work: (block_rows, stride)
-    Py_ssize_t gradient            # in work, the same shape
+    Py_ssize_t stride              # elements from one row to the next: whole cache lines
+    Py_ssize_t values              # in work: (microbatch_rows, stride)
+    Py_ssize_t gradient            # in work: (microbatch_rows, stride)
 
-# One number per network; the hyperparameters carry the names of the dataclass fields in
-# fastnn/optimizers.py, and those that an optimizer does not have are zero.
+# One value per network. Hyperparameters have the names of the dataclass fields in
+# fastnn/optimizers.py; those that an optimizer does not have are zero.
 cdef struct Settings:
     Py_ssize_t n_features
     Py_ssize_t n_outputs
     Py_ssize_t n_targets
     Py_ssize_t n_params
-    Py_ssize_t n_rows              # parameter rows: n_in + 1 of each DENSE layer with a bias
+    Py_ssize_t n_parameter_rows    # sum over the DENSE layers of n_in, plus 1 for a bias
     Py_ssize_t gradients           # in work: (n_params,)
-    Py_ssize_t block_rows          # rows that go through the network at a time
-    Py_ssize_t chunk_rows          # 0, or the most rows whose gradient is summed for itself
-    Py_ssize_t chunks              # in work: (chunks of a batch, chunk_stride), their gradients
-    Py_ssize_t chunk_stride
-    Py_ssize_t panels              # in work: (threads, panel_stride), of packed weights (tile.h)
-    Py_ssize_t panel_stride        # 0: nothing is packed
+    Py_ssize_t microbatch_rows     # most rows of a microbatch
+    Py_ssize_t shard_rows          # most rows of a gradient shard; 0: no shards
+    Py_ssize_t gradient_shards     # in work: (n_shards, shard_stride)
+    Py_ssize_t shard_stride
+    Py_ssize_t panels              # in work: (threads, panel_stride), packed weights (tile.h)
+    Py_ssize_t panel_stride        # 0: no weights are packed
     Py_ssize_t penalized           # 1: some layer has l1 or l2
-    Py_ssize_t link                # codes.Activation that turns raw outputs into predictions
+    Py_ssize_t output_activation   # codes.Activation from raw outputs to predictions
     Py_ssize_t loss                # codes.Loss
     Py_ssize_t optimizer           # codes.Optimizer
     Py_ssize_t nesterov
@@ -68,6 +75,6 @@ cdef struct Plan:
     const Buffer* buffers
     Settings s
     Py_ssize_t seed                # of shuffles and dropout; 0 in prediction, which has neither
-    bint shared                    # other threads read what one has written
+    bint multithreaded             # other threads read what this thread writes
     bint sparse                    # most inputs are zero
-    void* panel                    # the calling thread's own
+    void* panel                    # of the calling thread: (panel_stride,)

@@ -1,5 +1,5 @@
-"""Counter-based random numbers, as in `fastnn/_util/prng.py`, where the method and its source are
-described. A draw is a function of a key and an index; there is no state."""
+"""Counter-based random numbers. A draw is a function of a key and an index; there is no state.
+`fastnn/_util/prng.py` is the same generator in NumPy and describes the method and its source."""
 
 from libc.stdint cimport uint64_t
 
@@ -20,29 +20,30 @@ cdef extern from *:
     uint64_t fn_below(uint64_t n, uint64_t bits) nogil
 
 
-cdef inline uint64_t with_index(uint64_t key, uint64_t index) noexcept nogil:
-    """The key of a stream, narrowed by one more index."""
+cdef inline uint64_t extend_key(uint64_t key, uint64_t index) noexcept nogil:
+    """A new key from a key and an index."""
     return fn_mix(key + index + FN_GOLDEN)
 
 
-cdef inline uint64_t stream(uint64_t seed, uint64_t purpose, uint64_t index) noexcept nogil:
-    """The key of one stream."""
-    return with_index(with_index(with_index(seed, 0), purpose), index)
+cdef inline uint64_t make_key(uint64_t seed, uint64_t purpose, uint64_t index) noexcept nogil:
+    """The key of the random stream of this seed, codes.Purpose and index."""
+    return extend_key(extend_key(extend_key(seed, 0), purpose), index)
 
 
 cdef inline uint64_t draw(uint64_t key, uint64_t i) noexcept nogil:
-    """Draw i of a stream: 64 random bits."""
+    """64 random bits: element i of the stream with this key."""
     return fn_mix(key + (i + 1) * FN_GOLDEN)
 
 
 cdef inline void shuffle(
-    Py_ssize_t* order, const Py_ssize_t* rows, Py_ssize_t n, uint64_t key
+    Py_ssize_t* permutation, const Py_ssize_t* rows, Py_ssize_t n, uint64_t key
 ) noexcept nogil:
-    """A random order of the n rows, of 0..n-1 where that is NULL: Fisher and Yates."""
+    """Write a random permutation of rows (n,), or of 0..n-1 if rows is NULL, to permutation (n,):
+    the shuffle of Fisher and Yates."""
     cdef Py_ssize_t i, j, k
     for i in range(n):
-        order[i] = i if rows == NULL else rows[i]
+        permutation[i] = i if rows == NULL else rows[i]
     for k in range(n - 1):
         i = n - 1 - k
         j = <Py_ssize_t> fn_below(<uint64_t> (i + 1), draw(key, k))
-        order[i], order[j] = order[j], order[i]
+        permutation[i], permutation[j] = permutation[j], permutation[i]

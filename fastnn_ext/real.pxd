@@ -1,14 +1,15 @@
-"""What tells float from double, with tile.pxd: everything else says `real`.
+"""The fused type `real` (float or double) and its mathematical functions. This file and tile.pxd
+are the only ones that distinguish the two precisions.
 
-The functions are those of `simd.h`: no branch and no call, so that a loop over them becomes full
-vectors.
+The functions are implemented in `simd.h` without branches or calls, so that the compiler can
+vectorize loops over them.
 """
 
 ctypedef fused real:
     float
     double
 
-# One name for both precisions: a call takes the function of its arguments' type.
+# One name for both precisions: a call is resolved by the type of its arguments.
 cdef extern from "simd.h" nogil:
     float exp_ "fn_expf"(float x)
     double exp_ "fn_exp"(double x)
@@ -24,7 +25,7 @@ cdef extern from "simd.h" nogil:
     double erf_ "fn_erf"(double x)
     float sqrt_ "fn_sqrtf"(float x)
     double sqrt_ "fn_sqrt"(double x)
-    float fma_ "fn_fmaf"(float a, float b, float c)  # a * b + c, rounded once where it can be
+    float fma_ "fn_fmaf"(float a, float b, float c)  # a * b + c, fused if the CPU has FMA
     double fma_ "fn_fma"(double a, double b, double c)
     bint all_finite "fn_all_finitef"(const float* x, Py_ssize_t n)
     bint all_finite "fn_all_finite"(const double* x, Py_ssize_t n)
@@ -35,7 +36,7 @@ cdef inline real abs_(real x) noexcept nogil:
 
 
 cdef inline real larger(real x, real low) noexcept nogil:
-    """max(x, low); a NaN stays one."""
+    """max(x, low); NaN if x is NaN."""
     return low if x < low else x
 
 

@@ -1,5 +1,5 @@
 /* exp, expm1, log, log1p, tanh, erf and sqrt without a branch or a call, in float (suffix f) and in
- * double, so that a loop over them becomes full vectors at every level of instructions.
+ * double, so that the compiler vectorizes loops over them at every instruction-set level.
  *
  *          valid for                    ulp at most      ns per element, float / double
  *                                       float  double    SSE4.2       AVX2         AVX-512
@@ -15,24 +15,27 @@
  * doubles against long double, times on 4096 numbers and one core of an AMD EPYC, with gcc 12.
  *
  * Decisions
- *   a. A NaN stays a NaN: clamps are written `x > top ? top : x`, where a comparison with it fails.
- *      Infinite x give the limit: exp 0 and inf, expm1 -1 and inf, log inf, tanh and erf -1 and 1.
- *   b. Elsewhere: exp is 0 below its range, inf where it overflows and not earlier; log is -inf
- *      for x <= 0 (a loss shows it) and about -88 or -709 for subnormal x; expm1(-0) is +0; log1p
- *      is for the e^-|z| of a softplus, whose range lets two blends stand for a logarithm's split.
- *   c. Fused products are written out, and the compiler is told to form none of its own
- *      (-ffp-contract=off): left to it, a sum of two products was fused one way in a vector and the
- *      other way in the rest of the loop, and a number depended on its place. So an element gets
- *      the same bits in a vector, in a remainder and alone, and AVX2 and AVX-512 agree too; SSE,
- *      which has no fused product, differs in the last places.
- *   d. Numbers go between double and int64 by their bits: before AVX-512 nothing converts them in
- *      vectors.
- *   e. Inlining is forced instead of left to gcc's limits on the growth of a function: a loop with
- *      a call in it is no vector.
- *   f. erf is one formula for all x, 1 - e^-y with y fitted: shorter than two formulas and a blend,
- *      which would both be computed for each x.
- *   g. Degrees are the least that leave the error to rounding: one more for exp costs 6 % and saves
- *      0.3 ulp. In erf, the longest, even and odd powers are two chains that overlap.
+ *   a. NaN propagates: clamps are written `x > top ? top : x`, where a comparison with NaN is
+ *      false. Infinite x give the limit: exp 0 and inf, expm1 -1 and inf, log inf, tanh and erf
+ *      -1 and 1.
+ *   b. Outside the valid range: exp is 0 below it, and inf exactly where it overflows; log is
+ *      -inf for x <= 0 (which shows in a loss) and about -88 or -709 for subnormal x; expm1(-0)
+ *      is +0; log1p is for the e^-|z| of a softplus, a range for which two blends replace a
+ *      logarithm's split.
+ *   c. Fused multiply-adds are explicit, and the compiler forms none of its own
+ *      (-ffp-contract=off). Otherwise a sum of two products was fused one way in a vector and the
+ *      other way in the remainder of the loop, and a result depended on its position. With this
+ *      flag, an element gets the same bits in a vector, in a remainder and by itself, and AVX2
+ *      and AVX-512 agree; SSE, which has no fused multiply-add, differs in the last digits.
+ *   d. Numbers are converted between double and int64 by their bits: before AVX-512 there is no
+ *      vector instruction for it.
+ *   e. Inlining is forced instead of left to gcc's limits on the growth of a function: a loop
+ *      that contains a call is not vectorized.
+ *   f. erf is one formula for all x, 1 - e^-y with a fitted y: it is shorter than two formulas
+ *      and a blend, both of which would be computed for each x.
+ *   g. Degrees are the smallest for which rounding dominates the error: one more for exp costs 6
+ *      % and saves 0.3 ulp. In erf, which has the longest polynomial, even and odd powers are two
+ *      chains that overlap.
  */
 #ifndef FASTNN_SIMD_H
 #define FASTNN_SIMD_H
@@ -43,7 +46,7 @@
 
 #define FN_INLINE static inline __attribute__((always_inline))
 
-/* a b + c, with a b not rounded where the processor has that; a call to libm would be no vector. */
+/* a b + c, fused if the CPU has FMA; a call of libm would not be vectorized. */
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
 FN_INLINE float fn_fmaf(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 FN_INLINE double fn_fma(double a, double b, double c) { return __builtin_fma(a, b, c); }
@@ -67,7 +70,7 @@ FN_INLINE double fn_fma(double a, double b, double c) { return a * b + c; }
 #define FN_P11(x, a, ...) FN_FMA((x), FN_P10(x, __VA_ARGS__), (a))
 #define FN_P12(x, a, ...) FN_FMA((x), FN_P11(x, __VA_ARGS__), (a))
 
-/* Whether no number is infinite or NaN: their exponents alone have all bits. */
+/* Whether all elements are finite: only infinities and NaN have all bits of the exponent set. */
 #define FN_ALL_FINITE(real, uint, S, EXPONENT) \
     static inline int fn_all_finite##S(const real *x, ptrdiff_t n) { \
         uint found = 0; \
@@ -75,8 +78,8 @@ FN_INLINE double fn_fma(double a, double b, double c) { return a * b + c; }
         return !found; \
     }
 
-/* The coefficients, as tools/fit_polynomials.py prints them: the degree, and the greatest error
- * that the fit adds to the function, relative to it. */
+/* The coefficients, as printed by tools/fit_polynomials.py: the degree, and the largest relative
+ * error that the fit adds to the function. */
 #define FN_LN2_HIGHf 0x1.62e4p-1f
 #define FN_LN2_LOWf 0x1.7f7d1cp-20f
 #define FN_LN2_HIGH 0x1.62e42fefa4p-1
@@ -130,7 +133,7 @@ FN_ALL_FINITE(double, uint64_t, , 0x7ff0000000000000u)
 
 /* e^x = 2^n e^r with n = round(x / ln 2) and r = x - n ln 2. Returns e^r - 1 = r + r^2 Q(r), and
  * half = 2^(n-1), because 2^n overflows before e^x does. Adding ROUND = 1.5 * 2^MANTISSA rounds
- * x / ln 2 to whole numbers and leaves n in the lowest bits of the sum. ln 2 is in two parts, the
+ * x / ln 2 to an integer and leaves n in the lowest bits of the sum. ln 2 is in two parts, the
  * high one short enough that n times it is exact. */
 #define FN_EXP_PARTS(real, S, ROUND, MANTISSA, BIAS) \
     FN_INLINE real fn_exp_parts##S(real x, real *half) { \

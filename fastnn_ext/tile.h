@@ -1,34 +1,35 @@
-/* The product c[rows, lanes] = begin + a[rows, depth] b[depth, lanes], a with any strides.
+/* GEMM: c[rows, lanes] = begin + a[rows, depth] b[depth, lanes], where a may have any strides.
  *
  * Decisions
- *   a. Register tiles: with 32 registers (AVX-512) 6 rows x 4 vectors, 8 x 3, 12 x 2 or 12 x 1, with
- *      16 registers 6 x 2 or 12 x 1. All accumulators, the vectors of b and one number of a stay in
- *      registers, and each vector of b that is loaded serves all rows of the tile.
- *   b. b is read along its rows, so whole vectors come straight from the caller's array: packing it
- *      measured 4 to 10 % slower from 32 x 32 x 32 to 100 x 304 x 300. It is packed, into panels as
- *      wide as a tile that stay in the first-level cache, where it has to be transposed, and where
- *      its rows are whole pages apart, so that all of them fall into the same few sets of a cache.
- *      The panel is the caller's: 64 KB are more than the stack of a thread may hold.
- *   c. Accumulators have names, made by macros: as an array they may be kept in memory and stored in
- *      every turn of the loop.
- *   d. Each element of c is one chain of fused products in the order of the depth, in every tile
- *      and in what is left over: its bits do not depend on where a tile begins.
- *   e. The sum begins with rows of any array: with c itself to add to it, with a bias (one row for
- *      all, stride 0), or with zeros. That saves the passes that would write them into c first.
- *   f. Rows are shared out evenly over tiles (10 rows are 5 + 5, not 6 + 4).
- *   g. The last vector of a row of b may reach past its end, also past the end of b: callers keep one
- *      vector readable there. Of a row of c only `lanes` elements are written, or whole vectors
- *      where c is padded.
- *   h. A store to a cache line of which another core has a copy waits until that copy is gone, 20 ns
- *      on an EPYC of family 25, and the stores behind it wait in line. So what will be written is
- *      claimed before: one number of each line is stored back where it is. Such stores wait together,
- *      4 ns each, and while a tile is computed. A prefetch for writing does nothing there about a
- *      line that the core has a copy of itself.
- *   i. Tables of categories are mostly zeros. What all rows of a tile have zero there is left out of
- *      the depth by a list, made anew for each six rows: no number changes by it. Of 408 columns, of
- *      which a tenth is not zero, that leaves a fifth of the forward product and 0.4 of the gradient.
- *   j. A lone column of c would fill one lane of a vector: there, rows become lanes. 4-32-32-1 predicts
- *      20,000 rows in 0.90 of the time, and makes a step in 0.97.
+ *   a. Register tiles: with 32 registers (AVX-512) 6 rows x 4 vectors, 8 x 3, 12 x 2 or 12 x 1,
+ *      with 16 registers 6 x 2 or 12 x 1. All accumulators, the vectors of b and one element of a
+ *      stay in registers, and each vector of b that is loaded is used for all rows of the tile.
+ *   b. b is read along its rows, so whole vectors are loaded directly from the caller's array:
+ *      packing it was 4 to 10 % slower from 32 x 32 x 32 to 100 x 304 x 300. It is packed, into
+ *      panels as wide as a tile that stay in L1, in two cases: if it has to be transposed, and if
+ *      its rows are whole pages apart, so that all of them map to the same few sets of a cache.
+ *      The caller provides the panel: 64 KB may exceed the stack of a thread.
+ *   c. Accumulators are named variables, made by macros: an array of them may be kept in memory
+ *      and stored in every iteration of the loop.
+ *   d. Each element of c is one chain of fused multiply-adds in the order of the depth, in every
+ *      tile and in the remainders: its bits do not depend on where a tile begins.
+ *   e. The sum begins with the rows of any array: c itself to accumulate into it, a bias (one row
+ *      for all, stride 0), or zeros. That saves a pass that would write them to c first.
+ *   f. Rows are distributed evenly over tiles (10 rows are 5 + 5, not 6 + 4).
+ *   g. The last vector of a row of b may extend past the end of the row, also past the end of b:
+ *      callers keep one vector readable there. Only `lanes` elements of a row of c are written,
+ *      or whole vectors if c is padded.
+ *   h. A store to a cache line that another core holds waits until that copy is invalidated, 20
+ *      ns on an EPYC of family 25, and later stores queue behind it. So one dummy store per cache
+ *      line is issued early (`acquire_lines`): the read-for-ownership requests overlap, 4 ns
+ *      each, and proceed while a tile is computed. A prefetch for writing has no effect there on
+ *      a line of which the core itself holds a copy.
+ *   i. One-hot encoded tables are mostly zeros. An index of the depth at which all rows of a tile
+ *      are zero is left out, by means of a list made for each six rows; no result changes by
+ *      this. With 408 columns, a tenth of them not zero, a fifth of the forward GEMM and 0.4 of
+ *      the gradient's remain.
+ *   j. A single column of c would use one lane of a vector, so rows become lanes there. 4-32-32-1
+ *      predicts 20,000 rows in 0.90 of the time, and makes a training step in 0.97 of it.
  */
 #ifndef FASTNN_TILE_H
 #define FASTNN_TILE_H
@@ -65,7 +66,7 @@ static const int fn_tile_rows[] = {0, 12, FN_WIDE_ROWS};
 #endif
 
 #define FN_LINE 64           /* bytes */
-#define FN_LISTED 1024       /* of a depth, at a time */
+#define FN_LISTED 1024       /* indices of the depth in one list */
 
 /* EACH_n(X): X(0) ... X(n - 1). */
 #define EACH_1(X) X(0)
@@ -81,48 +82,49 @@ static const int fn_tile_rows[] = {0, 12, FN_WIDE_ROWS};
 #define EACH_11(X) EACH_10(X) X(10)
 #define EACH_12(X) EACH_11(X) X(11)
 
-/* What a tile of m vectors does with its row i. `vec` is a vector, `any` one at any address. */
-#define BEGIN_1(i) vec c##i##_0 = *(const any *)(begin + i * begin_stride);
-#define BEGIN_2(i) BEGIN_1(i) vec c##i##_1 = *(const any *)(begin + i * begin_stride + n);
-#define BEGIN_3(i) BEGIN_2(i) vec c##i##_2 = *(const any *)(begin + i * begin_stride + 2 * n);
-#define BEGIN_4(i) BEGIN_3(i) vec c##i##_3 = *(const any *)(begin + i * begin_stride + 3 * n);
-#define READ_1 vec b0 = *(const any *)b;
-#define READ_2 READ_1 vec b1 = *(const any *)(b + n);
-#define READ_3 READ_2 vec b2 = *(const any *)(b + 2 * n);
-#define READ_4 READ_3 vec b3 = *(const any *)(b + 3 * n);
-#define TURN(i) vec s##i = a[i * a_row] - (vec){0};
-#define TURN_1(i) TURN(i) c##i##_0 = FMA(s##i, b0, c##i##_0);
-#define TURN_2(i) TURN_1(i) c##i##_1 = FMA(s##i, b1, c##i##_1);
-#define TURN_3(i) TURN_2(i) c##i##_2 = FMA(s##i, b2, c##i##_2);
-#define TURN_4(i) TURN_3(i) c##i##_3 = FMA(s##i, b3, c##i##_3);
-#define END_1(i) *(any *)(c + i * c_stride) = c##i##_0;
-#define END_2(i) END_1(i) *(any *)(c + i * c_stride + n) = c##i##_1;
-#define END_3(i) END_2(i) *(any *)(c + i * c_stride + 2 * n) = c##i##_2;
-#define END_4(i) END_3(i) *(any *)(c + i * c_stride + 3 * n) = c##i##_3;
+/* The operations of a tile of 1 to 4 vectors on its row i. `vec` is a vector, `any` the same at any
+ * address. */
+#define LOAD_C_1(i) vec c##i##_0 = *(const any *)(begin + i * begin_stride);
+#define LOAD_C_2(i) LOAD_C_1(i) vec c##i##_1 = *(const any *)(begin + i * begin_stride + n);
+#define LOAD_C_3(i) LOAD_C_2(i) vec c##i##_2 = *(const any *)(begin + i * begin_stride + 2 * n);
+#define LOAD_C_4(i) LOAD_C_3(i) vec c##i##_3 = *(const any *)(begin + i * begin_stride + 3 * n);
+#define LOAD_B_1 vec b0 = *(const any *)b;
+#define LOAD_B_2 LOAD_B_1 vec b1 = *(const any *)(b + n);
+#define LOAD_B_3 LOAD_B_2 vec b2 = *(const any *)(b + 2 * n);
+#define LOAD_B_4 LOAD_B_3 vec b3 = *(const any *)(b + 3 * n);
+#define LOAD_A(i) vec s##i = a[i * a_row] - (vec){0};
+#define MULTIPLY_1(i) LOAD_A(i) c##i##_0 = FMA(s##i, b0, c##i##_0);
+#define MULTIPLY_2(i) MULTIPLY_1(i) c##i##_1 = FMA(s##i, b1, c##i##_1);
+#define MULTIPLY_3(i) MULTIPLY_2(i) c##i##_2 = FMA(s##i, b2, c##i##_2);
+#define MULTIPLY_4(i) MULTIPLY_3(i) c##i##_3 = FMA(s##i, b3, c##i##_3);
+#define STORE_C_1(i) *(any *)(c + i * c_stride) = c##i##_0;
+#define STORE_C_2(i) STORE_C_1(i) *(any *)(c + i * c_stride + n) = c##i##_1;
+#define STORE_C_3(i) STORE_C_2(i) *(any *)(c + i * c_stride + 2 * n) = c##i##_2;
+#define STORE_C_4(i) STORE_C_3(i) *(any *)(c + i * c_stride + 3 * n) = c##i##_3;
 
-/* `list` says which of the depth there are; NULL is all. */
+/* One tile. `list` holds the indices of the depth to include; NULL includes all. */
 #define TILE(rows, vectors) \
     static void NAME(tile_##rows##x##vectors)( \
         real *c, ptrdiff_t c_stride, const real *begin, ptrdiff_t begin_stride, const real *a, \
         ptrdiff_t a_row, ptrdiff_t a_depth, const real *b, ptrdiff_t b_stride, \
         ptrdiff_t depth, const ptrdiff_t *list) { \
         enum { n = FN_VECTOR / sizeof(real) }; \
-        EACH_##rows(BEGIN_##vectors) \
+        EACH_##rows(LOAD_C_##vectors) \
         if (list) { \
             const real *all_a = a, *all_b = b; \
             for (; depth > 0; depth--, list++) { \
                 a = all_a + *list * a_depth; \
                 b = all_b + *list * b_stride; \
-                READ_##vectors \
-                EACH_##rows(TURN_##vectors) \
+                LOAD_B_##vectors \
+                EACH_##rows(MULTIPLY_##vectors) \
             } \
         } else { \
             for (; depth > 0; depth--, a += a_depth, b += b_stride) { \
-                READ_##vectors \
-                EACH_##rows(TURN_##vectors) \
+                LOAD_B_##vectors \
+                EACH_##rows(MULTIPLY_##vectors) \
             } \
         } \
-        EACH_##rows(END_##vectors) \
+        EACH_##rows(STORE_C_##vectors) \
     }
 
 #define TILES_6(vectors) TILE(1, vectors) TILE(2, vectors) TILE(3, vectors) TILE(4, vectors) \
@@ -137,7 +139,7 @@ static const int fn_tile_rows[] = {0, 12, FN_WIDE_ROWS};
 #define NAMES_12(m) NAMES_8(m), NAME(tile_9x##m), NAME(tile_10x##m), NAME(tile_11x##m), \
     NAME(tile_12x##m)
 
-/* The numbers of two vectors of 16, 8, 4 or 2 in turn: of their lower and of their upper halves. */
+/* Interleave the elements of two vectors of 16, 8, 4 or 2: their lower and their upper halves. */
 #define LOWER_16 {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23}
 #define UPPER_16 {8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31}
 #define LOWER_8 {0, 8, 1, 9, 2, 10, 3, 11}

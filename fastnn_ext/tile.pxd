@@ -1,5 +1,5 @@
-"""The products and copies of tile.h and tile_body.h, where it stands what each does. One name for
-both precisions: a call takes the function of its arguments' type.
+"""Matrix multiplication and copies of tile.h and tile_body.h, which document each function. Both
+precisions have the same name: a call is resolved by the type of its arguments.
 """
 
 cdef extern from "tile.h" nogil:
@@ -7,22 +7,22 @@ cdef extern from "tile.h" nogil:
         float* c, Py_ssize_t c_stride, const float* begin, Py_ssize_t begin_stride,
         const float* a, Py_ssize_t a_row, Py_ssize_t a_depth, const float* b, Py_ssize_t b_stride,
         Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint padded, bint sparse,
-        float* claimed)
+        float* next_write)
     void multiply_add "fn_multiply_add"(
         double* c, Py_ssize_t c_stride, const double* begin, Py_ssize_t begin_stride,
         const double* a, Py_ssize_t a_row, Py_ssize_t a_depth, const double* b, Py_ssize_t b_stride,
         Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint padded, bint sparse,
-        double* claimed)
+        double* next_write)
 
     void multiply_add_packed "fn_multiply_add_packedf"(
         float* c, Py_ssize_t c_stride, const float* begin, Py_ssize_t begin_stride,
         const float* a, Py_ssize_t a_row, Py_ssize_t a_depth, const float* b, Py_ssize_t b_stride,
-        Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint transposed, bint claims,
+        Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint transposed, bint acquires,
         float* panel, Py_ssize_t panel_size)
     void multiply_add_packed "fn_multiply_add_packed"(
         double* c, Py_ssize_t c_stride, const double* begin, Py_ssize_t begin_stride,
         const double* a, Py_ssize_t a_row, Py_ssize_t a_depth, const double* b, Py_ssize_t b_stride,
-        Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint transposed, bint claims,
+        Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t depth, bint transposed, bint acquires,
         double* panel, Py_ssize_t panel_size)
 
     void multiply_add_column "fn_multiply_add_columnf"(
@@ -42,5 +42,5 @@ cdef extern from "tile.h" nogil:
     void copy_row "fn_copy_rowf"(float* to, const float* source, Py_ssize_t n)
     void copy_row "fn_copy_row"(double* to, const double* source, Py_ssize_t n)
 
-    void claim "fn_claimf"(float* x, Py_ssize_t n)
-    void claim "fn_claim"(double* x, Py_ssize_t n)
+    void acquire_lines "fn_acquire_linesf"(float* x, Py_ssize_t n)
+    void acquire_lines "fn_acquire_lines"(double* x, Py_ssize_t n)

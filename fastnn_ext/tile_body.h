@@ -28,8 +28,8 @@ static const NAME(tile) NAME(tiles)[][13] = {
 #endif
 };
 
-/* A tile whose last vector reaches past `lanes`: by way of a copy. */
-static void NAME(ragged_tile)(
+/* A tile whose last vector extends past `lanes`, computed in a copy. */
+static void NAME(compute_ragged_tile)(
     NAME(tile) tile, real *c, ptrdiff_t c_stride, const real *begin, ptrdiff_t begin_stride,
     const real *a, ptrdiff_t a_row, ptrdiff_t a_depth, const real *b, ptrdiff_t b_stride,
     ptrdiff_t rows, ptrdiff_t lanes, ptrdiff_t depth, const ptrdiff_t *list) {
@@ -44,47 +44,49 @@ static void NAME(ragged_tile)(
         for (ptrdiff_t j = 0; j < lanes; j++) c[i * c_stride + j] = copy[i * width + j];
 }
 
-/* Has this core own the cache lines of n numbers, which another core has read (tile.h, decision h). */
-static inline void NAME(claim)(real *x, ptrdiff_t n) {
+/* Acquire ownership of the cache lines of x (n,), which other cores have read: a dummy store to one
+ * element of each line (tile.h, decision h). x is unchanged. */
+static inline void NAME(acquire_lines)(real *x, ptrdiff_t n) {
     for (ptrdiff_t i = 0; i < n; i += FN_LINE / sizeof(real)) {
-        volatile real *number = x + i;
-        *number = *number;
+        volatile real *element = x + i;
+        *element = *element;
     }
 }
 
-/* One tile of a product, of `lanes` lanes at most as wide as it: see multiply_add. */
-static inline void NAME(tile_of)(
+/* One tile of at most `lanes` lanes; arguments as in multiply_add. */
+static inline void NAME(compute_tile)(
     real *c, ptrdiff_t c_stride, const real *begin, ptrdiff_t begin_stride,
     const real *a, ptrdiff_t a_row, ptrdiff_t a_depth, const real *b, ptrdiff_t b_stride,
     ptrdiff_t rows, ptrdiff_t lanes, ptrdiff_t depth, const ptrdiff_t *list, int padded,
-    real *claimed) {
+    real *next_write) {
     enum { n = FN_VECTOR / sizeof(real) };
     static const real zeros[FN_TILE_VECTORS * n] __attribute__((aligned(FN_VECTOR)));
     NAME(tile) tile = NAME(tiles)[(lanes + n - 1) / n][rows];
     if (begin == NULL) begin = zeros, begin_stride = 0;
-    for (ptrdiff_t i = 0; claimed && i < rows; i++) NAME(claim)(claimed + i * c_stride, lanes);
+    for (ptrdiff_t i = 0; next_write && i < rows; i++)
+        NAME(acquire_lines)(next_write + i * c_stride, lanes);
     if (!padded && lanes % n)
-        NAME(ragged_tile)(tile, c, c_stride, begin, begin_stride, a, a_row, a_depth, b, b_stride,
-                          rows, lanes, depth, list);
+        NAME(compute_ragged_tile)(tile, c, c_stride, begin, begin_stride, a, a_row, a_depth, b,
+                                  b_stride, rows, lanes, depth, list);
     else
         tile(c, c_stride, begin, begin_stride, a, a_row, a_depth, b, b_stride, depth, list);
 }
 
 typedef integer NAME(pattern) __attribute__((may_alias));
 
-/* Not 0 where any of some numbers beside each other is not. */
-static inline NAME(pattern) NAME(joined)(const NAME(pattern) *a, ptrdiff_t rows) {
+/* The bitwise or of a (rows,): 0 if all elements are 0. */
+static inline NAME(pattern) NAME(combine_bits)(const NAME(pattern) *a, ptrdiff_t rows) {
     NAME(pattern) all = a[0];
     for (ptrdiff_t i = 1; i < rows; i++) all |= a[i];
     return all;
 }
 
-/* Where of the depth any of some rows of a is not zero; returns how many there are. Either the
- * depth of a row or the rows of a depth lie beside each other. */
-static ptrdiff_t NAME(list_nonzero)(ptrdiff_t *list, const real *numbers, ptrdiff_t a_row,
+/* Write to list (at most FN_LISTED,) the indices of the depth at which some row of a
+ * (rows, depth) is not zero; returns their number. One of a_row and a_depth is 1. */
+static ptrdiff_t NAME(list_nonzero)(ptrdiff_t *list, const real *elements, ptrdiff_t a_row,
                                     ptrdiff_t a_depth, ptrdiff_t rows, ptrdiff_t depth) {
-    enum { usual = FN_WIDE_ROWS }; /* a loop with their number known takes half of the time */
-    const NAME(pattern) *a = (const NAME(pattern) *)numbers;
+    enum { usual = FN_WIDE_ROWS }; /* a constant trip count halves the time */
+    const NAME(pattern) *a = (const NAME(pattern) *)elements;
     NAME(pattern) all[FN_LISTED];
     ptrdiff_t n = 0;
     if (a_depth == 1) {
@@ -92,9 +94,9 @@ static ptrdiff_t NAME(list_nonzero)(ptrdiff_t *list, const real *numbers, ptrdif
         for (ptrdiff_t i = 1; i < rows; i++)
             for (ptrdiff_t k = 0; k < depth; k++) all[k] |= a[i * a_row + k];
     } else if (rows == usual) {
-        for (ptrdiff_t k = 0; k < depth; k++) all[k] = NAME(joined)(a + k * a_depth, usual);
+        for (ptrdiff_t k = 0; k < depth; k++) all[k] = NAME(combine_bits)(a + k * a_depth, usual);
     } else {
-        for (ptrdiff_t k = 0; k < depth; k++) all[k] = NAME(joined)(a + k * a_depth, rows);
+        for (ptrdiff_t k = 0; k < depth; k++) all[k] = NAME(combine_bits)(a + k * a_depth, rows);
     }
     for (ptrdiff_t k = 0; k < depth; k++) {
         list[n] = k;
@@ -103,11 +105,11 @@ static ptrdiff_t NAME(list_nonzero)(ptrdiff_t *list, const real *numbers, ptrdif
     return n;
 }
 
-/* multiply_add where much of a is zero (tile.h, decision i). */
-static void NAME(multiply_add_listed)(
+/* multiply_add for a with many zeros (tile.h, decision i). */
+static void NAME(multiply_add_sparse)(
     real *c, ptrdiff_t c_stride, const real *begin, ptrdiff_t begin_stride,
     const real *a, ptrdiff_t a_row, ptrdiff_t a_depth, const real *b, ptrdiff_t b_stride,
-    ptrdiff_t rows, ptrdiff_t lanes, ptrdiff_t depth, int padded, real *claimed) {
+    ptrdiff_t rows, ptrdiff_t lanes, ptrdiff_t depth, int padded, real *next_write) {
     enum { width = FN_TILE_VECTORS * FN_VECTOR / sizeof(real) };
     ptrdiff_t list[FN_LISTED];
     ptrdiff_t most = fn_tile_rows[FN_TILE_VECTORS], n_tiles = (rows + most - 1) / most;
@@ -121,20 +123,20 @@ static void NAME(multiply_add_listed)(
                 ptrdiff_t place = first * c_stride + lane;
                 const real *from = begin ? begin + first * begin_stride + lane : NULL;
                 if (k) from = c + place;
-                NAME(tile_of)(c + place, c_stride, from, k ? c_stride : begin_stride, from_a, a_row,
-                              a_depth, b + k * b_stride + lane, b_stride, size,
-                              lanes - lane < width ? lanes - lane : width, listed, list, padded,
-                              claimed && k == 0 ? claimed + place : NULL);
+                NAME(compute_tile)(c + place, c_stride, from, k ? c_stride : begin_stride, from_a,
+                                   a_row, a_depth, b + k * b_stride + lane, b_stride, size,
+                                   lanes - lane < width ? lanes - lane : width, listed, list,
+                                   padded, next_write && k == 0 ? next_write + place : NULL);
             }
         }
     }
 }
 
-/* multiply_add of the whole depth. */
-static void NAME(multiply_add_all)(
+/* multiply_add over the whole depth. */
+static void NAME(multiply_add_dense)(
     real *c, ptrdiff_t c_stride, const real *begin, ptrdiff_t begin_stride,
     const real *a, ptrdiff_t a_row, ptrdiff_t a_depth, const real *b, ptrdiff_t b_stride,
-    ptrdiff_t rows, ptrdiff_t lanes, ptrdiff_t depth, int padded, real *claimed) {
+    ptrdiff_t rows, ptrdiff_t lanes, ptrdiff_t depth, int padded, real *next_write) {
     enum { n = FN_VECTOR / sizeof(real), width = FN_TILE_VECTORS * n };
     for (ptrdiff_t lane = 0; lane < lanes; lane += width) {
         ptrdiff_t wide = lanes - lane < width ? lanes - lane : width;
@@ -143,28 +145,29 @@ static void NAME(multiply_add_all)(
             ptrdiff_t first = rows * t / n_tiles, size = rows * (t + 1) / n_tiles - first;
             ptrdiff_t place = first * c_stride + lane;
             const real *from = begin ? begin + first * begin_stride + lane : NULL;
-            NAME(tile_of)(c + place, c_stride, from, begin_stride, a + first * a_row, a_row,
-                          a_depth, b + lane, b_stride, size, wide, depth, NULL, padded,
-                          claimed ? claimed + place : NULL);
+            NAME(compute_tile)(c + place, c_stride, from, begin_stride, a + first * a_row, a_row,
+                               a_depth, b + lane, b_stride, size, wide, depth, NULL, padded,
+                               next_write ? next_write + place : NULL);
         }
     }
 }
 
-/* c[rows, lanes] = begin[rows, lanes] + a[rows, depth] b[depth, lanes]; begin NULL is zeros. Where c
- * is `padded`, the last vector of a row may be read and written whole. What lies at `claimed` as c
- * lies at c will be written when c is known, and is claimed tile by tile; NULL is nothing. Where
- * much of a is zero, `sparse` takes less time for the same bits. */
+/* c[rows, lanes] = begin[rows, lanes] + a[rows, depth] b[depth, lanes], where begin NULL means zeros.
+ * Reads begin, a and b; writes c. If c is `padded`, the last vector of each row may be read and
+ * written whole. `next_write` is an array with c's layout that this thread will write next: its
+ * cache lines are acquired tile by tile; NULL for none. `sparse` is faster if a has many zeros, and
+ * bit-identical. */
 static inline void NAME(multiply_add)(
     real *c, ptrdiff_t c_stride, const real *begin, ptrdiff_t begin_stride,
     const real *a, ptrdiff_t a_row, ptrdiff_t a_depth, const real *b, ptrdiff_t b_stride,
-    ptrdiff_t rows, ptrdiff_t lanes, ptrdiff_t depth, int padded, int sparse, real *claimed) {
-    (sparse ? NAME(multiply_add_listed) : NAME(multiply_add_all))(
+    ptrdiff_t rows, ptrdiff_t lanes, ptrdiff_t depth, int padded, int sparse, real *next_write) {
+    (sparse ? NAME(multiply_add_sparse) : NAME(multiply_add_dense))(
         c, c_stride, begin, begin_stride, a, a_row, a_depth, b, b_stride, rows, lanes, depth,
-        padded, claimed);
+        padded, next_write);
 }
 
-/* A row of n numbers, by whole vectors, halves of one, quarters, ...: for a few numbers a call of
- * memcpy takes longer than the copy. */
+/* Copy n elements, in whole vectors, then halves, quarters, ...: for a few elements, a call of memcpy
+ * takes longer than the copy itself. */
 #define PART(k) \
     if (k < FN_VECTOR / sizeof(real) && (n & k)) { \
         memcpy(to, from, k * sizeof(real)); \
@@ -178,8 +181,8 @@ static inline void NAME(copy_row)(real *to, const real *from, ptrdiff_t n) {
 }
 #undef PART
 
-/* The sum of some rows, c[lanes] = begin + b[0] + b[1] + ...; as four sums, which need not wait for
- * each other: one took half the time of a whole product of 2 rows. */
+/* c[lanes] = begin[lanes] + the sum of the rows of b[rows, lanes], as four partial sums that do not
+ * wait for each other: a single sum took half the time of a GEMM of 2 rows. */
 static void NAME(sum_rows)(real *c, const real *begin, const real *b, ptrdiff_t b_stride,
                            ptrdiff_t lanes, ptrdiff_t rows) {
     enum { n = FN_VECTOR / sizeof(real) };
@@ -200,14 +203,15 @@ static void NAME(sum_rows)(real *c, const real *begin, const real *b, ptrdiff_t 
     }
 }
 
-/* A square of as many rows as a vector has numbers. Row i and the row half way after it, number by
- * number in turn, become two rows; done log2 times, that transposes (H. Stone, "Parallel processing
- * with the perfect shuffle", 1971). Rows that w does not have are copies of its last one. */
+/* t[n, n] = the transpose of w[w_rows, n], where n is the number of elements in a vector. Row i and
+ * row i + n / 2 are interleaved into two rows; repeating that log2(n) times transposes (H. Stone,
+ * "Parallel processing with the perfect shuffle", 1971). If w has fewer than n rows, its last one is
+ * repeated. */
 static inline void NAME(transpose_square)(real *t, ptrdiff_t t_stride, const real *w,
                                           ptrdiff_t w_stride, ptrdiff_t w_rows) {
     enum { n = FN_VECTOR / sizeof(real) };
     typedef integer mask __attribute__((vector_size(FN_VECTOR)));
-    vec rows[n], turned[n];
+    vec rows[n], shuffled[n];
 #pragma GCC unroll 16
     for (int i = 0; i < n; i++)
         rows[i] = *(const any *)(w + (i < w_rows ? i : w_rows - 1) * w_stride);
@@ -215,18 +219,19 @@ static inline void NAME(transpose_square)(real *t, ptrdiff_t t_stride, const rea
     for (int times = 1; times < n; times *= 2) {
 #pragma GCC unroll 8
         for (int i = 0; i < n / 2; i++) {
-            turned[2 * i] = __builtin_shuffle(rows[i], rows[i + n / 2], (mask)LOWER);
-            turned[2 * i + 1] = __builtin_shuffle(rows[i], rows[i + n / 2], (mask)UPPER);
+            shuffled[2 * i] = __builtin_shuffle(rows[i], rows[i + n / 2], (mask)LOWER);
+            shuffled[2 * i + 1] = __builtin_shuffle(rows[i], rows[i + n / 2], (mask)UPPER);
         }
 #pragma GCC unroll 16
-        for (int i = 0; i < n; i++) rows[i] = turned[i];
+        for (int i = 0; i < n; i++) rows[i] = shuffled[i];
     }
 #pragma GCC unroll 16
     for (int i = 0; i < n; i++) *(any *)(t + i * t_stride) = rows[i];
 }
 
-/* c[rows] = begin + a[rows, depth] b[depth], a lone column: as many rows as a vector has numbers are
- * transposed and become lanes. a_row is whole vectors; begin NULL is zero. */
+/* c[rows] = begin + a[rows, depth] b[depth], a single column: as many rows as a vector has elements
+ * are transposed and become lanes. begin points to one element; NULL means zero. a_row is a multiple
+ * of a vector. */
 static void NAME(multiply_add_column)(real *c, ptrdiff_t c_stride, const real *begin, const real *a,
                                       ptrdiff_t a_row, const real *b, ptrdiff_t rows,
                                       ptrdiff_t depth) {
@@ -244,7 +249,7 @@ static void NAME(multiply_add_column)(real *c, ptrdiff_t c_stride, const real *b
     }
 }
 
-/* b[depth, lanes], at most a panel, or b[lanes, depth] where it is `transposed`. */
+/* Copy b[depth, lanes], or the transpose of b[lanes, depth] if `transposed`, to a panel. */
 static void NAME(pack)(real *panel, const real *b, ptrdiff_t b_stride, ptrdiff_t lanes,
                        ptrdiff_t depth, int transposed) {
     enum { n = FN_VECTOR / sizeof(real), width = FN_TILE_VECTORS * n };
@@ -257,12 +262,13 @@ static void NAME(pack)(real *panel, const real *b, ptrdiff_t b_stride, ptrdiff_t
                 *(vec *)(panel + k * width + i) = *(const any *)(b + k * b_stride + i);
 }
 
-/* The same product, c padded, with b or the transposed b, panel by panel of a packed copy; `panel` has
- * room for `panel_size` numbers and begins on a cache line. */
+/* multiply_add for a padded c, with b[depth, lanes] or, if `transposed`, the transpose of
+ * b[lanes, depth], packed panel by panel. `panel` has panel_size elements and begins on a cache line;
+ * it is overwritten. `acquires`: acquire the cache lines of c before they are written. */
 static void NAME(multiply_add_packed)(
     real *c, ptrdiff_t c_stride, const real *begin, ptrdiff_t begin_stride,
     const real *a, ptrdiff_t a_row, ptrdiff_t a_depth, const real *b, ptrdiff_t b_stride,
-    ptrdiff_t rows, ptrdiff_t lanes, ptrdiff_t depth, int transposed, int claims, real *panel,
+    ptrdiff_t rows, ptrdiff_t lanes, ptrdiff_t depth, int transposed, int acquires, real *panel,
     ptrdiff_t panel_size) {
     enum { width = FN_TILE_VECTORS * FN_VECTOR / sizeof(real) };
     const ptrdiff_t most = panel_size / width;
@@ -275,7 +281,7 @@ static void NAME(multiply_add_packed)(
                        b_stride, wide, deep, transposed);
             NAME(multiply_add)(c, c_stride, from, k ? c_stride : begin_stride, a + k * a_depth,
                                a_row, a_depth, panel, width, rows, wide, deep, 1, 0,
-                               claims && k == 0 ? c : NULL);
+                               acquires && k == 0 ? c : NULL);
         }
 }
 

@@ -1,4 +1,4 @@
-"""Each run tests the build that it names, in the processes that it starts too."""
+"""Each test run uses the build that it expects, also in the processes that it starts."""
 
 import os
 import subprocess
@@ -13,14 +13,14 @@ pytestmark = pytest.mark.process
 
 
 def collect(**environment):
-    """What pytest says of this file where other expectations hold."""
+    """The result of collecting this file with other expectations in the environment."""
     return subprocess.run(
         [sys.executable, "-P", "-m", "pytest", "-q", "--collect-only", __file__],
         env=os.environ | environment, check=False, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
 
 
-def test_what_is_expected_is_tested():
+def test_the_expected_build_is_tested():
     done = collect(FASTNN_ISA=fastnn_ext.ISA, FASTNN_EXPECT_BUILD=cpu.build())
     assert done.returncode == 0, done.stderr
     assert f"tested: {cpu.build()} {engine.__file__}" in done.stdout
@@ -41,7 +41,7 @@ def test_a_build_without_its_sanitizer_is_refused(missing):
     assert "build of the engine: expected " in done.stderr
 
 
-def test_bounds_checks_are_looked_for():
+def test_a_build_with_other_bounds_checks_is_refused():
     other = {"debug": "optimized", "optimized": "debug"}
     kind, *sanitizers = cpu.build().split(",")
     done = collect(FASTNN_EXPECT_BUILD=",".join([other[kind], *sanitizers]))

@@ -1,5 +1,5 @@
-"""Whole-network gradients: every activation with every loss it may meet, against central
-differences and against the reference, in both dtypes."""
+"""Gradients of networks: every activation with every loss, against central differences and the
+reference, in both dtypes."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ N_ROWS, N_FEATURES = 7, 5
 
 PAIRS = [(hidden, loss, head) for loss in HEADS for head in HEADS[loss] for hidden in ("tanh",)]
 HIDDEN = [name for name in NAMES if name != "softmax"]
-# Kinks make differences across them meaningless; the reference covers these.
+# Central differences across a kink are meaningless; the comparison with the reference covers these.
 SMOOTH = [
     name for name in HIDDEN if name not in ("step", "relu", "leaky_relu", "selu", "hard_sigmoid")
 ]
@@ -35,7 +35,7 @@ def targets_of(loss, rng):
 
 def network(hidden, loss, head, dtype="float64"):
     """Non-square layers, dropout, nested skip connections, penalties, a layer without bias.
-    Weights are small enough that even exp of exp stays near 1."""
+    Weights are so small that even exp of exp stays close to 1."""
     small = fn.initializers.Uniform(-0.3, 0.3)
     return fn.Sequential(
         fn.Dense(6, hidden, weight_init=small, l1=0.01, l2=0.1),
@@ -66,10 +66,11 @@ def flat(gradients):
     ])  # fmt: skip
 
 
-def assert_close(gradients, wanted, tolerance):
-    """Equal to `tolerance` of the largest: what cancellation leaves of a sum."""
-    scale = max(1.0, np.abs(wanted).max())
-    np.testing.assert_allclose(gradients, wanted, rtol=tolerance, atol=tolerance * scale)
+def assert_close(gradients, expected, tolerance):
+    """Equal up to `tolerance` relative to the largest element, because sums lose digits to
+    cancellation."""
+    scale = max(1.0, np.abs(expected).max())
+    np.testing.assert_allclose(gradients, expected, rtol=tolerance, atol=tolerance * scale)
 
 
 def central_differences(net, data, arguments, step=1e-6):
@@ -95,7 +96,7 @@ def test_activation_against_differences(hidden, rng):
 @pytest.mark.parametrize(("hidden", "loss", "head"), PAIRS)
 def test_loss_against_differences(hidden, loss, head, rng):
     if head in ("relu", "leaky_relu", "hard_sigmoid", "selu"):
-        pytest.skip("differences across a kink mean nothing; the reference covers this pair")
+        pytest.skip("central differences across a kink are meaningless; see test_against_reference")
     net, data, arguments = case(hidden, loss, head, rng)
     _, gradients = net.loss_and_gradients(*data, **arguments)
     assert_close(flat(gradients), central_differences(net, data, arguments), 1e-7)
@@ -104,8 +105,9 @@ def test_loss_against_differences(hidden, loss, head, rng):
 @pytest.mark.parametrize("loss", HEADS)
 @pytest.mark.parametrize("hidden", HIDDEN)
 def test_every_pair_against_differences(hidden, loss, rng):
-    """Along random directions, in which every parameter takes part. Steps are so small that hardly
-    any kink lies within one; a direction in which the two sides differ is drawn again."""
+    """Directional derivatives along random directions, which involve every parameter. Steps are so
+    small that they rarely cross a kink; a direction whose one-sided differences disagree is
+    skipped."""
     for head in HEADS[loss]:
         net, data, arguments = case(hidden, loss, head, rng)
         value, gradients = net.loss_and_gradients(*data, **arguments)
@@ -118,9 +120,9 @@ def test_every_pair_against_differences(hidden, loss, rng):
                 ends.append(net.loss_and_gradients(*data, **arguments)[0])
             if abs(ends[0] - 2 * value + ends[1]) > 1e-9 * max(1, abs(value)):
                 continue  # a kink between the two ends
-            slope = (ends[0] - ends[1]) / (2 * step)
-            wanted = flat(gradients) @ direction
-            assert abs(slope - wanted) <= 1e-7 * max(1, abs(wanted), abs(value)), head
+            derivative = (ends[0] - ends[1]) / (2 * step)
+            expected = flat(gradients) @ direction
+            assert abs(derivative - expected) <= 1e-7 * max(1, abs(expected), abs(value)), head
             agreed += 1
         assert agreed >= 6, head
 
@@ -131,17 +133,18 @@ def test_against_reference(hidden, loss, rng):
     for head in HEADS[loss]:
         net, data, arguments = case(hidden, loss, head, rng)
         value, gradients = net.loss_and_gradients(*data, **arguments)
-        wanted, reference = net.loss_and_gradients(*data, **arguments, engine="reference")
-        assert value == pytest.approx(wanted, rel=1e-12, abs=1e-12), head
+        expected, reference = net.loss_and_gradients(*data, **arguments, engine="reference")
+        assert value == pytest.approx(expected, rel=1e-12, abs=1e-12), head
         assert_close(flat(gradients), flat(reference), 1e-12)
 
 
 @pytest.mark.parametrize("loss", HEADS)
 @pytest.mark.parametrize("hidden", HIDDEN)
 def test_float32_against_float64(hidden, loss, rng):
-    """Rounding grows with the longest chain of additions: a sum of k terms is off by at most
-    k * eps of the sum of their sizes (N. Higham, "Accuracy and stability", section 3.1). The
-    chains here are widths and rows, through five layers; 4 stands for the functions' own ulps."""
+    """The rounding error grows with the longest chain of additions: a sum of k terms has an error
+    of at most k * eps times the sum of their magnitudes (N. Higham, "Accuracy and stability",
+    section 3.1). The chains here have the lengths of widths and rows, in five layers; the factor 4
+    covers the errors of the functions themselves."""
     for head in HEADS[loss]:
         state = rng.bit_generator.state
         net32, data, arguments = case(hidden, loss, head, rng, "float32")
@@ -150,25 +153,25 @@ def test_float32_against_float64(hidden, loss, rng):
         net64.parameters[:] = net32.parameters
         data = (data[0].astype(np.float32), data[1])
         value, gradients = net32.loss_and_gradients(*data, **arguments)
-        wanted, exact = net64.loss_and_gradients(*data, **arguments)
+        expected, exact = net64.loss_and_gradients(*data, **arguments)
         chain = 4 * 5 * (max(9, N_FEATURES) + N_ROWS)
         bound = chain * float(np.finfo(np.float32).eps)
-        assert value == pytest.approx(wanted, rel=bound, abs=bound), head
+        assert value == pytest.approx(expected, rel=bound, abs=bound), head
         scale = max(1.0, np.abs(flat(exact)).max())
         assert np.abs(flat(gradients) - flat(exact)).max() <= bound * scale, head
 
 
-@pytest.mark.parametrize("options", [
+@pytest.mark.parametrize("loss", [
     fn.losses.Huber(0.3), fn.losses.Quantile(0.9), fn.losses.CrossEntropy(0.2),
 ], ids=str)  # fmt: skip
-def test_parameters_of_losses(options, rng):
-    name = next(name for name, kind in CLASSES.items() if kind is type(options))
+def test_parameters_of_losses(loss, rng):
+    name = next(name for name, kind in CLASSES.items() if kind is type(loss))
     net, data, arguments = case("tanh", name, "linear", rng)
-    arguments["loss"] = options
+    arguments["loss"] = loss
     value, gradients = net.loss_and_gradients(*data, **arguments)
-    wanted, reference = net.loss_and_gradients(*data, **arguments, engine="reference")
+    expected, reference = net.loss_and_gradients(*data, **arguments, engine="reference")
     default, _ = net.loss_and_gradients(*data, **arguments | {"loss": name})
-    assert value == pytest.approx(wanted, rel=1e-12)
+    assert value == pytest.approx(expected, rel=1e-12)
     assert value != pytest.approx(default, rel=1e-3)
     np.testing.assert_allclose(flat(gradients), flat(reference), rtol=1e-12, atol=1e-12)
 
@@ -184,7 +187,7 @@ def test_one_hot_labels_and_probabilities_agree(smoothing, rng):
         np.testing.assert_allclose(flat(same_gradients), flat(gradients), rtol=1e-12, atol=1e-14)
 
 
-def test_weights_are_repetitions(rng):
+def test_integer_sample_weights_equal_repeated_rows(rng):
     net, (X, y), _ = case("tanh", "squared_error", "linear", rng)
     times = rng.integers(0, 4, size=N_ROWS)
     weighted = net.loss_and_gradients(X, y, sample_weight=times)
@@ -193,18 +196,18 @@ def test_weights_are_repetitions(rng):
     np.testing.assert_allclose(flat(weighted[1]), flat(repeated[1]), rtol=1e-11, atol=1e-13)
 
 
-def test_many_blocks_are_one_batch(rng):
-    """A batch of more rows than go through the network at a time."""
+def test_a_batch_of_several_microbatches(rng):
+    """Its objective and gradient are those of the whole batch."""
     X, y = rng.normal(size=(10_000, 3)), rng.normal(size=10_000)
     net = fn.Sequential(fn.Dropout(0.1), fn.Dense(4, "gelu"), fn.Dense(1), dtype="f8").build(3)
     arguments = {"training": True, "sample_weight": rng.uniform(size=10_000)}
     value, gradients = net.loss_and_gradients(X, y, **arguments)
-    wanted, reference = net.loss_and_gradients(X, y, **arguments, engine="reference")
-    assert value == pytest.approx(wanted, rel=1e-12)
+    expected, reference = net.loss_and_gradients(X, y, **arguments, engine="reference")
+    assert value == pytest.approx(expected, rel=1e-12)
     np.testing.assert_allclose(flat(gradients), flat(reference), rtol=1e-10, atol=1e-12)
 
 
-def test_gradients_leave_the_network_alone(rng):
+def test_loss_and_gradients_does_not_change_the_network(rng):
     net, data, arguments = case("relu", "squared_error", "linear", rng)
     before = net.parameters.copy()
     net.loss_and_gradients(*data, **arguments)

@@ -1,4 +1,4 @@
-"""The check of instruction counts lets through what it should, and nothing else."""
+"""The check of instruction counts in tools/instructions.py."""
 
 import importlib.util
 import json
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 TOOL = Path(__file__).resolve().parents[1] / "tools" / "instructions.py"
-pytestmark = pytest.mark.skipif(not TOOL.exists(), reason="tools/ is not here")
+pytestmark = pytest.mark.skipif(not TOOL.exists(), reason="needs the folder tools/")
 
 
 @pytest.fixture
@@ -18,14 +18,14 @@ def tool():
     return module
 
 
-def test_what_strays(tool):
-    recorded = {"a": 1000, "b": 1000, "c": 1000, "d": 1000}
-    assert tool.strayed({"a": 1000, "b": 1029, "c": 971, "d": 1001}, recorded) == []
-    assert tool.strayed({"a": 1000, "b": 1032, "c": 968, "d": 1001}, recorded) == ["b", "c"]
-    assert tool.strayed({"a": 1000, "b": 1000, "c": 1000, "new": 1}, recorded) == ["d", "new"]
+def test_deviations_beyond_the_tolerance_are_found(tool):
+    find, recorded = tool.find_deviations, {"a": 1000, "b": 1000, "c": 1000, "d": 1000}
+    assert find({"a": 1000, "b": 1029, "c": 971, "d": 1001}, recorded) == []
+    assert find({"a": 1000, "b": 1032, "c": 968, "d": 1001}, recorded) == ["b", "c"]
+    assert find({"a": 1000, "b": 1000, "c": 1000, "new": 1}, recorded) == ["d", "new"]
 
 
-def test_the_record_names_every_run(tool):
+def test_the_record_contains_every_run(tool):
     recorded = json.loads(tool.RECORD.read_text())["counts"]
     assert list(recorded) == [*tool.TRAINING, *tool.PREDICTION]
-    assert len(list(tool.table(recorded, {}))) == len(recorded) + 1
+    assert len(list(tool.format_table(recorded, {}))) == len(recorded) + 1

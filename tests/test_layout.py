@@ -181,7 +181,7 @@ def test_touch_list_is_true(heading, member):
     found = {
         str(path.relative_to(ROOT)) for path in files
         if path.suffix in (".py", ".pyx", ".pxd", ".pyi", ".md", ".h")
-        and re.search(rf"\b_?{member}(_slope|_gate)?\b", path.read_text(), re.I)
+        and re.search(rf"\b_?{member}(_derivative|_gate)?\b", path.read_text(), re.I)
     }  # fmt: skip
     assert found == places(heading)
 

@@ -1,4 +1,4 @@
-"""What a fit takes of memory: in processes of their own, as what was freed before would hide it."""
+"""Peak memory of a fit, measured in separate processes: memory freed earlier would hide it."""
 
 import os
 import subprocess
@@ -27,16 +27,16 @@ START = """
         Path("/proc/self/clear_refs").write_text("5")  # forget the peak of drawing the weights
         net.fit(X, y, n_threads=2, **options)
 
-    # Loads what is loaded only when it is needed, and starts the threads.
+    # Import everything that is imported lazily, and start the threads.
     fit([2, 1], np.zeros((64, 2), "f4"), np.zeros(64, "f4"), epochs=2)
 """
 
-# glibc keeps what was freed of blocks below a limit, which it raises as it goes unless it is set.
+# glibc keeps freed blocks below a size limit, which it raises over time unless it is set.
 FIXED = {"MALLOC_MMAP_THRESHOLD_": str(2**17)}
 
 
-def run(text, *arguments):
-    """The number that a script prints."""
+def run_script(text, *arguments):
+    """The integer that a script prints."""
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(START + text), *map(str, arguments)],
         env=os.environ | FIXED, check=False, capture_output=True, text=True, timeout=120,
@@ -48,28 +48,28 @@ def run(text, *arguments):
 PEAK = """
     optimizer, (epochs, rows, batch_size, *widths) = sys.argv[1], map(int, sys.argv[2:])
     X, y = np.ones((rows, widths[0]), "f4"), np.zeros(rows, "f4")
-    y[:] = 1  # zeros are not there before they are written
+    y[:] = 1  # zeros occupy no memory until they are written
     before = memory("VmRSS")
     fit(widths[1:], X, y, optimizer=eval(f"fn.optimizers.{optimizer}"), epochs=epochs,
         batch_size=batch_size)
     print(memory("VmHWM") - before)
 """
 
-# Arrays of the parameters' size that an optimizer works with: its slots, and the gradient where it
-# is needed whole.
-KEPT = {"SGD()": 0, "SGD(momentum=0.9)": 1, "SGD(clip_norm=1.0)": 1, "Adam()": 2}
+# Arrays of the size of the parameters that an optimizer needs: its slots, and the full gradient for
+# clipping by norm.
+EXTRA_ARRAYS = {"SGD()": 0, "SGD(momentum=0.9)": 1, "SGD(clip_norm=1.0)": 1, "Adam()": 2}
 
 
 def expected(optimizer, _epochs, rows, batch_size, *widths):
-    """Bytes; none depend on the size of X."""
+    """The expected peak in bytes, which does not depend on the size of X."""
     weights = [n_in * n_out for n_in, n_out in pairwise(widths)]
     n_parameters = sum(weights) + sum(widths[1:])
-    ways_back = 1  # where an epoch diverges
-    workspace = batch_size * (widths[0] + 2 * sum(widths[1:]))  # values, and gradients but of X
-    numbers = n_parameters * (1 + KEPT[optimizer] + ways_back) + workspace
-    # A row has its place in the order. A step of an epoch has its rate, loss and sum of weights,
-    # and at the end that sum's share.
-    return 4 * numbers + 8 * rows + 4 * 8 * (rows // batch_size)
+    checkpoints = 1  # of the parameters, restored if an epoch diverges
+    workspace = batch_size * (widths[0] + 2 * sum(widths[1:]))  # no gradient of X
+    elements = n_parameters * (1 + EXTRA_ARRAYS[optimizer] + checkpoints) + workspace
+    # The permutation has 8 bytes per row. Each step of an epoch has its rate, loss and weight sum,
+    # and at the end its fraction of all weights.
+    return 4 * elements + 8 * rows + 4 * 8 * (rows // batch_size)
 
 
 @pytest.mark.parametrize(
@@ -83,8 +83,8 @@ def expected(optimizer, _epochs, rows, batch_size, *widths):
         pytest.param(("Adam()", 1, 2**21, 1, 4, 4, 1), id="steps"),
     ],
 )
-def test_peak_of_a_fit(case):
-    ratio = run(PEAK, *case) / expected(*case)
+def test_peak_memory_of_a_fit(case):
+    ratio = run_script(PEAK, *case) / expected(*case)
     assert 0.9 < ratio < 1.1
 
 
@@ -99,12 +99,12 @@ MAPPED = """
 
 
 def test_a_mapped_file_is_never_copied(tmp_path):
-    """A gigabyte, of a file that takes no room on the disk. The system refuses the process memory
-    beyond the limit, even for a moment; pages of the file do not count."""
+    """A sparse file of one gigabyte. The system refuses any allocation beyond the limit; pages of
+    the mapped file do not count."""
     path, shape, most = tmp_path / "X.npy", (2**20, 256), 100 * 2**20
     np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
     assert path.stat().st_size > 2**30
-    assert run(MAPPED, path, most) < most
+    assert run_script(MAPPED, path, most) < most
 
 
 MAPPED_BY_MANY = """
@@ -125,10 +125,10 @@ MAPPED_BY_MANY = """
 
 
 def test_many_networks_never_copy_a_mapped_file(tmp_path):
-    """Folds of a gigabyte: what grows is two networks' own memory, and 8 bytes a row for the
-    positions of each one's rows and for their order."""
+    """Cross-validation on a gigabyte: memory grows only by that of two networks, and by 8 bytes per
+    row for the row indices and the permutation of each network."""
     path, shape = tmp_path / "X.npy", (2**20, 256)
     np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
     assert path.stat().st_size > 2**30
     positions = 4 * 8 * 2**20 + 4 * 8 * 2**20  # of training and validation rows, for each network
-    assert run(MAPPED_BY_MANY, path, 150 * 2**20 + positions) < 100 * 2**20 + positions
+    assert run_script(MAPPED_BY_MANY, path, 150 * 2**20 + positions) < 100 * 2**20 + positions

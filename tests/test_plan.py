@@ -1,4 +1,4 @@
-"""The plan: sizes, offsets, what is refused, and that buffers neither overlap nor leave gaps."""
+"""The plan: sizes, offsets, errors, and buffers without overlaps or gaps."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fastnn as fn
+from fastnn._engine.cost_model import ACTIVATION_FLOPS, ROW_FLOPS
 from fastnn._engine.lowering import check_tiling
-from fastnn._engine.plan import ACTIVATION_FLOPS, CACHE_LINE, PAGE, ROW_FLOPS, compile_plan
+from fastnn._engine.plan import CACHE_LINE, PAGE, compile_plan
 from fastnn._training.state import get_plan
 from fastnn.losses import HEADS, resolve
 from fastnn.optimizers import CLASSES, Adam
@@ -17,7 +18,7 @@ FLOAT = np.dtype("f4")
 LOSS = fn.losses.SquaredError()
 
 
-def test_rows_of_a_small_network():
+def test_layers_of_a_small_network():
     plan = compile_plan((fn.Dense(4, "relu"), fn.Residual(fn.Dense(4)), fn.Dense(2)), 3, FLOAT)
     assert [Kind(kind).name for kind in plan.layers["kind"]] == ["DENSE", "DENSE", "ADD", "DENSE"]
     assert plan.layers["weights"].tolist() == [0, 16, -1, 36]
@@ -26,18 +27,18 @@ def test_rows_of_a_small_network():
     assert plan.layers["skip"].tolist() == [-1, -1, 1, -1]
 
 
-def test_input_gradient_only_where_parameters_lie_before():
+def test_input_gradient_only_behind_parameters():
     layers = (fn.Dropout(0.1), fn.Dense(4), fn.Dropout(0.1), fn.Dense(2))
     plan = compile_plan(layers, 3, FLOAT, loss=LOSS)
     assert (plan.buffers["gradient"] >= 0).tolist() == [False, False, True, True, True]
     assert plan.flops_per_row == 4 * 3 * 4 + 6 * 4 * 2 + ROW_FLOPS
-    curved = compile_plan((fn.Dense(4, "tanh"), fn.Dense(2)), 3, FLOAT, loss=LOSS)
-    assert curved.flops_per_row == plan.flops_per_row + 4 * ACTIVATION_FLOPS
+    tanh = compile_plan((fn.Dense(4, "tanh"), fn.Dense(2)), 3, FLOAT, loss=LOSS)
+    assert tanh.flops_per_row == plan.flops_per_row + 4 * ACTIVATION_FLOPS
 
 
-def test_first_gradient_sets_and_later_ones_add():
+def test_first_gradient_overwrites_and_later_ones_accumulate():
     plan = compile_plan((fn.Dense(4), fn.Residual(fn.Residual(fn.Dense(4)), fn.Dense(4))), 4, FLOAT)
-    # Backward: the outer ADD begins buffer 1's gradient; the inner ADD and Dense add to it.
+    # Backward: the outer ADD overwrites the gradient of buffer 1; inner ADD and Dense accumulate.
     inner, inner_add, _, outer_add = plan.layers[1:]
     assert (outer_add["adds_to_skip"], inner_add["adds_to_skip"], inner["adds_to_input"]) == (
         0,
@@ -58,7 +59,7 @@ def test_buffers_tile_the_workspace(widths, n_features, batch_size, dtype):
     plan = compile_plan(
         layers, n_features, np.dtype(dtype), loss=LOSS, optimizer=Adam(), batch_size=batch_size
     )
-    rows = plan.block_rows
+    rows = plan.microbatch_rows
     assert rows >= 1
     pieces = []
     for buffer in plan.buffers:
@@ -69,16 +70,16 @@ def test_buffers_tile_the_workspace(widths, n_features, batch_size, dtype):
             (start, rows * buffer["stride"])
             for start in (buffer["values"], buffer["gradient"]) if start >= 0
         ]  # fmt: skip
-    chunk_rows, chunks, stride = (
-        int(plan.settings[name][0]) for name in ("chunk_rows", "chunks", "chunk_stride")
+    shard_rows, shards, stride = (
+        int(plan.settings[name][0]) for name in ("shard_rows", "gradient_shards", "shard_stride")
     )
-    if not chunk_rows:
+    if not shard_rows:
         assert rows <= batch_size
     else:
-        assert 2 * chunk_rows <= batch_size + 1
-        assert rows == -(-batch_size // chunk_rows) * chunk_rows
+        assert 2 * shard_rows <= batch_size + 1
+        assert rows == -(-batch_size // shard_rows) * shard_rows
         assert stride >= plan.n_params
-        pieces.append((chunks, -(-batch_size // chunk_rows) * stride))
+        pieces.append((shards, -(-batch_size // shard_rows) * stride))
     line = CACHE_LINE // plan.dtype.itemsize
     pieces.append((plan.settings["gradients"][0], -(-plan.n_params // line) * line))
     pieces.append((plan.settings["panels"][0], plan.panel_stride))
@@ -89,40 +90,40 @@ def test_buffers_tile_the_workspace(widths, n_features, batch_size, dtype):
     assert end == plan.work_size
 
 
-def test_a_plan_for_predicting_keeps_nothing_for_a_way_back():
+def test_a_plan_for_prediction_keeps_nothing_for_a_backward_pass():
     plan = compile_plan((fn.Dense(100, "tanh"), fn.Dense(2)), 30, FLOAT)
     assert (plan.buffers["gradient"] < 0).all()
-    assert plan.work_size == plan.block_rows * plan.buffers["stride"][1:].sum()
-    products = 2 * (30 * 100 + 100 * 2)
-    assert products < plan.prediction_flops_per_row < 2 * products
+    assert plan.work_size == plan.microbatch_rows * plan.buffers["stride"][1:].sum()
+    matmul_flops = 2 * (30 * 100 + 100 * 2)
+    assert matmul_flops < plan.prediction_flops_per_row < 2 * matmul_flops
 
 
-def test_a_gap_is_found():
+def test_a_gap_between_parameters_is_an_error():
     plan = compile_plan((fn.Dense(4), fn.Dense(2)), 3, FLOAT)
-    rows = plan.layers.copy()
-    rows["weights"][1] += 1
+    layers = plan.layers.copy()
+    layers["weights"][1] += 1
     with pytest.raises(AssertionError, match="Dense layer 1: weights at 17, not 16"):
-        check_tiling(rows, plan.n_params)
+        check_tiling(layers, plan.n_params)
 
 
-def test_block_rows_do_not_depend_on_the_machine():
-    """They decide the order of additions, so only the network may decide them."""
+def test_microbatch_rows_do_not_depend_on_the_machine():
+    """They determine the order of additions, so they may depend only on the network."""
     wide = compile_plan((fn.Dense(3000), fn.Dense(3000)), 3000, FLOAT, batch_size=10_000)
-    assert wide.block_rows == 8 * 2**20 // (3 * 3008 * 4)
+    assert wide.microbatch_rows == 8 * 2**20 // (3 * 3008 * 4)
     narrow = compile_plan((fn.Dense(3), fn.Dense(1)), 3, FLOAT, batch_size=10_000)
-    assert narrow.block_rows == 10_000
+    assert narrow.microbatch_rows == 10_000
 
 
 @pytest.mark.parametrize("batch_size", [200, 1003, 4096, 10_000, 100_000])
-def test_all_chunks_have_a_place_in_the_block(batch_size):
-    """Else threads would wait for one."""
+def test_all_shards_have_room_in_the_microbatch(batch_size):
+    """Without room for each shard, threads would wait for one another."""
     plan = compile_plan(
         (fn.Dense(32, "tanh"), fn.Dense(4)), 4, FLOAT, loss=resolve("squared_error"),
         optimizer=fn.optimizers.SGD(), batch_size=batch_size,
     )  # fmt: skip
-    chunk = int(plan.settings["chunk_rows"][0])
-    assert (chunk > 0) == (batch_size < 100_000)
-    assert chunk == 0 or plan.block_rows // chunk * chunk >= batch_size
+    shard_rows = int(plan.settings["shard_rows"][0])
+    assert (shard_rows > 0) == (batch_size < 100_000)
+    assert shard_rows == 0 or plan.microbatch_rows // shard_rows * shard_rows >= batch_size
 
 
 @pytest.mark.parametrize("name", CLASSES)
@@ -131,7 +132,7 @@ def test_every_hyperparameter_is_a_setting(name):
     assert fields <= set(SETTINGS.names)
 
 
-def test_parameter_of_a_loss_arrives():
+def test_parameter_of_a_loss_is_in_the_plan():
     loss = fn.losses.Huber(2.5)
     plan = compile_plan((fn.Dense(1),), 1, FLOAT, loss=loss)
     assert plan.settings["loss_parameter"][0] == 2.5

@@ -1,4 +1,4 @@
-"""The compiled random numbers against their NumPy twin, and what they promise."""
+"""The compiled random numbers against those of `fastnn._util.prng`, and their distributions."""
 
 import numpy as np
 import pytest
@@ -10,16 +10,16 @@ from fastnn_ext import engine
 
 @pytest.mark.parametrize("n", [1, 2, 3, 10, 1000])
 @pytest.mark.parametrize("seed", [0, 7, 2**63 - 1])
-def test_engine_shuffles_as_numpy_twin(n, seed):
-    order = np.empty(n, np.intp)
+def test_engine_shuffles_like_prng(n, seed):
+    permutation = np.empty(n, np.intp)
     for epoch in (0, 1, 5):
-        engine.shuffled(order, None, seed, epoch)
+        engine.fill_permutation(permutation, None, seed, epoch)
         key = prng.make_key(seed, prng.Purpose.SHUFFLE, epoch)
-        assert (order == prng.draw_permutation(key, n)).all()
+        assert (permutation == prng.draw_permutation(key, n)).all()
 
 
 def test_permutations_are_uniform():
-    """Each of the 24 orders of 4 rows about equally often."""
+    """Each of the 24 orders of 4 rows is about equally frequent."""
     orders = [
         tuple(prng.draw_permutation(prng.make_key(seed, prng.Purpose.SHUFFLE, 0), 4))
         for seed in range(4800)
@@ -47,8 +47,8 @@ def test_uniform_and_normal():
     assert abs(z.var() - 1) < 4 * np.sqrt(2 / len(z))
 
 
-@pytest.mark.parametrize("draw", [prng.draw_uniform, prng.draw_normal])
-def test_pieces_do_not_change_numbers(draw, monkeypatch):
+@pytest.mark.parametrize("draw", [prng.uniform, prng.normal])
+def test_drawing_in_pieces_gives_the_same_values(draw, monkeypatch):
     key = prng.make_key(3, prng.Purpose.WEIGHTS)
     whole = draw(key, (100, 7))
     monkeypatch.setattr(prng, "CHUNK_SIZE", 16)
@@ -64,7 +64,7 @@ def test_same_seed_same_weights_in_both_dtypes():
     assert (nets[0].weights[0] != other.weights[0]).all()
 
 
-def test_seed_from_the_system_is_kept():
+def test_random_seed_is_stored():
     first, second = fn.Sequential(fn.Dense(1)), fn.Sequential(fn.Dense(1))
     assert first.seed != second.seed
     again = fn.Sequential(fn.Dense(1), random_state=first.seed).build(3)
@@ -77,7 +77,7 @@ def test_seed_from_the_system_is_kept():
      ("he_normal", 2 / 300), ("lecun_uniform", 1 / 300), ("lecun_normal", 1 / 300),
      ("normal", 0.05**2), ("uniform", 0.1**2 / 12)],
 )  # fmt: skip
-def test_initializers_have_their_variance(name, variance):
+def test_variance_of_initializers(name, variance):
     net = fn.Sequential(fn.Dense(200, weight_init=name), random_state=0, dtype="float64").build(300)
     w = net.weights[0]
     assert abs(w.mean()) < 5 * np.sqrt(variance / w.size)

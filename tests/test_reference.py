@@ -1,4 +1,4 @@
-"""The reference against other routes: complex steps, central differences, numbers by hand."""
+"""The reference against complex steps, central differences, and values computed by hand."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ OPTIMIZERS = [member.name.lower() for member in codes.Optimizer]
 HEADS = [(name, head) for name in LOSSES for head in losses.HEADS[name]]
 
 
-def differences(f, x, h=1e-6):
-    """Central differences of f, a function of the whole array x, to any shape of value."""
+def central_differences(f, x, h=1e-6):
+    """The derivatives of f(x), of any shape, with respect to each element of x."""
     x = x.copy()
-    slopes = []
+    derivatives = []
     for i in np.ndindex(x.shape):
-        kept = x[i]
-        x[i] = kept + h
+        value = x[i]
+        x[i] = value + h
         above = f(x)
-        x[i] = kept - h
-        slopes.append((above - f(x)) / (2 * h))
-        x[i] = kept
-    return np.array(slopes)
+        x[i] = value - h
+        derivatives.append((above - f(x)) / (2 * h))
+        x[i] = value
+    return np.array(derivatives)
 
 
 # ---- activations ---------------------------------------------------------------------------------
@@ -46,7 +46,7 @@ PARAMETER = {"leaky_relu": 0.07, "elu": 1.3}
 
 
 def erf_by_series(z):
-    """Taylor series, good enough where |z| < 4."""
+    """Taylor series, accurate enough for |z| < 4."""
     k = np.arange(120)
     log_factorial = np.concatenate([[0], np.cumsum(np.log(k[1:]))])
     terms = (-1.0) ** k * np.exp(-log_factorial) / (2 * k + 1)
@@ -66,16 +66,16 @@ ANALYTIC = {
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_slope_against_central_differences(name):
+def test_derivative_against_central_differences(name):
     f, derivative = activations.FUNCTIONS[name]
     a, h = PARAMETER.get(name, 0.0), 1e-5
     z = POINTS[np.abs(POINTS) < 5]
-    slope = (f(z + h, a) - f(z - h, a)) / (2 * h)
-    np.testing.assert_allclose(derivative(z, a), slope, rtol=1e-8, atol=1e-9)
+    expected = (f(z + h, a) - f(z - h, a)) / (2 * h)
+    np.testing.assert_allclose(derivative(z, a), expected, rtol=1e-8, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", ANALYTIC)
-def test_value_and_slope_against_a_complex_step(name):
+def test_value_and_derivative_against_a_complex_step(name):
     f, derivative = activations.FUNCTIONS[name]
     z = POINTS[np.abs(POINTS) < 4]
     stepped = ANALYTIC[name](z + 1e-30j)
@@ -89,7 +89,7 @@ def test_every_activation_has_a_formula():
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_activation_at_the_edges(name):
+def test_activation_of_nan_and_large_inputs(name):
     f, derivative = activations.FUNCTIONS[name]
     a = PARAMETER.get(name, 0.0)
     assert np.isnan(f(np.array([np.nan]), a)).all()
@@ -99,7 +99,7 @@ def test_activation_at_the_edges(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "z", "slope"),
+    ("name", "z", "expected"),
     [
         ("step", 0.0, 0.0),
         ("relu", 0.0, 0.0),
@@ -110,9 +110,9 @@ def test_activation_at_the_edges(name):
         ("hard_sigmoid", -3.0, 0.0),
     ],
 )
-def test_slope_at_a_corner(name, z, slope):
+def test_derivative_at_a_corner(name, z, expected):
     _, derivative = activations.FUNCTIONS[name]
-    assert derivative(np.array([z]), PARAMETER.get(name, 0.0))[0] == pytest.approx(slope)
+    assert derivative(np.array([z]), PARAMETER.get(name, 0.0))[0] == pytest.approx(expected)
 
 
 def test_selu_keeps_mean_and_variance_of_a_standard_normal():
@@ -131,8 +131,8 @@ def test_softmax():
 # ---- losses --------------------------------------------------------------------------------------
 
 
-def outputs_and_targets(name, n=5, m=3):
-    """Random raw outputs and targets that suit a loss; no output lies on a corner."""
+def make_outputs_and_targets(name, n=5, m=3):
+    """Random raw outputs and valid targets for a loss; no output is at a corner of the loss."""
     rng = np.random.default_rng(7)
     z = rng.normal(size=(n, 2 * m if name == "gaussian_nll" else m)) * 2
     y = {
@@ -145,8 +145,8 @@ def outputs_and_targets(name, n=5, m=3):
     return z, y
 
 
-def settings_of(name):
-    """Losses of one name with several parameters."""
+def make_losses(name):
+    """Losses of one name with different parameters."""
     return {
         "huber": [losses.Huber(), losses.Huber(0.3)],
         "quantile": [losses.Quantile(0.2), losses.Quantile(0.9)],
@@ -156,21 +156,21 @@ def settings_of(name):
 
 @pytest.mark.parametrize(("name", "head"), HEADS)
 def test_loss_gradient_against_central_differences(name, head):
-    z, y = outputs_and_targets(name)
-    for loss in settings_of(name):
+    z, y = make_outputs_and_targets(name)
+    for loss in make_losses(name):
         values, dz = reference_losses.value_and_gradient(loss, head, z, y)
         assert values.shape == (len(z),)
-        slopes = differences(
+        derivatives = central_differences(
             lambda z, loss=loss: reference_losses.value_and_gradient(loss, head, z, y)[0].sum(), z
         )
-        np.testing.assert_allclose(dz.ravel(), slopes, rtol=1e-7, atol=1e-8)
+        np.testing.assert_allclose(dz.ravel(), derivatives, rtol=1e-7, atol=1e-8)
 
 
 def test_every_loss_has_a_formula():
     assert list(reference_losses.FUNCTIONS) == LOSSES
 
 
-# Two outputs 1 and -2 (for gaussian_nll mean 1, log variance -2) in the formulas of the textbook.
+# Textbook formulas for two outputs, 1 and -2 (gaussian_nll: mean 1, log variance -2).
 P = 1 / (1 + np.exp(-np.array([1.0, -2.0])))
 RATE = np.log(1 + np.exp(np.array([1.0, -2.0])))
 BY_HAND = [
@@ -197,17 +197,17 @@ BY_HAND = [
 @pytest.mark.parametrize(("name", "head", "y", "value"), BY_HAND)
 def test_loss_by_hand(name, head, y, value):
     z, y = np.array([[1.0, -2.0]]), np.array([y])
-    found, _ = reference_losses.value_and_gradient(losses.CLASSES[name](), head, z, y)
-    assert found[0] == pytest.approx(value, rel=1e-14)
+    losses_by_row, _ = reference_losses.value_and_gradient(losses.CLASSES[name](), head, z, y)
+    assert losses_by_row[0] == pytest.approx(value, rel=1e-14)
 
 
-def test_every_loss_was_computed_by_hand():
+def test_every_loss_is_computed_by_hand():
     assert {name for name, *_ in BY_HAND} == set(LOSSES)
 
 
 @pytest.mark.parametrize(("name", "head"), HEADS)
-def test_loss_far_out_stays_finite(name, head):
-    _, y = outputs_and_targets(name, n=2)
+def test_loss_of_large_outputs_is_finite(name, head):
+    _, y = make_outputs_and_targets(name, n=2)
     width = 6 if name == "gaussian_nll" else 3
     z = np.array([[-300.0] * width, [300.0] * width])
     for values in reference_losses.value_and_gradient(losses.CLASSES[name](), head, z, y):
@@ -222,21 +222,21 @@ def test_softplus_rate_is_continuous_where_the_formula_changes():
         assert values.ravel()[0] == pytest.approx(values.ravel()[1], abs=1e-8)
 
 
-def test_shares_that_do_not_sum_to_one():
+def test_target_probabilities_that_do_not_sum_to_one():
     z, t = np.array([[0.3, -1.0, 2.0]]), np.array([[0.5, 0.2, 0.1]])
     loss = losses.CrossEntropy()
     (value,), _ = reference_losses.value_and_gradient(loss, "softmax", z, t)
     p = np.exp(z) / np.exp(z).sum()
     assert value == pytest.approx(-(t * np.log(p)).sum(), rel=1e-14)
-    slopes = differences(
+    derivatives = central_differences(
         lambda z: reference_losses.value_and_gradient(loss, "softmax", z, t)[0].sum(), z
     )
     _, dz = reference_losses.value_and_gradient(loss, "softmax", z, t)
-    np.testing.assert_allclose(dz.ravel(), slopes, atol=1e-9)
+    np.testing.assert_allclose(dz.ravel(), derivatives, atol=1e-9)
 
 
 @pytest.mark.parametrize(
-    ("name", "z", "y", "slope"),
+    ("name", "z", "y", "expected"),
     [
         ("absolute_error", 1.0, 1.0, 0.0),
         ("quantile", 1.0, 1.0, 0.0),
@@ -245,16 +245,16 @@ def test_shares_that_do_not_sum_to_one():
         ("perceptron", 0.0, 0.0, 1.0),
     ],
 )
-def test_loss_gradient_at_a_corner(name, z, y, slope):
+def test_loss_gradient_at_a_corner(name, z, y, expected):
     _, dz = reference_losses.value_and_gradient(
         losses.CLASSES[name](), "linear", np.array([[z]]), np.array([[y]])
     )
-    assert dz[0, 0] == slope
+    assert dz[0, 0] == expected
 
 
 # ---- optimizers ----------------------------------------------------------------------------------
 
-# Two steps from w = 1 with gradients 2 and -1, rate 0.1, each number worked out on paper.
+# Two steps from w = 1 with gradients 2 and -1 and rate 0.1, computed by hand.
 TWO_STEPS = {
     "sgd": [
         (optimizers.SGD(), 0.8, 0.9),
@@ -300,7 +300,7 @@ def test_an_update_changes_nothing_in_place():
         assert all((slot == 0).all() for slot in slots)
 
 
-def test_weight_decay_spares_biases():
+def test_biases_do_not_decay():
     decayed, plain = optimizers.AdamW(weight_decay=0.3), optimizers.Adam()
     w, g, slots = np.array([1.0]), np.array([2.0]), (np.zeros(1), np.zeros(1))
     assert reference_optimizers.update(
@@ -365,12 +365,12 @@ def test_every_schedule_is_compared():
 # ---- networks ------------------------------------------------------------------------------------
 
 
-def job(layers, loss="squared_error", n=7, n_features=3, **changes):
-    """A small job with targets that suit the loss."""
+def make_job(layers, loss="squared_error", n=7, n_features=3, **changes):
+    """A small job with valid targets for the loss."""
     rng = np.random.default_rng(3)
     n_outputs = [layer.units for layer in iterate_dense_layers(layers)][-1]
     loss = losses.resolve(loss)
-    _, y = outputs_and_targets(losses.get_name(loss), n, n_outputs)
+    _, y = make_outputs_and_targets(losses.get_name(loss), n, n_outputs)
     fields = {
         "layers": layers, "loss": loss, "optimizer": optimizers.SGD(0.1), "y": y,
         "X": rng.normal(size=(n, n_features)), "sample_weight": None, "batch_size": 3,
@@ -379,7 +379,7 @@ def job(layers, loss="squared_error", n=7, n_features=3, **changes):
     return TrainingJob(**fields | changes)
 
 
-def random_parameters(job, seed=1):
+def make_parameters(job, seed=1):
     sizes = 0
     n_in = job.X.shape[1]
     for layer in iterate_dense_layers(job.layers):
@@ -411,28 +411,28 @@ NETWORKS = {
 
 def check_gradient(job, step=0, is_training=True):
     rows = np.arange(len(job.X))
-    flat = random_parameters(job)
+    flat = make_parameters(job)
     _, gradients = training.loss_and_gradients(job, flat, rows, step, is_training)
-    slopes = differences(
+    derivatives = central_differences(
         lambda p: training.loss_and_gradients(job, p, rows, step, is_training)[0], flat, 1e-5
     )
-    np.testing.assert_allclose(training.join(*gradients), slopes, rtol=1e-7, atol=1e-8)
+    np.testing.assert_allclose(training.join(*gradients), derivatives, rtol=1e-7, atol=1e-8)
 
 
 @pytest.mark.parametrize("is_training", [False, True])
 @pytest.mark.parametrize("weight", [None, WEIGHT], ids=["unweighted", "weighted"])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_gradient_of_a_network(name, weight, is_training):
-    check_gradient(job(NETWORKS[name], sample_weight=weight), 2, is_training)
+    check_gradient(make_job(NETWORKS[name], sample_weight=weight), 2, is_training)
 
 
 @pytest.mark.parametrize(("name", "head"), HEADS)
 def test_gradient_through_every_head(name, head):
     units = 4 if name == "gaussian_nll" else 3
-    made = job((Dense(4, "tanh"), Dense(units, head)), name)
+    job = make_job((Dense(4, "tanh"), Dense(units, head)), name)
     if name == "gaussian_nll":
-        made = replace(made, y=made.y[:, :2])
-    check_gradient(made)
+        job = replace(job, y=job.y[:, :2])
+    check_gradient(job)
 
 
 def test_predictions_apply_the_last_activation():
@@ -447,21 +447,21 @@ def test_predictions_apply_the_last_activation():
         np.testing.assert_allclose(training.predict(layers, flat, X), expected, rtol=1e-14)
 
 
-def test_evaluate_gives_rows():
-    made = job(NETWORKS["not square"])
-    flat = random_parameters(made)
-    values, outputs = training.evaluate(made.layers, made.loss, flat, made.X, made.y)
-    np.testing.assert_allclose(values, ((outputs - made.y) ** 2).mean(axis=1))
-    weighted, _ = training.evaluate(made.layers, made.loss, flat, made.X, made.y, WEIGHT)
+def test_evaluate_returns_the_loss_of_each_row():
+    job = make_job(NETWORKS["not square"])
+    flat = make_parameters(job)
+    values, outputs = training.evaluate(job.layers, job.loss, flat, job.X, job.y)
+    np.testing.assert_allclose(values, ((outputs - job.y) ** 2).mean(axis=1))
+    weighted, _ = training.evaluate(job.layers, job.loss, flat, job.X, job.y, WEIGHT)
     np.testing.assert_allclose(weighted, WEIGHT * values)
-    made = replace(made, sample_weight=WEIGHT)
-    value, _ = training.loss_and_gradients(made, flat, np.arange(7), 0, False)
+    job = replace(job, sample_weight=WEIGHT)
+    value, _ = training.loss_and_gradients(job, flat, np.arange(7), 0, False)
     assert value == pytest.approx(weighted.sum() / WEIGHT.sum())
 
 
-def test_split_gives_views_and_join_goes_back():
+def test_split_returns_views_and_join_is_its_inverse():
     layers = NETWORKS["nested"]
-    flat = random_parameters(job(layers)).astype(np.float32)
+    flat = make_parameters(make_job(layers)).astype(np.float32)
     weights, biases = training.split(layers, 3, flat)
     assert [W.shape for W in weights] == [(3, 5), (5, 5), (5, 5), (5, 3), (3, 2)]
     assert (training.join(weights, biases) == flat).all()
@@ -469,7 +469,7 @@ def test_split_gives_views_and_join_goes_back():
     assert weights[0].dtype == np.float32
 
 
-def test_dropout_share_and_expectation():
+def test_dropout_rate_and_expectation():
     key = prng.make_key(1, codes.Purpose.DROPOUT_MASK, 0, 0)
     kept = network.dropout_mask(0.3, key, (400, 500))
     assert kept.mean() == pytest.approx(0.7, abs=5 * np.sqrt(0.21 / kept.size))
@@ -480,7 +480,7 @@ def test_dropout_share_and_expectation():
     assert (backward(np.ones((400, 500)))[0] == y).all()
 
 
-def test_each_dropout_layer_and_step_has_a_mask_of_its_own():
+def test_dropout_masks_differ_between_layers_and_steps():
     layers = (Residual(Dropout(0.5)), Residual(Residual(Dropout(0.5))), Dropout(0.5))
     X = np.ones((4, 30))
     outputs, _ = network.forward(layers, [], [], X, network.dropout_keys(9, 4))
@@ -496,50 +496,50 @@ def test_each_dropout_layer_and_step_has_a_mask_of_its_own():
 # ---- training ------------------------------------------------------------------------------------
 
 
-def trainer(made, dtype=np.float64, seed=1):
-    params = random_parameters(made, seed).astype(dtype)
-    slots = np.zeros((made.optimizer.n_slots, len(params)), dtype)
-    return training.Trainer(made, params, slots)
+def make_trainer(job, dtype=np.float64, seed=1):
+    params = make_parameters(job, seed).astype(dtype)
+    slots = np.zeros((job.optimizer.n_slots, len(params)), dtype)
+    return training.Trainer(job, params, slots)
 
 
-def make(run, first, rates, optimizer_step, seconds):
-    """Losses and total weights of the steps made."""
+def run_steps(trainer, first, rates, optimizer_step, seconds):
+    """The losses and batch weights of the steps that were made."""
     steps = Steps(first, optimizer_step, rates)
-    run.run(steps, seconds)
+    trainer.run(steps, seconds)
     return steps.losses[: steps.done], steps.batch_weights[: steps.done]
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_one_step_is_one_update(name):
-    made = job(
+    job = make_job(
         NETWORKS["dropout"], optimizer=optimizers.CLASSES[name](clip_norm=0.5),
         batch_size=7, shuffle="never", first_step=11,
     )  # fmt: skip
-    run = trainer(made)
-    before = training.split(made.layers, 3, run.params.copy())
-    value, gradients = training.loss_and_gradients(made, run.params, np.arange(7), 4, True)
-    (losses_made, totals) = make(run, 4, np.array([0.1]), 2, np.inf)
-    assert (losses_made.tolist(), totals.tolist()) == ([value], [7.0])
-    clipped = reference_optimizers.clip(made.optimizer, [*gradients[0], *gradients[1]])
-    after = training.split(made.layers, 3, run.params)
+    run = make_trainer(job)
+    before = training.split(job.layers, 3, run.params.copy())
+    value, gradients = training.loss_and_gradients(job, run.params, np.arange(7), 4, True)
+    (losses_made, batch_weights) = run_steps(run, 4, np.array([0.1]), 2, np.inf)
+    assert (losses_made.tolist(), batch_weights.tolist()) == ([value], [7.0])
+    clipped = reference_optimizers.clip(job.optimizer, [*gradients[0], *gradients[1]])
+    after = training.split(job.layers, 3, run.params)
     for i, (w, now) in enumerate(
         zip([*before[0], *before[1]], [*after[0], *after[1]], strict=True)
     ):
-        slots = (np.zeros_like(w),) * made.optimizer.n_slots
+        slots = (np.zeros_like(w),) * job.optimizer.n_slots
         expected, _ = reference_optimizers.update(
-            made.optimizer, w, clipped[i], slots, 0.1, 3, i >= len(before[0])
+            job.optimizer, w, clipped[i], slots, 0.1, 3, i >= len(before[0])
         )
         np.testing.assert_allclose(now, expected, rtol=1e-14)
 
 
 @pytest.mark.parametrize("shuffle", ["epoch", "once", "never"])
 def test_epochs_see_each_row_once(shuffle):
-    made = job(
+    job = make_job(
         NETWORKS["one layer"], shuffle=shuffle, first_epoch=4, sample_weight=2.0 ** np.arange(7)
     )
-    run = trainer(made)
-    _, totals = make(run, 0, np.full(9, 0.01), 0, np.inf)
-    epochs = totals.reshape(3, 3)
+    run = make_trainer(job)
+    _, batch_weights = run_steps(run, 0, np.full(9, 0.01), 0, np.inf)
+    epochs = batch_weights.reshape(3, 3)
     assert (epochs.sum(axis=1) == 127).all()
     assert (epochs[0] == epochs[1]).all() == (shuffle != "epoch")
     order = {
@@ -550,68 +550,68 @@ def test_epochs_see_each_row_once(shuffle):
     assert epochs[1].tolist() == [(2.0 ** order[i : i + 3]).sum() for i in (0, 3, 6)]
 
 
-def test_runs_in_parts_are_one_run():
-    made = job(NETWORKS["nested"], optimizer=optimizers.Adam())
-    whole, parts = trainer(made), trainer(made)
+def test_several_calls_are_equivalent_to_one():
+    job = make_job(NETWORKS["nested"], optimizer=optimizers.Adam())
+    whole, parts = make_trainer(job), make_trainer(job)
     rates = np.linspace(0.1, 0.01, 8)
-    losses_whole, _ = make(whole, 0, rates, 0, np.inf)
-    first, _ = make(parts, 0, rates[:4], 0, np.inf)
+    losses_whole, _ = run_steps(whole, 0, rates, 0, np.inf)
+    first, _ = run_steps(parts, 0, rates[:4], 0, np.inf)
     done = len(first)
-    second = [make(parts, i, rates[i:], i, 0.0)[0] for i in range(done, 8)]
+    second = [run_steps(parts, i, rates[i:], i, 0.0)[0] for i in range(done, 8)]
     assert [len(losses_made) for losses_made in second] == [1] * 4
     assert losses_whole.tolist() == [*first.tolist(), *itertools.chain(*second)]
     assert (whole.params == parts.params).all()
     assert (whole.slots == parts.slots).all()
 
 
-def test_a_fresh_trainer_goes_on_within_an_epoch():
-    made = job(NETWORKS["dropout"])
-    whole, first = trainer(made), trainer(made)
-    make(whole, 0, np.full(5, 0.1), 0, np.inf)
-    make(first, 0, np.full(2, 0.1), 0, np.inf)
-    second = training.Trainer(made, first.params, first.slots)
-    make(second, 2, np.full(3, 0.1), 2, np.inf)
+def test_a_new_trainer_resumes_within_an_epoch():
+    job = make_job(NETWORKS["dropout"])
+    whole, first = make_trainer(job), make_trainer(job)
+    run_steps(whole, 0, np.full(5, 0.1), 0, np.inf)
+    run_steps(first, 0, np.full(2, 0.1), 0, np.inf)
+    second = training.Trainer(job, first.params, first.slots)
+    run_steps(second, 2, np.full(3, 0.1), 2, np.inf)
     assert (whole.params == second.params).all()
 
 
-def test_masks_are_counted_over_the_life_of_a_network():
+def test_masks_depend_on_all_steps_of_a_network():
     rows, values = np.arange(7), []
     for first_step, step in [(11, 0), (0, 11), (0, 0)]:
-        made = job(NETWORKS["dropout"], first_step=first_step)
-        flat = random_parameters(made)
-        values.append(training.loss_and_gradients(made, flat, rows, step, True)[0])
+        job = make_job(NETWORKS["dropout"], first_step=first_step)
+        flat = make_parameters(job)
+        values.append(training.loss_and_gradients(job, flat, rows, step, True)[0])
     assert values[0] == values[1] != values[2]
 
 
-def test_training_fits():
-    made = job((Dense(8, "tanh"), Dense(2)), optimizer=optimizers.Adam())
-    run = trainer(made, np.float32)
-    losses_made, _ = make(run, 0, np.full(900, 0.02), 0, np.inf)
+def test_training_decreases_the_loss():
+    job = make_job((Dense(8, "tanh"), Dense(2)), optimizer=optimizers.Adam())
+    run = make_trainer(job, np.float32)
+    losses_made, _ = run_steps(run, 0, np.full(900, 0.02), 0, np.inf)
     assert run.params.dtype == np.float32
     assert losses_made[-3:].mean() < 0.01 * losses_made[:3].mean()
 
 
 def test_batch_without_weight_makes_no_update():
-    made = job(
+    job = make_job(
         NETWORKS["penalties"], shuffle="never", sample_weight=np.array([0, 0, 0, 1, 1, 1, 0.0])
     )
-    run = trainer(made)
+    run = make_trainer(job)
     before = run.params.copy()
-    losses_made, totals = make(run, 0, np.array([0.1]), 0, np.inf)
-    assert (losses_made.tolist(), totals.tolist()) == ([0.0], [0.0])
+    losses_made, batch_weights = run_steps(run, 0, np.array([0.1]), 0, np.inf)
+    assert (losses_made.tolist(), batch_weights.tolist()) == ([0.0], [0.0])
     assert (run.params == before).all()
-    _, totals = make(run, 1, np.array([0.1, 0.1]), 1, np.inf)
-    assert totals.tolist() == [3.0, 0.0]
+    _, batch_weights = run_steps(run, 1, np.array([0.1, 0.1]), 1, np.inf)
+    assert batch_weights.tolist() == [3.0, 0.0]
     assert (run.params != before).any()
 
 
 def test_diverged_run_ends_before_the_update():
-    run = trainer(job((Dense(3, "exp"), Dense(2))))
-    losses_made, totals = make(run, 0, np.full(50, 1e3), 0, np.inf)
-    assert len(losses_made) == len(totals) < 50
+    run = make_trainer(make_job((Dense(3, "exp"), Dense(2))))
+    losses_made, batch_weights = run_steps(run, 0, np.full(50, 1e3), 0, np.inf)
+    assert len(losses_made) == len(batch_weights) < 50
     assert np.isfinite(losses_made[:-1]).all()
     assert not np.isfinite(losses_made[-1])
     before = run.params.copy()
-    again, _ = make(run, len(losses_made) - 1, np.full(5, 1e3), 0, np.inf)
+    again, _ = run_steps(run, len(losses_made) - 1, np.full(5, 1e3), 0, np.inf)
     assert len(again) == 1
     assert (run.params == before).all()

@@ -1,4 +1,4 @@
-"""The same bits for any number of threads, and threads that never harm."""
+"""Bit-identical results for any number of threads; forks, signals, limits and small stacks."""
 
 import multiprocessing
 import os
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import fastnn as fn
 from fastnn import optimizers
-from fastnn._engine import native
+from fastnn._engine import cost_model
 from fastnn._parallel import autotune, limits
 from fastnn._parallel.autotune import ThreadTuner
 from fastnn.activations import NAMES
@@ -34,7 +34,7 @@ OPTIMIZERS = [
 
 @st.composite
 def runs(draw):
-    """Layers of any width, with dropout and skip connections, and how they are trained."""
+    """Random layers, with dropout and skip connections, and options of a training run."""
     layers = []
     for units in draw(st.lists(st.integers(1, 40), min_size=0, max_size=3)):
         activation = draw(st.sampled_from(HIDDEN))
@@ -67,35 +67,35 @@ def trained(run, n_threads):
 
 
 @given(runs())
-def test_same_bits_for_1_to_4_threads(run):
+def test_bit_identical_for_1_to_4_threads(run):
     one = trained(run, 1)
     assert np.isfinite(one[0]).all()
     for n_threads in (2, 3, 4):
-        for got, wanted in zip(trained(run, n_threads), one, strict=True):
-            assert (got == wanted).all()
+        for got, expected in zip(trained(run, n_threads), one, strict=True):
+            assert (got == expected).all()
 
 
 @pytest.mark.parametrize("n_threads", [2, 3, 4])
-def test_same_bits_over_many_blocks(n_threads):
-    """A batch larger than what goes through the network at a time."""
+def test_bit_identical_with_several_microbatches(n_threads):
+    """A batch larger than a microbatch."""
     run = {
         "layers": [fn.Dense(17, "gelu"), fn.Dropout(0.2), fn.Dense(2)], "n": 9001, "n_features": 3,
         "batch_size": "full", "optimizer": optimizers.Adam(clip_norm=0.1), "dtype": "float32",
         "weighted": True,
     }  # fmt: skip
-    for got, wanted in zip(trained(run, n_threads), trained(run, 1), strict=True):
-        assert (got == wanted).all()
+    for got, expected in zip(trained(run, n_threads), trained(run, 1), strict=True):
+        assert (got == expected).all()
 
 
-def test_same_bits_in_a_busy_machine():
-    """More threads than processors: waiting then ends in sleep."""
+def test_bit_identical_on_a_busy_machine():
+    """With more threads than processors, waiting at a barrier ends in sleep."""
     run = {
         "layers": [fn.Dense(64, "tanh"), fn.Dense(1)], "n": 500, "n_features": 30, "dtype": "f4",
         "batch_size": 50, "optimizer": optimizers.Adam(), "weighted": False,
     }  # fmt: skip
     many = 4 * (os.cpu_count() or 1)
-    for got, wanted in zip(trained(run, many), trained(run, 1), strict=True):
-        assert (got == wanted).all()
+    for got, expected in zip(trained(run, many), trained(run, 1), strict=True):
+        assert (got == expected).all()
 
 
 def test_number_of_threads(monkeypatch):
@@ -141,7 +141,7 @@ def test_one_thread_starts_no_other(monkeypatch, n_threads, started):
     assert out.strip() == started, err
 
 
-def fit_something(n_threads=2):
+def fit_small_network(n_threads=2):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(256, 20)), rng.normal(size=256)
     net = fn.Sequential(fn.Dense(64, "tanh"), fn.Dense(1), random_state=0)
@@ -152,7 +152,7 @@ def fit_something(n_threads=2):
 @pytest.mark.parametrize("label", [1e9, 5.0, 50.0, -3.0, np.nan])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_a_label_that_changes_during_a_fit_is_never_an_index(dtype, label, smoothing):
-    """y is read in place, and a callback, a thread or another process may write to it."""
+    """y is read in place: a callback, a thread or another process may change it during the fit."""
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(64, 4)).astype(dtype), rng.integers(0, 3, (64, 1)).astype(dtype)
     net = fn.Sequential(fn.Dense(3, "softmax"), random_state=0, dtype=dtype)
@@ -172,8 +172,8 @@ class StopError(Exception):
 
 
 @pytest.fixture
-def stops_when_asked(monkeypatch):
-    """What long calls ask between two parts of their work says to stop."""
+def cancelled(monkeypatch):
+    """The check that long calls make between two parts of their work raises StopError."""
 
     def stop():
         raise StopError
@@ -181,16 +181,16 @@ def stops_when_asked(monkeypatch):
     monkeypatch.setattr(limits, "check_cancelled", stop)
 
 
-def deep_network():
+def make_deep_network():
     layers = [fn.Dense(512, "relu") for _ in range(3)]
     return fn.Sequential(*layers, fn.Dense(1), random_state=0).build(64)
 
 
-@pytest.mark.usefixtures("stops_when_asked")
+@pytest.mark.usefixtures("cancelled")
 @pytest.mark.parametrize("n_threads", [1, 2])
-def test_a_long_step_is_abandoned_between_blocks(n_threads):
-    """A step of a second, which is not waited for: the parameters are those from before it."""
-    X, net = np.ones((100_000, 64), "f4"), deep_network()
+def test_a_long_step_is_abandoned_between_microbatches(n_threads):
+    """A step of about a second ends early; the parameters are those from before the step."""
+    X, net = np.ones((100_000, 64), "f4"), make_deep_network()
     before = net.parameters.copy()
     with pytest.raises(StopError):
         net.fit(X, X[:, 0], batch_size="full", n_threads=n_threads)
@@ -198,10 +198,10 @@ def test_a_long_step_is_abandoned_between_blocks(n_threads):
     assert (net.parameters == before).all()
 
 
-@pytest.mark.usefixtures("stops_when_asked")
+@pytest.mark.usefixtures("cancelled")
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_a_long_prediction_stops_between_slices(n_threads):
-    X, net = np.ones((20_000, 64), "f4"), deep_network()
+    X, net = np.ones((20_000, 64), "f4"), make_deep_network()
     out = np.full((20_000, 1), np.nan, "f4")
     with pytest.raises(StopError):
         net.predict(X, out=out, n_threads=n_threads)
@@ -213,26 +213,26 @@ def test_a_long_prediction_stops_between_slices(n_threads):
 
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_slices_do_not_change_predictions(n_threads, rng, monkeypatch):
-    looks = []
-    monkeypatch.setattr(native, "SLICE_FLOPS", 1.0)
-    monkeypatch.setattr(limits, "check_cancelled", lambda: looks.append(1))
+    checks = []
+    monkeypatch.setattr(cost_model, "SLICE_FLOPS", 1.0)
+    monkeypatch.setattr(limits, "check_cancelled", lambda: checks.append(1))
     X = rng.normal(size=(5000, 7)).astype("f4")
     net = fn.Sequential(fn.Dense(9, "tanh"), fn.Dense(2), random_state=0).build(7)
     parts = [net.predict(part, n_threads=1) for part in np.array_split(X, 60)]
-    assert not looks
+    assert not checks
     assert (net.predict(X, n_threads=n_threads) == np.concatenate(parts)).all()
-    assert len(looks) > 10
+    assert len(checks) > 10
 
 
 def _in_child(queue):
-    queue.put(fit_something(n_threads=None))
+    queue.put(fit_small_network(n_threads=None))
 
 
 @pytest.mark.process
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_child_after_fork_never_hangs():
-    """OpenMP's threads stay with the parent; a child that waited for them would wait for ever."""
-    wanted = fit_something(n_threads=2)
+    """OpenMP's threads exist only in the parent; a child that waits for them would hang."""
+    expected = fit_small_network(n_threads=2)
     context = multiprocessing.get_context("fork")
     queue = context.Queue()
     child = context.Process(target=_in_child, args=(queue,))
@@ -240,7 +240,7 @@ def test_child_after_fork_never_hangs():
     got = queue.get(timeout=30)
     child.join(timeout=30)
     assert child.exitcode == 0
-    assert (got == wanted).all()
+    assert (got == expected).all()
 
 
 def run_script(text, *arguments, **options):
@@ -273,8 +273,8 @@ FORKED = """
 
 @pytest.mark.process
 @pytest.mark.parametrize("fork", ["os.fork", "ctypes.CDLL(None).fork"])
-def test_a_child_forked_in_the_middle_of_a_fit_goes_on(fork):
-    """Also by C code, of which Python's own hook knows nothing."""
+def test_a_child_forked_during_a_fit_continues(fork):
+    """Forks by C code, which Python's own hook does not see, are detected too."""
     environment = os.environ | {"PYTHONWARNINGS": "ignore"}
     done = run_script(FORKED.replace("{fork}", fork), env=environment)
     out, err = done.communicate(timeout=60)
@@ -294,7 +294,7 @@ NO_THREADS = """
         return net.parameters.copy(), net.predict(X, n_threads=n_threads)
 
     limits.count_processors = lambda: 8
-    wanted = trained(1)
+    expected = trained(1)
     used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
     stack = resource.getrlimit(resource.RLIMIT_STACK)[0]
     resource.setrlimit(resource.RLIMIT_AS, (used + stack // 2,) * 2)
@@ -302,15 +302,15 @@ NO_THREADS = """
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             got = trained(n_threads)
-        print({str(one.message) for one in caught}, all(map(np.array_equal, got, wanted)))
+        print({str(one.message) for one in caught}, all(map(np.array_equal, got, expected)))
     warnings.simplefilter("ignore")
-    print(all(map(np.array_equal, trained(None), wanted)))
+    print(all(map(np.array_equal, trained(None), expected)))
 """
 
 
 @pytest.mark.process
-def test_threads_that_cannot_be_started_are_done_without():
-    """OpenMP would end the process."""
+def test_one_thread_is_used_if_threads_cannot_be_started():
+    """OpenMP itself would end the process."""
     out, err = run_script(NO_THREADS, env=os.environ | {"OPENBLAS_NUM_THREADS": "1"}).communicate(
         timeout=60
     )
@@ -326,12 +326,12 @@ def test_threads_that_cannot_be_started_are_done_without():
 @pytest.mark.process
 @pytest.mark.parametrize("size", ["16384B", "48", "64k"])
 def test_small_stacks_are_enough(size):
-    """Of OpenMP's threads; where a thread has too little even to begin, none is asked for."""
+    """Stacks of OpenMP's threads. If they are too small to start a thread, one thread is used."""
     text = """
         import numpy as np
         import fastnn as fn
         X = np.random.default_rng(0).normal(size=(300, 700))
-        X[X < 1.5] = 0  # most of it: the products of sparse inputs too
+        X[X < 1.5] = 0  # mostly zeros: uses the kernels for sparse inputs
         for dtype in ("float32", "float64"):
             layers = [fn.Dense(1024, "gelu"), fn.Residual(fn.Dense(1024, "elu")), fn.Dense(3)]
             net = fn.Sequential(*layers, random_state=0, dtype=dtype)
@@ -374,9 +374,9 @@ INTERRUPTED = """
 @pytest.mark.process
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("batch_size", ["100", "'full'"])
-def test_ctrl_c_stops_soon_and_leaves_whole_steps(n_threads, batch_size):
-    """Soon is 0.1 s when nothing else runs; a shared machine may add its own delays. After a full
-    batch the parameters are those of a run of as many steps."""
+def test_ctrl_c_stops_soon_after_a_complete_step(n_threads, batch_size):
+    """Within 0.1 s on an idle machine; the limit here allows for delays on a shared one. After
+    complete epochs, the parameters are those of an uninterrupted run of the same length."""
     child = run_script(INTERRUPTED, str(n_threads), batch_size)
     assert child.stdout.readline() == "ready\n"
     time.sleep(0.5)
@@ -405,8 +405,8 @@ WITHOUT_WEIGHT = """
 
 @pytest.mark.process
 def test_batches_without_weight_never_hang():
-    """They are passed over by all threads, which must agree at which of them the run ends. Where
-    one thread read that before another had read it of the step before, the first fit hung."""
+    """All threads skip them, and must agree at which step the run ends. A thread that set this flag
+    before another had read its value of the previous step made the first fit hang."""
     child = run_script(WITHOUT_WEIGHT)
     try:
         assert child.communicate(timeout=60) == ("done\n", "")
@@ -415,9 +415,9 @@ def test_batches_without_weight_never_hang():
 
 
 @pytest.mark.process
-def test_import_is_quick_and_takes_no_threads():
-    """Under 0.35 s of the processor for what import adds to Python's start and NumPy; the best of
-    several, as the machine may be busy."""
+def test_import_is_fast_and_loads_no_optional_package():
+    """Importing fastnn takes less than 0.35 s of CPU time: the best of several runs, because the
+    machine may be busy."""
     text = """
         import time
         began = time.process_time()
@@ -436,13 +436,13 @@ def test_import_is_quick_and_takes_no_threads():
     assert min(times) < 0.35
 
 
-def test_changing_numbers_of_threads_do_not_change_bits(monkeypatch):
-    """Both numbers are measured all the time."""
+def test_bit_identical_while_the_number_of_threads_changes(monkeypatch):
+    """The tuner is made to try one and two threads all the time."""
     run = {
         "layers": [fn.Dense(64, "tanh"), fn.Dense(1)], "n": 3000, "n_features": 30, "dtype": "f4",
         "batch_size": 300, "optimizer": optimizers.Adam(), "weighted": False,
     }  # fmt: skip
-    wanted = trained(run, 1)
+    expected = trained(run, 1)
     used = set()
     choose = ThreadTuner.choose
 
@@ -457,6 +457,6 @@ def test_changing_numbers_of_threads_do_not_change_bits(monkeypatch):
     monkeypatch.setattr(autotune, "BLOCKED_RATIO", np.inf)
     monkeypatch.setattr(limits, "FLOPS_PER_THREAD", 1.0)
     monkeypatch.setattr(limits, "get_thread_limit", lambda: 2)
-    for got, want in zip(trained(run, None), wanted, strict=True):
-        assert (got == want).all()
+    for got, reference in zip(trained(run, None), expected, strict=True):
+        assert (got == reference).all()
     assert used == {1, 2}

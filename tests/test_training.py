@@ -143,7 +143,7 @@ def test_skipping_zeros_is_bit_identical(units, n_features, n_threads, dtype, rn
     monkeypatch.setattr(native, "FEWEST_SPARSE_UNITS", 0)
     nets = []
     for limit in (-1, 1):
-        monkeypatch.setattr(native, "SPARSE", limit)
+        monkeypatch.setattr(native, "MOST_NONZERO_FRACTION", limit)
         net = fn.Sequential(fn.Dense(units, "gelu"), fn.Dense(1), random_state=1, dtype=dtype)
         net.fit(X, y, epochs=3, batch_size=37, n_threads=n_threads)
         nets.append(net)

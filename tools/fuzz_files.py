@@ -1,9 +1,10 @@
-"""Fuzz the reading of files with atheris (pip install atheris): a file's bytes, the text that
-describes a network, and the state of an estimator. Whatever comes, it is a ValueError or a model.
+"""Fuzz the reading of files with atheris (pip install atheris): the bytes of a file, the text that
+describes a network, and the state of an estimator. Each input must give a ValueError or a model.
 
     PYTHONPATH=. python tools/fuzz_files.py corpus -max_total_time=60
 
-The first byte of an input chooses what the rest stands for; `corpus` is filled with whole files.
+The first byte of an input selects which of these the rest is. `corpus` is a folder, to which valid
+files are written first.
 """
 
 import sys
@@ -23,8 +24,8 @@ with atheris.instrument_imports(include=["fastnn"]):
 X, Y = np.arange(24.0).reshape(8, 3), np.array(["a", "b", "c", "a"] * 2)
 
 
-def example() -> tuple[bytes, dict[str, str], dict[str, np.ndarray]]:
-    """A classifier's file, its texts and its arrays."""
+def make_example() -> tuple[bytes, dict[str, str], dict[str, np.ndarray]]:
+    """The file of a classifier: its bytes, its metadata and its arrays."""
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(action="ignore"):
         path = Path(folder) / "model"
         model = fn.MLPClassifier(
@@ -38,12 +39,12 @@ def example() -> tuple[bytes, dict[str, str], dict[str, np.ndarray]]:
         return path.read_bytes(), header.metadata, arrays
 
 
-CONTENT, TEXTS, ARRAYS = example()
+CONTENT, TEXTS, ARRAYS = make_example()
 NAMES = ["config", "extra"]
 
 
-def read(data: bytes) -> None:
-    """One input."""
+def read_input(data: bytes) -> None:
+    """Read one input; only a ValueError is expected."""
     content = data[1:]
     if data[:1] in (b"0", b"1"):
         text = content.decode("utf-8", errors="replace")
@@ -63,5 +64,5 @@ if __name__ == "__main__":
     (folder / "file").write_bytes(b"f" + CONTENT)
     for mode, name in enumerate(NAMES):
         (folder / name).write_bytes(f"{mode}{TEXTS[name]}".encode())
-    atheris.Setup([*sys.argv, "-max_len=16384"], read)
+    atheris.Setup([*sys.argv, "-max_len=16384"], read_input)
     atheris.Fuzz()

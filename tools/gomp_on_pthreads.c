@@ -1,9 +1,9 @@
 /* The part of libgomp that the engine calls, on plain pthreads, for ThreadSanitizer.
  *
- * gcc's libgomp is not compiled with -fsanitize=thread, and starts and joins its threads by futex:
- * the sanitizer sees neither, and reports races between what comes before and after a parallel
- * region. Here each region creates its threads and joins them, which it does see. Linked into the
- * engine (`make tsan`), so that no other library's OpenMP is replaced.
+ * gcc's libgomp is not compiled with -fsanitize=thread, and starts and joins its threads by futex. The
+ * sanitizer sees neither, and reports races between the code before and after a parallel region. Here
+ * each region creates and joins its threads with pthread calls, which the sanitizer sees. This file is
+ * linked into the engine (`make tsan`), so the OpenMP of other libraries is not replaced.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -36,11 +36,11 @@ int omp_get_thread_num(void) { return (int)number_in_team; }
 
 int omp_get_max_threads(void) {
     const char *named = getenv("OMP_NUM_THREADS");
-    int wanted = named ? atoi(named) : (int)sysconf(_SC_NPROCESSORS_ONLN);
-    return wanted > 0 ? wanted : 1;
+    int n_threads = named ? atoi(named) : (int)sysconf(_SC_NPROCESSORS_ONLN);
+    return n_threads > 0 ? n_threads : 1;
 }
 
-/* As libgomp does, the process ends where threads cannot be had. */
+/* If threads cannot be started the process ends, as with libgomp. */
 void GOMP_parallel(void (*region)(void *), void *data, unsigned n_threads, unsigned flags) {
     (void)flags;
     unsigned team = n_threads ? n_threads : (unsigned)omp_get_max_threads();

@@ -1,10 +1,11 @@
-"""Count the instructions that the engine spends on a step of some small fixed runs: a measure of
-its work that a busy machine does not disturb. What a step takes is the difference of a long and a
-short run, in which the interpreter, the imports and the preparations cancel.
+"""Count the instructions per training step of a few small fixed runs.
+
+The counts measure the engine's work independently of the load of the machine. The count per step is
+the difference between a long and a short run, in which interpreter, imports and setup cancel.
 
     python tools/instructions.py            print a table (needs valgrind; 45 s on two cores)
-    python tools/instructions.py --check    exit with 1 where a count left tools/instructions.json
-    python tools/instructions.py --write    record the counts there
+    python tools/instructions.py --check    exit with 1 if a count deviates from the record
+    python tools/instructions.py --write    record the counts in tools/instructions.json
 """
 
 import argparse
@@ -18,12 +19,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 RECORD = Path(__file__).with_suffix(".json")
-LEVEL = "v3"  # valgrind knows no AVX-512
+LEVEL = "v3"  # valgrind does not support AVX-512
 TOLERANCE = 0.03
 ROWS, BATCH = 256, 32
 
-# Name: widths, hidden activation, last activation, dtype, and steps that take some 10 million
-# instructions. The interpreter's own count differs by some ten thousand from run to run.
+# Name: widths, hidden activation, last activation, dtype, and a number of steps of about 10 million
+# instructions. The interpreter's own count varies by about ten thousand between runs.
 TRAINING = {
     "2-8-1 tanh": ((2, 8, 1), "tanh", "linear", "float32", 700),
     "4-32-32-1 tanh": ((4, 32, 32, 1), "tanh", "linear", "float32", 150),
@@ -35,7 +36,7 @@ PREDICTION = {"30-128-64-2 softmax, one row predicted": ("30-128-64-2 softmax", 
 
 
 def run(name, steps):
-    """What is counted, in a process of its own."""
+    """The run that is counted, in a separate process."""
     import numpy as np
 
     import fastnn as fn
@@ -64,26 +65,26 @@ def run(name, steps):
     trainer.run(Steps(0, 0, np.full(steps, 1e-3)), np.inf)
 
 
-def instructions(name, steps):
-    """Of a whole process."""
+def count_process(name, steps):
+    """The number of instructions of a process that makes this many steps."""
     command = ["valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"]
     fixed = {"FASTNN_ISA": LEVEL, "PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1"}
-    done = subprocess.run(
+    process = subprocess.run(
         [*command, sys.executable, __file__, "--run", name, str(steps)],
         env=os.environ | fixed, check=False, capture_output=True, text=True,
     )  # fmt: skip
-    found = re.search(r"I +refs: +([\d,]+)", done.stderr)
-    if done.returncode or not found:
-        raise RuntimeError(f"valgrind ended with {done.returncode}:\n{done.stderr}")
-    return int(found[1].replace(",", ""))
+    match = re.search(r"I +refs: +([\d,]+)", process.stderr)
+    if process.returncode or not match:
+        raise RuntimeError(f"valgrind: exit code {process.returncode}:\n{process.stderr}")
+    return int(match[1].replace(",", ""))
 
 
-def count():
-    """{name: instructions of a step}"""
+def count_steps():
+    """{name: instructions per step}"""
     steps = {name: case[-1] for name, case in (TRAINING | PREDICTION).items()}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         short, long = (
-            [pool.submit(instructions, name, times * n) for name, n in steps.items()]
+            [pool.submit(count_process, name, times * n) for name, n in steps.items()]
             for times in (1, 2)
         )
     return {
@@ -92,25 +93,25 @@ def count():
     }
 
 
-def compiler():
-    """The gcc that the engine was compiled with, as the compiled file itself says."""
+def read_compiler_version():
+    """The version of gcc that compiled the engine, from the compiled module itself."""
     import fastnn_ext
 
     (path,) = Path(fastnn_ext.__file__).parent.glob(f"engine_{LEVEL}.*so")
-    found = re.search(rb"GCC: \(.*?\) ([\d.]+)", path.read_bytes())
-    return found[1].decode() if found else "unknown"
+    match = re.search(rb"GCC: \(.*?\) ([\d.]+)", path.read_bytes())
+    return match[1].decode() if match else "unknown"
 
 
-def strayed(counts, recorded):
-    """Names of runs whose count is not within the tolerance of what was recorded, or that only one
-    of the two knows."""
+def find_deviations(counts, recorded):
+    """Names of the runs whose count deviates from the record by more than the tolerance, or that
+    are missing in one of the two."""
     both = counts.keys() & recorded.keys()
     far = {name for name in both if abs(counts[name] / recorded[name] - 1) > TOLERANCE}
     return sorted(far | counts.keys() ^ recorded.keys())
 
 
-def table(counts, recorded):
-    """Lines for people."""
+def format_table(counts, recorded):
+    """The lines of a table for people to read."""
     yield f"{'instructions per step':44}{'now':>10}{'recorded':>10}{'change':>8}"
     for name, now in counts.items():
         before = recorded.get(name)
@@ -119,7 +120,7 @@ def table(counts, recorded):
 
 
 def main():
-    """0, or 1 where `--check` finds a count that strayed."""
+    """The exit code: 1 if `--check` finds a deviation, otherwise 0."""
     parser = argparse.ArgumentParser()
     one = parser.add_mutually_exclusive_group()
     one.add_argument("--check", action="store_true", help=f"compare with {RECORD.name}")
@@ -133,16 +134,16 @@ def main():
         parser.error("needs valgrind")
 
     record = json.loads(RECORD.read_text())
-    counts, gcc = count(), compiler()
-    print("\n".join(table(counts, record["counts"])))
+    counts, gcc = count_steps(), read_compiler_version()
+    print("\n".join(format_table(counts, record["counts"])))
     if options.write:
         RECORD.write_text(json.dumps({"gcc": gcc, "counts": counts}, indent=2) + "\n")
     elif gcc != record["gcc"]:
         print(f"NOT CHECKED: compiled with gcc {gcc}, recorded with gcc {record['gcc']}")
-    elif options.check and (names := strayed(counts, record["counts"])):
+    elif options.check and (names := find_deviations(counts, record["counts"])):
         print(
-            f"more than {TOLERANCE:.0%} above or below the record: {'; '.join(names)}. If it has "
-            "to be so, record it: python tools/instructions.py --write",
+            f"more than {TOLERANCE:.0%} above or below the record: {'; '.join(names)}. If the "
+            "change is intended, record it: python tools/instructions.py --write",
             file=sys.stderr,
         )
         return 1

@@ -1,1 +1,1 @@
-"""Networks as the compiled engine reads them, and the calls of that engine."""
+"""The compiled engine: its memory layout of a network, and calls of its kernels."""

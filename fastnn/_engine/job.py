@@ -1,4 +1,4 @@
-"""What a training run is given: everything that both engines need besides the parameters."""
+"""The interface of both engines: a training job, the steps of a call, and the trainer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingJob:
-    """A checked training run. Arrays are of the network's dtype and C-contiguous."""
+    """A validated training run. Arrays have the network's dtype and are C-contiguous."""
 
     layers: tuple[Layer, ...]
     loss: Loss
@@ -29,42 +29,45 @@ class TrainingJob:
     batch_size: int
     shuffle: str  # "epoch", "once" or "never"
     seed: int
-    first_epoch: int  # epochs and steps that the network had been trained for before:
-    first_step: int  # no shuffle and no dropout mask comes twice in its life
-    rows: NDArray[np.intp] | None = None  # which rows of X are trained on; None: all
+    first_epoch: int  # epochs and steps for which the network was trained before this job, so
+    first_step: int  # that shuffles and dropout masks never repeat
+    rows: NDArray[np.intp] | None = None  # rows of X to train on; None: all
 
     @property
-    def n_rows(self) -> int:
-        """Rows in one pass."""
+    def n_samples(self) -> int:
+        """Rows in one epoch."""
         return len(self.X if self.rows is None else self.rows)
 
     @property
     def steps_per_epoch(self) -> int:
-        """Minibatches in one pass."""
-        return -(-self.n_rows // self.batch_size)
+        """Minibatches in one epoch."""
+        return -(-self.n_samples // self.batch_size)
 
 
 @dataclass
 class Steps:
-    """Steps to make, and what came of those that were made."""
+    """A sequence of n steps to make, and their results."""
 
-    first: int  # of this job
+    first: int  # counted from the start of the job
     optimizer_step: int  # updates that the optimizer had made before
     rates: Floats  # (n,): learning rates
-    done: int = 0
+    done: int = 0  # number of steps made
 
     def __post_init__(self) -> None:
         self.losses = np.empty(len(self.rates))
         """The objective before each update."""
         self.batch_weights = np.empty(len(self.rates))
-        """The sum of each batch's sample weights."""
+        """The sum of the sample weights of each batch."""
 
 
 class Trainer(Protocol):
-    """What both engines offer: `native.Trainer` and `reference.Trainer`."""
+    """The interface of `native.Trainer` and `reference.Trainer`."""
 
     def run(self, steps: Steps, seconds: float) -> None:
-        """Go on with these steps, changing parameters and slots in place. The call ends early when
-        `seconds` have passed, and when an objective is not finite, which then is the last and was
-        not followed by an update. `steps` are up to date also where a signal ends it."""
+        """Make the remaining steps, changing parameters and slots in place.
+
+        The call returns early when the time limit `seconds` is reached, or when an objective is not
+        finite; that objective is the last, and no update follows it. `steps` is up to date even if
+        the exception of a signal handler ends the call.
+        """
         ...

@@ -1,9 +1,8 @@
-"""Layers into rows: one fold over them, which says where each finds its inputs and parameters.
+"""Lowering: from layer descriptions to a table of layers that the engine executes.
 
-The fold carries what the next layer needs to know (the buffer that holds its input, the next free
-parameter) and appends a row for each layer. Residual is unrolled: its inner layers, then an ADD row
-that names the buffer to add. `check_tiling` then proves that the rows use the parameters without
-gap or overlap.
+One pass over the layers assigns each its input and output buffers and its parameters. Residual is
+flattened: its inner layers, followed by an ADD layer that adds the buffer of the skip connection.
+`check_tiling` then verifies that the layers use all parameters without gap or overlap.
 """
 
 from __future__ import annotations
@@ -19,88 +18,96 @@ from fastnn_ext.codes import Activation, Kind
 
 NONE = -1
 
-# Activations whose slope is computed from the input; for them the forward pass keeps it.
-SLOPE_FROM_INPUT = (Activation.SILU, Activation.GELU, Activation.MISH)
+# Activations whose derivative is computed from the input, which the forward pass then keeps.
+DERIVATIVE_FROM_INPUT = (Activation.SILU, Activation.GELU, Activation.MISH)
 
 
-@dataclass
-class Fold:
-    """What one pass over the layers carries along, and leaves."""
+@dataclass(kw_only=True)
+class Lowering:
+    """The state of the pass over the layers, and its result."""
 
     n_params: int = 0
-    n_rows: int = 0
+    n_parameter_rows: int = 0
     n_dropouts: int = 0
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    layers: list[dict[str, Any]] = field(default_factory=list)
+    """The fields of `Layer` in fastnn_ext/plan.pxd, for each layer."""
     widths: list[int] = field(default_factory=list)
-    outputs: int = NONE
+    """The number of columns of each buffer."""
+    output_buffer: int = NONE
     """The buffer of the network's outputs."""
-    link: int = int(Activation.LINEAR)
+    output_activation: int = int(Activation.LINEAR)
     """The activation that turns raw outputs into predictions."""
 
-    def new_buffer(self, width: int) -> int:
+    def add_buffer(self, width: int) -> int:
+        """Add a buffer; returns its index."""
         self.widths.append(width)
         return len(self.widths) - 1
 
-    def add_row(self, **fields: Any) -> int:
+    def add_layer(self, **fields: Any) -> int:
+        """Add a layer with these fields and an output buffer; returns the index of the buffer."""
         source = fields["input"]
         fields.setdefault("n_out", self.widths[source])
-        output = self.new_buffer(fields["n_out"])
+        output = self.add_buffer(fields["n_out"])
         defaults = {
             "n_in": self.widths[source], "output": output, "saved": output, "skip": NONE,
             "weights": NONE, "bias": NONE,
         }  # fmt: skip
-        self.rows.append(defaults | fields)
+        self.layers.append(defaults | fields)
         return output
 
 
-def fold_layers(layers: tuple[Layer, ...], n_features: int, loss: Loss | None) -> Fold:
-    """All rows of a network.
+def lower_layers(layers: tuple[Layer, ...], n_features: int, loss: Loss | None) -> Lowering:
+    """The table of layers and the buffers of a network.
 
     Raises
     ------
     ValueError
         If the layers do not fit together, or the loss does not fit the last activation.
     """
-    if not any(isinstance(layer, Dense) for layer in _flat(layers)):
+    if not any(isinstance(layer, Dense) for layer in _flatten(layers)):
         raise ValueError("layers: expected at least one Dense layer; got none")
-    fold = Fold()
-    fold.outputs = _fold_layers(fold, layers, fold.new_buffer(n_features))
-    fold.link = _split_link(fold, layers, loss)
-    _mark_sums(fold)
-    check_tiling(fold.rows, fold.n_params)
-    return fold
+    lowering = Lowering()
+    source = lowering.add_buffer(n_features)
+    lowering.output_buffer = _lower_sequence(lowering, layers, source)
+    lowering.output_activation = _split_output_activation(lowering, layers, loss)
+    _mark_accumulation(lowering)
+    check_tiling(lowering.layers, lowering.n_params)
+    return lowering
 
 
-def gradient_buffers(fold: Fold) -> set[int]:
-    """Buffers whose gradient is needed: those that some parameter lies before."""
+def find_gradient_buffers(lowering: Lowering) -> set[int]:
+    """The buffers whose gradient is needed: those that depend on some parameter."""
     needed: set[int] = set()
-    for row in fold.rows:
-        if row["kind"] == Kind.DENSE or {row["input"], row["skip"]} & needed:
-            needed.add(row["output"])
+    for layer in lowering.layers:
+        if layer["kind"] == Kind.DENSE or {layer["input"], layer["skip"]} & needed:
+            needed.add(layer["output"])
     return needed
 
 
-def _dense(fold: Fold, layer: Dense, source: int) -> int:
-    n_in, n_out = fold.widths[source], layer.units
+def _lower_dense(lowering: Lowering, layer: Dense, source: int) -> int:
+    n_in, n_out = lowering.widths[source], layer.units
     activation = activations.resolve(layer.activation)
     saved = {}
-    if activation.code in SLOPE_FROM_INPUT:
-        saved = {"saved": fold.new_buffer(n_out)}
-    weights = fold.n_params
-    fold.n_params += n_in * n_out
-    bias = fold.n_params if layer.use_bias else NONE
-    fold.n_params += n_out * layer.use_bias
-    first_row = fold.n_rows
-    fold.n_rows += n_in + layer.use_bias
-    return fold.add_row(
+    if activation.code in DERIVATIVE_FROM_INPUT:
+        saved = {"saved": lowering.add_buffer(n_out)}
+    weights = lowering.n_params
+    lowering.n_params += n_in * n_out
+    bias = lowering.n_params if layer.use_bias else NONE
+    lowering.n_params += n_out * layer.use_bias
+    first_row = lowering.n_parameter_rows
+    lowering.n_parameter_rows += n_in + layer.use_bias
+    return lowering.add_layer(
         kind=Kind.DENSE, input=source, n_out=n_out, activation=activation.code,
         parameter=activation.parameter or 0.0, weights=weights, bias=bias, first_row=first_row,
         l1=layer.l1, l2=layer.l2, **saved,
     )  # fmt: skip
 
 
-def _fold_layers(fold: Fold, layers: tuple[Layer, ...], source: int, path: str = "") -> int:
-    """Append the layers' rows; returns the buffer that holds the last one's output."""
+def _lower_sequence(
+    lowering: Lowering, layers: tuple[Layer, ...], source: int, path: str = ""
+) -> int:
+    """Lower layers one after another; returns the buffer with the output of the last one. `path`
+    is the location of the sequence, for error messages."""
     for position, layer in enumerate(layers):
         name = f"{path}layer {position}"
         if isinstance(layer, Dense):
@@ -110,45 +117,50 @@ def _fold_layers(fold: Fold, layers: tuple[Layer, ...], source: int, path: str =
                 if not path and isinstance(layers[-1], Dropout):
                     got = "before Dropout, which belongs before the last Dense"
                 raise ValueError(f"{name}: expected softmax on the last layer only; got it {got}")
-            source = _dense(fold, layer, source)
+            source = _lower_dense(lowering, layer, source)
         elif isinstance(layer, Dropout):
-            source = fold.add_row(
-                kind=Kind.DROPOUT, input=source, rate=layer.rate, stream=fold.n_dropouts
+            source = lowering.add_layer(
+                kind=Kind.DROPOUT, input=source, rate=layer.rate, stream=lowering.n_dropouts
             )
-            fold.n_dropouts += 1
+            lowering.n_dropouts += 1
         else:
-            source = _fold_residual(fold, layer, source, name)
+            source = _lower_residual(lowering, layer, source, name)
     return source
 
 
-def _fold_residual(fold: Fold, layer: Residual, source: int, name: str) -> int:
-    inner = _fold_layers(fold, layer.layers, source, f"{name}, ")
-    if fold.widths[inner] != fold.widths[source]:
+def _lower_residual(lowering: Lowering, layer: Residual, source: int, name: str) -> int:
+    inner = _lower_sequence(lowering, layer.layers, source, f"{name}, ")
+    if lowering.widths[inner] != lowering.widths[source]:
         raise ValueError(
-            f"{name}: expected Residual to end in as many units as come in, "
-            f"{fold.widths[source]}; got {fold.widths[inner]}"
+            f"{name}: expected Residual to end with {lowering.widths[source]} units, its number of "
+            f"inputs; got {lowering.widths[inner]}"
         )
-    return fold.add_row(kind=Kind.ADD, input=inner, skip=source)
+    return lowering.add_layer(kind=Kind.ADD, input=inner, skip=source)
 
 
-def _mark_sums(fold: Fold) -> None:
-    """Where a buffer feeds two layers, the backward pass sets its gradient and then adds to it."""
-    begun: set[int] = set()
-    for row in reversed(fold.rows):
-        row["adds_to_input"] = int(row["input"] in begun)
-        begun.add(row["input"])
-        row["adds_to_skip"] = int(row["skip"] in begun)
-        begun.add(row["skip"])
+def _mark_accumulation(lowering: Lowering) -> None:
+    """If a buffer is the input of two layers, the backward pass first overwrites its gradient and
+    then accumulates into it."""
+    written: set[int] = set()
+    for layer in reversed(lowering.layers):
+        layer["adds_to_input"] = int(layer["input"] in written)
+        written.add(layer["input"])
+        layer["adds_to_skip"] = int(layer["skip"] in written)
+        written.add(layer["skip"])
 
 
-def _flat(layers: tuple[Layer, ...]) -> list[Layer]:
-    inner = [_flat(x.layers) if isinstance(x, Residual) else [x] for x in layers]
+def _flatten(layers: tuple[Layer, ...]) -> list[Layer]:
+    inner = [_flatten(x.layers) if isinstance(x, Residual) else [x] for x in layers]
     return [layer for part in inner for layer in part]
 
 
-def _split_link(fold: Fold, layers: tuple[Layer, ...], loss: Loss | None) -> int:
-    """The activation that turns raw outputs into predictions. It leaves the last layer's row where
-    the loss is computed from raw outputs, and always where it is softmax, which needs whole rows.
+def _split_output_activation(
+    lowering: Lowering, layers: tuple[Layer, ...], loss: Loss | None
+) -> int:
+    """The activation that turns raw outputs into predictions.
+
+    It is split from the last layer if the loss is computed from raw outputs, and always if it is
+    softmax, which is not element-wise; otherwise it stays there, and the result is LINEAR.
     """
     activation = get_output_activation(layers)
     raw = activation.name == "softmax"
@@ -156,24 +168,27 @@ def _split_link(fold: Fold, layers: tuple[Layer, ...], loss: Loss | None) -> int
         raw = losses.check_head(loss, activation.name) == "raw"
     if not raw:
         return int(Activation.LINEAR)
-    row = fold.rows[-1]
-    if row["kind"] == Kind.DENSE:
-        row["activation"] = Activation.LINEAR
+    last = lowering.layers[-1]
+    if last["kind"] == Kind.DENSE:
+        last["activation"] = Activation.LINEAR
     return int(activation.code)
 
 
-def check_tiling(rows: Iterable[Any], n_params: int) -> None:
-    """Each layer's parameters begin where the last one's end, and all are used."""
+def check_tiling(layers: Iterable[Any], n_params: int) -> None:
+    """Raise AssertionError unless the parameters of each layer begin where those of the layer
+    before end, and the last ones end at n_params."""
     position = 0
-    for index, row in enumerate(row for row in rows if row["kind"] == Kind.DENSE):
-        if row["weights"] != position:
+    for index, layer in enumerate(layer for layer in layers if layer["kind"] == Kind.DENSE):
+        if layer["weights"] != position:
             raise AssertionError(
-                f"Dense layer {index}: weights at {row['weights']}, not {position}"
+                f"Dense layer {index}: weights at {layer['weights']}, not {position}"
             )
-        position += int(row["n_in"] * row["n_out"])
-        if row["bias"] != NONE:
-            if row["bias"] != position:
-                raise AssertionError(f"Dense layer {index}: bias at {row['bias']}, not {position}")
-            position += int(row["n_out"])
+        position += int(layer["n_in"] * layer["n_out"])
+        if layer["bias"] != NONE:
+            if layer["bias"] != position:
+                raise AssertionError(
+                    f"Dense layer {index}: bias at {layer['bias']}, not {position}"
+                )
+            position += int(layer["n_out"])
     if position != n_params:
         raise AssertionError(f"{n_params} parameters, of which the layers use {position}")

@@ -1,4 +1,7 @@
-"""Rows of layers into a plan: every size and offset, fixed before anything is allocated."""
+"""The plan of a network: the size and offset of every array, fixed before anything is allocated.
+
+The terms microbatch and gradient shard are defined in fastnn_ext/plan.pxd.
+"""
 
 from __future__ import annotations
 
@@ -11,56 +14,52 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import losses, optimizers
-from fastnn._engine.lowering import NONE, Fold, fold_layers, gradient_buffers
+from fastnn._engine import cost_model
+from fastnn._engine.lowering import NONE, Lowering, find_gradient_buffers, lower_layers
 from fastnn.layers import Layer
 from fastnn.losses import Loss
 from fastnn.optimizers import SGD, Optimizer
 from fastnn_ext.codes import BUFFER, LAYER, SETTINGS, Activation, Kind
 from fastnn_ext.engine import CompiledPlan
 
-# Other activations take as long as so many operations of a product, 0.2 to 0.4 ns (simd.h); what a
-# row takes besides, to be picked and for its loss, as so many: 20 ns.
-PIECEWISE_LINEAR = (Activation.LINEAR, Activation.STEP, Activation.RELU, Activation.LEAKY_RELU)
-ACTIVATION_FLOPS = 30
-ROW_FLOPS = 1500
-
 CACHE_LINE = 64  # bytes; rows of buffers begin on one
 PAGE = 4096
 
-# A batch goes through the network in blocks of at most this many rows and this much workspace:
-# what fits the outer caches. The size depends on the network alone, as the results must. A batch of
-# 4,096 took as long in blocks of 4, 8 and 32 MB at 784-128-10, and in 2 MB 5 to 10 % longer than in
-# 8 at 784-1024-1024-10; but a fit begins by touching its workspace for the first time, 9 ms for
-# 32 MB, as long as a step.
-BLOCK_ROWS = 16384
-BLOCK_BYTES = 8 * 2**20
-FEWEST_BLOCK_ROWS = 32
+# A microbatch has at most this many rows and this much workspace, which fits into L2 and L3. Its
+# size depends on the network alone, because results depend on it. A batch of 4,096 took the same
+# time in microbatches of 4, 8 and 32 MB at 784-128-10; at 784-1024-1024-10, 2 MB took 5 to 10 %
+# longer than 8 MB. But a fit begins by touching its workspace for the first time: for 32 MB that
+# takes 9 ms, as long as a step.
+MICROBATCH_ROWS = 16384
+MICROBATCH_BYTES = 8 * 2**20
+FEWEST_MICROBATCH_ROWS = 32
 
-# A batch is cut into 2, 4, 8 or 16 chunks (fastnn_ext/parameters.pxd), as long as each has so many
-# rows, and its rows are so many times as many numbers as its gradient. Measured on two threads, in
-# us a step with and without: 15 and 21 at 10-100-1 (batch 200), 25 and 30 at 30-100-1, 412 and 490
-# at 4-32-16-4 (10,000 rows); as long either way with 5 times as many numbers, and longer on one
-# thread: 96 and 92 at 30-128-64-2 (batch 128).
-FEWEST_CHUNK_ROWS = 64
+# A batch is split into 2, 4, 8 or 16 gradient shards (fastnn_ext/parameters.pxd) if each has at
+# least FEWEST_SHARD_ROWS rows, and the workspace of its rows is at least ROWS_OVER_GRADIENT times
+# the size of the gradient. Measured on two threads, in us per step with and without shards: 15 and
+# 21 at 10-100-1 (batch 200), 25 and 30 at 30-100-1, 412 and 490 at 4-32-16-4 (10,000 rows). At a
+# ratio of 5 there was no difference, and on one thread shards took longer: 96 and 92 at 30-128-64-2
+# (batch 128).
+FEWEST_SHARD_ROWS = 64
 ROWS_OVER_GRADIENT = 8
-MOST_CHUNKS = 16
+MOST_SHARDS = 16
 
-# Weights that are packed for a product are packed into panels of this many bytes (tile.h, decision
-# b), one for each thread.
+# Weights are packed for a matrix multiplication into panels of this many bytes (tile.h, decision
+# b), one per thread.
 PANEL_BYTES = 64 * 1024
 
-# Without training nothing is kept for a way back, so a block need only fill whole tiles: from 24 to
-# 384 rows it took the same time. Every network keeps a workspace of so many.
+# Prediction keeps nothing for a backward pass, so a microbatch need only fill whole tiles: from 24
+# to 384 rows it took the same time. Every network keeps a workspace of this many rows.
 PREDICTION_ROWS = 96
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Plan:
-    """All that the engine knows of a network, and where its numbers lie."""
+    """The memory layout of a network, as the engine reads it."""
 
-    layers: NDArray[Any]
-    buffers: NDArray[Any]
-    settings: NDArray[Any]
+    layers: NDArray[Any]  # (n_layers,), dtype LAYER
+    buffers: NDArray[Any]  # (n_buffers,), dtype BUFFER
+    settings: NDArray[Any]  # (1,), dtype SETTINGS
     dtype: np.dtype[Any]
     predicts_only: bool
 
@@ -80,56 +79,41 @@ class Plan:
         return int(self.settings["n_outputs"][0])
 
     @property
-    def block_rows(self) -> int:
-        """Rows that go through the network at a time."""
-        return int(self.settings["block_rows"][0])
+    def microbatch_rows(self) -> int:
+        """Most rows of a microbatch."""
+        return int(self.settings["microbatch_rows"][0])
 
     @cached_property
     def compiled(self) -> CompiledPlan:
-        """The same for the engine."""
+        """The plan in the form that the engine's calls take."""
         return CompiledPlan(self.layers, self.buffers, self.settings)
 
     @cached_property
     def work_size(self) -> int:
-        """Numbers in the workspace of one thread; each other thread needs a panel more."""
+        """Elements of the workspace for one thread; each further thread adds a panel."""
         return int(self.settings["panels"][0]) + self.panel_stride
 
     @property
     def panel_stride(self) -> int:
-        """Numbers in the panel that a thread packs weights into; 0 where none are packed."""
+        """Elements of the panel into which a thread packs weights; 0 if none are packed."""
         return int(self.settings["panel_stride"][0])
 
     @cached_property
     def flops_per_row(self) -> float:
-        """Arithmetic of a training step per row: three products of each weight matrix, less the
-        input gradient where none is needed. All else is counted as if it were products."""
-        dense = self.layers[self._is_dense]
-        back = self.buffers["gradient"][dense["input"]] != NONE
-        products = dense["n_out"] * dense["n_in"] * np.where(back, 6, 4)
-        return float(np.sum(products)) + self._activation_flops + ROW_FLOPS
+        """Estimated FLOP of a training step per row of the batch."""
+        return cost_model.estimate_training_flops(self.layers, self.buffers)
 
     @cached_property
     def prediction_flops_per_row(self) -> float:
-        """Arithmetic of a prediction per row, activations counted as if they were products."""
-        dense = self.layers[self._is_dense]
-        return float(np.sum(2 * dense["n_out"] * dense["n_in"])) + self._activation_flops
-
-    @property
-    def _activation_flops(self) -> float:
-        dense = self.layers[self._is_dense]
-        curved = ~np.isin(dense["activation"], PIECEWISE_LINEAR)
-        return float(np.sum(ACTIVATION_FLOPS * dense["n_out"] * curved))
+        """Estimated FLOP of a prediction per row."""
+        return cost_model.estimate_prediction_flops(self.layers)
 
     @cached_property
-    def places(self) -> tuple[tuple[int, int, int, int], ...]:
-        """For each dense layer its inputs, its outputs, and where weights and bias begin."""
-        dense = self.layers[self._is_dense]
+    def parameter_offsets(self) -> tuple[tuple[int, int, int, int], ...]:
+        """(n_in, n_out, offset of the weights, offset of the bias) for each dense layer."""
+        dense = self.layers[self.layers["kind"] == Kind.DENSE]
         columns = (dense[name].tolist() for name in ("n_in", "n_out", "weights", "bias"))
         return tuple(zip(*columns, strict=True))
-
-    @property
-    def _is_dense(self) -> NDArray[np.bool_]:
-        return np.asarray(self.layers["kind"] == Kind.DENSE)
 
     def __str__(self) -> str:
         rows = [
@@ -139,8 +123,8 @@ class Plan:
             for row in self.layers
         ]
         total = (
-            f"{self.n_params} parameters, {self.work_size} numbers of workspace, "
-            f"blocks of {self.block_rows} rows, {self.dtype}"
+            f"{self.n_params} parameters, {self.work_size} elements of workspace, "
+            f"microbatches of {self.microbatch_rows} rows, {self.dtype}"
         )
         return "\n".join([*rows, total])
 
@@ -156,9 +140,10 @@ def compile_plan(
     n_targets: int = 1,
     batch_size: int = PREDICTION_ROWS,
 ) -> Plan:
-    """The plan of a network; without a loss, one that can only predict. Whoever asks again gets
-    the same plan: the folds of a search, and an estimator from its initial weights to its scores,
-    have equal layers.
+    """The plan of a network; without a loss, a plan that can only predict.
+
+    Plans are cached, because the same layers come again: in the folds of a search, and in an
+    estimator from its initial weights to its scores.
 
     Raises
     ------
@@ -166,92 +151,104 @@ def compile_plan(
         If the layers do not fit together, the loss does not fit the last activation, or the sizes
         exceed what the machine can address.
     """
-    fold = fold_layers(layers, n_features, loss)
-    needed = gradient_buffers(fold) if loss is not None else set()
+    lowering = lower_layers(layers, n_features, loss)
+    needed = find_gradient_buffers(lowering) if loss is not None else set()
     line = CACHE_LINE // dtype.itemsize
-    strides = [_stride(width, line) for width in fold.widths]
+    strides = [_compute_stride(width, line) for width in lowering.widths]
     per_row = sum(strides) + sum(strides[index] for index in needed)
-    # Python's integers do not overflow: sizes are known to be addressable before any is stored.
-    _check_addressable(fold, (FEWEST_BLOCK_ROWS * per_row + 4 * fold.n_params) * dtype.itemsize)
-    block = _block_rows(per_row * dtype.itemsize, batch_size)
-    chunk = _chunk_rows(per_row, fold.n_params, batch_size, block) if optimizer else 0
-    n_chunks = -(-batch_size // chunk) if chunk else 0
-    block = max(block, n_chunks * chunk)  # a place for each
-    buffers, chunks = _buffers(fold.widths, strides, needed, block, reads_in_place=loss is None)
-    chunk_stride = -(-fold.n_params // line) * line
-    gradients = chunks + n_chunks * chunk_stride
-    panels = gradients if loss is None else gradients + chunk_stride
+    n_params = lowering.n_params
+    # Python's integers do not overflow: sizes are checked before they are stored in 64 bits.
+    _check_addressable(lowering, (FEWEST_MICROBATCH_ROWS * per_row + 4 * n_params) * dtype.itemsize)
+    rows = _choose_microbatch_rows(per_row * dtype.itemsize, batch_size)
+    shard_rows = _choose_shard_rows(per_row, n_params, batch_size, rows) if optimizer else 0
+    n_shards = -(-batch_size // shard_rows) if shard_rows else 0
+    rows = max(rows, n_shards * shard_rows)  # room for all shards
+    buffers, shards = _lay_out_buffers(
+        lowering.widths, strides, needed, rows, reads_in_place=loss is None
+    )
+    shard_stride = -(-n_params // line) * line
+    gradients = shards + n_shards * shard_stride
+    panels = gradients if loss is None else gradients + shard_stride
     packs = any(
-        row["kind"] == Kind.DENSE
-        and (row["input"] in needed or row["n_out"] * dtype.itemsize % PAGE == 0)
-        for row in fold.rows
+        layer["kind"] == Kind.DENSE
+        and (layer["input"] in needed or layer["n_out"] * dtype.itemsize % PAGE == 0)
+        for layer in lowering.layers
     )
 
     names = LAYER.names or ()
-    rows = np.array([tuple(row.get(name, 0) for name in names) for row in fold.rows], LAYER)
-    settings = _settings(loss, optimizer)
+    table = [tuple(layer.get(name, 0) for name in names) for layer in lowering.layers]
+    settings = _make_settings(loss, optimizer)
     for name, value in {
-        "n_features": n_features, "n_outputs": fold.widths[fold.outputs], "n_targets": n_targets,
-        "n_params": fold.n_params, "n_rows": fold.n_rows, "block_rows": block, "chunk_rows": chunk,
-        "chunks": chunks, "chunk_stride": chunk_stride,
+        "n_features": n_features, "n_outputs": lowering.widths[lowering.output_buffer],
+        "n_targets": n_targets, "n_params": n_params,
+        "n_parameter_rows": lowering.n_parameter_rows, "microbatch_rows": rows,
+        "shard_rows": shard_rows, "gradient_shards": shards, "shard_stride": shard_stride,
         "gradients": gradients, "panels": panels,
-        "panel_stride": PANEL_BYTES // dtype.itemsize if packs else 0, "link": fold.link,
-        "penalized": any(row.get("l1") or row.get("l2") for row in fold.rows),
+        "panel_stride": PANEL_BYTES // dtype.itemsize if packs else 0,
+        "output_activation": lowering.output_activation,
+        "penalized": any(layer.get("l1") or layer.get("l2") for layer in lowering.layers),
     }.items():  # fmt: skip
         settings[name] = value
-    return Plan(rows, buffers, settings, dtype, loss is None)
+    return Plan(
+        layers=np.array(table, LAYER), buffers=buffers, settings=settings, dtype=dtype,
+        predicts_only=loss is None,
+    )  # fmt: skip
 
 
-def _buffers(
-    widths: list[int], strides: list[int], needed: set[int], block: int, reads_in_place: bool
+def _lay_out_buffers(
+    widths: list[int], strides: list[int], needed: set[int], rows: int, reads_in_place: bool
 ) -> tuple[NDArray[Any], int]:
-    """Where the values of a block lie, and the gradients of those buffers where they are needed;
-    and where all of them end. Inputs that are read in place have no buffer."""
+    """The offsets of all buffers of a microbatch of `rows` rows, and the offset behind them.
+
+    The buffers in `needed` have a gradient. The inputs have no buffer if they are read in place.
+    """
     buffers = np.zeros(len(strides), BUFFER)
     position = 0
     for index, (width, stride) in enumerate(zip(widths, strides, strict=True)):
         if index == 0 and reads_in_place:
             buffers[index] = (width, stride, NONE, NONE)
             continue
-        gradient = position + block * stride if index in needed else NONE
+        gradient = position + rows * stride if index in needed else NONE
         buffers[index] = (width, stride, position, gradient)
-        position += block * stride * (2 if index in needed else 1)
+        position += rows * stride * (2 if index in needed else 1)
     return buffers, position
 
 
-def _stride(width: int, line: int) -> int:
-    """Numbers from a row of a buffer to the next: whole cache lines, but not whole pages, which
-    would put the same columns of all rows into the same few sets of a cache."""
+def _compute_stride(width: int, line: int) -> int:
+    """Elements from one row of a buffer to the next: whole cache lines, but not whole pages, which
+    would map the same column of all rows to the same few sets of a cache."""
     lines = -(-width // line)
     return (lines + (lines * CACHE_LINE % PAGE == 0)) * line
 
 
-def _block_rows(bytes_per_row: int, batch_size: int) -> int:
-    fitting = min(BLOCK_BYTES // bytes_per_row, BLOCK_ROWS)
-    return min(max(fitting, FEWEST_BLOCK_ROWS), batch_size)
+def _choose_microbatch_rows(bytes_per_row: int, batch_size: int) -> int:
+    fitting = min(MICROBATCH_BYTES // bytes_per_row, MICROBATCH_ROWS)
+    return min(max(fitting, FEWEST_MICROBATCH_ROWS), batch_size)
 
 
-def _chunk_rows(per_row: int, n_params: int, batch_size: int, block: int) -> int:
-    """Rows of a chunk at most; 0 where a batch is not cut, as where it is more than one block."""
-    fewest = max(FEWEST_CHUNK_ROWS, -(-ROWS_OVER_GRADIENT * n_params // per_row))
-    n_chunks = 1
-    while 2 * n_chunks <= min(MOST_CHUNKS, batch_size // fewest):
-        n_chunks *= 2
-    rows = -(-batch_size // n_chunks)
-    return rows if n_chunks > 1 and block == batch_size else 0
+def _choose_shard_rows(per_row: int, n_params: int, batch_size: int, microbatch_rows: int) -> int:
+    """Most rows of a gradient shard; 0 if a batch is not split into shards, as when it has several
+    microbatches."""
+    fewest = max(FEWEST_SHARD_ROWS, -(-ROWS_OVER_GRADIENT * n_params // per_row))
+    n_shards = 1
+    while 2 * n_shards <= min(MOST_SHARDS, batch_size // fewest):
+        n_shards *= 2
+    rows = -(-batch_size // n_shards)
+    return rows if n_shards > 1 and microbatch_rows == batch_size else 0
 
 
-def _check_addressable(fold: Fold, n_bytes: int) -> None:
+def _check_addressable(lowering: Lowering, n_bytes: int) -> None:
     if n_bytes > sys.maxsize // 2:
-        widest = max(fold.widths)
+        widest = max(lowering.widths)
         raise ValueError(
-            f"layers: expected a network that fits into memory; got {fold.n_params} parameters "
+            f"layers: expected a network that fits into memory; got {lowering.n_params} parameters "
             f"(widest layer {widest}), whose buffers take {n_bytes} bytes"
         )
 
 
-def _settings(loss: Loss | None, optimizer: Optimizer | None) -> NDArray[Any]:
-    """The numbers of loss and optimizer: dataclass fields that bear the name of a setting."""
+def _make_settings(loss: Loss | None, optimizer: Optimizer | None) -> NDArray[Any]:
+    """Settings (1,) with the codes and hyperparameters of loss and optimizer. The optimizer's
+    dataclass fields have the names of the settings."""
     settings = np.zeros(1, SETTINGS)
     optimizer = SGD() if optimizer is None else optimizer
     settings["optimizer"] = optimizers.get_code(optimizer)
@@ -267,25 +264,27 @@ def _settings(loss: Loss | None, optimizer: Optimizer | None) -> NDArray[Any]:
 def split_parameters(
     plan: Plan, flat: NDArray[Any]
 ) -> tuple[list[NDArray[Any]], list[NDArray[Any] | None]]:
-    """Weights (n_in, n_out) and biases (n_out,), None where a layer has none: parts of `flat`."""
+    """Weights (n_in, n_out) and biases (n_out,) of the dense layers, as views of `flat`
+    (n_params,). A layer without bias has None."""
     weights: list[NDArray[Any]] = []
     biases: list[NDArray[Any] | None] = []
-    for n_in, n_out, start, bias in plan.places:
+    for n_in, n_out, start, bias in plan.parameter_offsets:
         weights.append(flat[start : start + n_in * n_out].reshape(n_in, n_out))
         biases.append(None if bias == NONE else flat[bias : bias + n_out])
     return weights, biases
 
 
 def format_table(plan: Plan) -> str:
-    """A table of the layers, as `Sequential.summary` prints it."""
+    """The table of layers that `Sequential.summary` prints."""
     lines = [f"{'layer':<10}{'activation':<14}{'output shape':<16}{'parameters':>12}", "-" * 52]
     lines.append(f"{'input':<10}{'':<14}{f'(n, {plan.n_features})':<16}{0:>12,}")
     for index, row in enumerate(plan.layers):
         dense = row["kind"] == Kind.DENSE
         name = "Residual +" if row["kind"] == Kind.ADD else Kind(row["kind"]).name.title()
         last = index + 1 == len(plan.layers)
-        split_off = last and plan.settings["link"][0] != Activation.LINEAR
-        code = plan.settings["link"][0] if split_off else row["activation"]
+        output_activation = plan.settings["output_activation"][0]
+        is_split = last and output_activation != Activation.LINEAR
+        code = output_activation if is_split else row["activation"]
         kind = Activation(code).name.lower() if dense else ""
         count = row["n_in"] * row["n_out"] + (row["n_out"] if row["bias"] != NONE else 0)
         shape = f"(n, {row['n_out']})"

@@ -134,7 +134,9 @@ def get_thread_limit() -> int:
             expected = "FASTNN_NUM_THREADS: expected a whole number above 0"
             raise ValueError(f"{expected}; got {variable!r}")
         return min(int(variable), count_processors())
-    return min(int(engine.max_threads()), count_processors(), _read_cgroup_quota() or sys.maxsize)
+    return min(
+        int(engine.get_max_threads()), count_processors(), _read_cgroup_quota() or sys.maxsize
+    )
 
 
 def choose_n_threads(n_threads: int | None, flops: float, rows: int) -> int:

@@ -1,19 +1,19 @@
-"""The reference: all that fastnn computes, in plain NumPy and float64, written to be read.
+"""The reference: everything fastnn computes, in plain NumPy and float64, written to be read.
 
-It is the twin of the compiled engine, drawing the same random numbers and taking the same steps,
-and so the oracle of its tests; `fit(..., engine="reference")` trains with it. To read it as a
-lecture, take the files in this order, with the descriptions of the same name in `fastnn` beside
-them:
+The reference draws the same random numbers and takes the same steps as the compiled engine, whose
+tests compare against it. `fit(..., engine="reference")` trains with it. To read it as a lecture,
+take the files in this order, each together with the module of the same name in `fastnn`:
 
-1. `activations.py`: functions of one number, and their slopes.
+1. `activations.py`: activation functions and their derivatives.
 2. `losses.py`: how wrong an output is, and in which direction to change it.
-3. `network.py`: layers as pairs of functions, forward and back: the chain rule.
-4. `optimizers.py`: from a gradient to a step.
-5. `schedules.py`: how long the step is.
-6. `parameters.py`: where each layer's numbers lie in one flat array.
-7. `training.py`: the objective, its gradient by all parameters, and the loop over minibatches.
+3. `network.py`: each layer as a forward and a backward function; the chain rule.
+4. `optimizers.py`: from a gradient to an update of the parameters.
+5. `schedules.py`: the learning rate of each step.
+6. `parameters.py`: all weights and biases in one flat array.
+7. `training.py`: the objective, its gradient with respect to all parameters, and the loop over
+   minibatches.
 
-Nothing here is tuned for speed, and nothing is imported from the compiled package.
+The code is not optimized for speed, and imports nothing from the compiled package.
 """
 
 from fastnn.reference.activations import FUNCTIONS, softmax

@@ -1,12 +1,14 @@
-"""Activation functions, each with its derivative beside it.
+"""Activation functions, each with its derivative.
 
-Without an activation between them, two layers would be one: a product of matrices is a matrix.
-An activation bends the outputs z of a layer element by element, y = f(z); on the way back the
-chain rule asks for its slope, f'(z). `FUNCTIONS` is the table of a lecture: a name, f, f'.
-Where f has a corner the slope is one-sided, from the left (relu, leaky_relu, elu: z <= 0).
+Without an activation between them, two layers would be equivalent to one: the product of two
+matrices is a matrix. An activation is a nonlinear function applied to each element of a layer's
+preactivation z, y = f(z); the backward pass needs its derivative f'(z). `FUNCTIONS` is a table of
+name, f and f'. Where f has a corner, the derivative from the left is used (relu, leaky_relu, elu:
+z <= 0).
 
-Only softmax works on a whole row. It stands apart, because its slope is never needed alone:
-together with cross-entropy it becomes `softmax(z) - t` (see losses.py).
+Softmax is the only activation of a whole row. It is not in the table, because its derivative is
+never needed separately: combined with cross-entropy, the gradient is `softmax(z) - t` (see
+losses.py).
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ SELU_ALPHA = 1.6732632423543772
 
 
 def sigmoid(z: Array) -> Array:
-    """1 / (1 + exp(-z)): from a real number to a probability."""
+    """1 / (1 + exp(-z)): maps a real number to a probability."""
     return np.asarray(expit(z))
 
 
@@ -47,7 +49,7 @@ def leaky_relu_derivative(z: Array, slope: float) -> Array:
 
 def elu(z: Array, alpha: float) -> Array:
     """z where z > 0, otherwise alpha * (exp(z) - 1)."""
-    # `where` computes both branches: the minimum keeps the one not taken from overflowing.
+    # `where` evaluates both branches; the minimum keeps the unused one from overflowing.
     return np.where(z > 0, z, alpha * np.expm1(np.minimum(z, 0)))
 
 
@@ -83,7 +85,7 @@ def hard_sigmoid_derivative(z: Array) -> Array:
 
 
 # name: (f, f'). The second argument is the activation's parameter, which most do not have.
-# Each passes NaN on: a network that diverged must show it.
+# Each propagates NaN: a network that diverges must show it in its loss.
 FUNCTIONS: dict[str, tuple[Function, Function]] = {
     "linear": (lambda z, _: z, lambda z, _: np.ones_like(z)),
     "step": (lambda z, _: np.heaviside(z, 0.0), lambda z, _: np.zeros_like(z)),
@@ -113,7 +115,7 @@ FUNCTIONS: dict[str, tuple[Function, Function]] = {
 
 
 def softmax(z: Array) -> Array:
-    """exp(z_k) / sum_j exp(z_j) in each row, shifted by the row's largest z: the shift cancels,
-    and no exponential overflows."""
+    """exp(z_k) / sum_j exp(z_j) in each row. Subtracting the largest z of the row does not change
+    the result, and keeps the exponentials from overflowing."""
     e = np.exp(z - z.max(axis=1, keepdims=True))
     return np.asarray(e / e.sum(axis=1, keepdims=True))

@@ -1,12 +1,13 @@
-"""Networks: forward through the layers, and back by the chain rule.
+"""Networks: the forward pass through the layers, and the backward pass by the chain rule.
 
-Each function computes a layer's output y from its input x and returns it together with a second
-function, `backward`: from dy, the derivative of the loss by the layer's output, to dx, that by its
-input, and to the derivatives by the layer's own parameters. What the way back needs to know of the
-way forward (x, z, a mask) the second function simply remembers.
+Each function computes a layer's output y from its input x, and returns it together with a second
+function, `backward`. From dy, the derivative of the loss with respect to the layer's output,
+`backward` computes dx, the derivative with respect to its input, and the derivatives with respect
+to the layer's parameters. The values that it needs from the forward pass (x, z, a dropout mask) are
+captured by the closure.
 
-A network is a chain of layers, so its `backward` calls theirs in reverse order. That is
-backpropagation: D. Rumelhart, G. Hinton, R. Williams, Nature 323 (1986).
+A network is a chain of layers, so its `backward` calls those of the layers in reverse order. This
+is backpropagation: D. Rumelhart, G. Hinton, R. Williams, Nature 323 (1986).
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ Backward = Callable[[Array], tuple[Array, list[Parameters]]]
 def dense(layer: Dense, W: Array, b: Array | None, x: Array) -> tuple[Array, Backward]:
     """z = x W + b and y = f(z), row by row.
 
-    Back: dz = dy * f'(z), dW = x^T dz, db = the sum of dz over its rows, dx = dz W^T.
+    Backward: dz = dy * f'(z), dW = x^T dz, db = the sum of the rows of dz, dx = dz W^T.
     """
     activation = resolve(layer.activation)
     f, derivative = FUNCTIONS[activation.name]
@@ -48,14 +49,15 @@ def dense(layer: Dense, W: Array, b: Array | None, x: Array) -> tuple[Array, Bac
 
 
 def dropout_mask(rate: float, key: Key, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Which units are kept: each with probability 1 - rate. Numbers run over the whole batch."""
+    """Which elements are kept, each with probability 1 - rate. Element i of the flattened batch
+    uses draw i of the stream."""
     n_rows, width = shape
     return prng.draw_dropout_mask(key, 0, n_rows * width, rate).reshape(shape)
 
 
 def dropout(layer: Dropout, key: Key | None, x: Array) -> tuple[Array, Backward]:
-    """y = x / (1 - rate) where a unit is kept, 0 elsewhere, so that the mean stays; y = x when not
-    training (no key). Back: dx is the same of dy."""
+    """y = x / (1 - rate) for units that are kept, 0 for the others: the expected value of y is x.
+    Without a key (no training), y = x. Backward: the same function of dy."""
     if key is None:
         return x, lambda dy: (dy, [])
     kept = dropout_mask(layer.rate, key, x.shape)
@@ -67,8 +69,8 @@ def dropout(layer: Dropout, key: Key | None, x: Array) -> tuple[Array, Backward]
 
 
 def residual(inner: tuple[Array, Backward], x: Array) -> tuple[Array, Backward]:
-    """y = x + inner(x). Back: dx = dy + the inner layers' dx; the first term reaches the layers
-    before undiminished, however deep the network is."""
+    """y = x + inner(x). Backward: dx = dy + the dx of the inner layers. The first term passes dy
+    unchanged to earlier layers, however deep the network is."""
     y, inner_backward = inner
 
     def backward(dy: Array) -> tuple[Array, list[Parameters]]:
@@ -81,33 +83,33 @@ def residual(inner: tuple[Array, Backward], x: Array) -> tuple[Array, Backward]:
 def chain(
     layers: Sequence[Layer], parameters: Iterator[Parameters], keys: Iterator[Key | None], x: Array
 ) -> tuple[Array, Backward]:
-    """x_k = layer_k(x_{k-1}). Back: the same in reverse, with the gradients in the order of the
-    layers. Each Dense takes the next parameters, each Dropout the next key."""
-    backwards = []
+    """x_k = layer_k(x_{k-1}). Backward: the layers in reverse order; gradients are returned in the
+    order of the layers. Each Dense takes the next parameters, each Dropout the next key."""
+    layer_backwards = []
     for layer in layers:
         if isinstance(layer, Dense):
-            x, step_back = dense(layer, *next(parameters), x)
+            x, layer_backward = dense(layer, *next(parameters), x)
         elif isinstance(layer, Dropout):
-            x, step_back = dropout(layer, next(keys), x)
+            x, layer_backward = dropout(layer, next(keys), x)
         else:
-            x, step_back = residual(chain(layer.layers, parameters, keys, x), x)
-        backwards.append(step_back)
+            x, layer_backward = residual(chain(layer.layers, parameters, keys, x), x)
+        layer_backwards.append(layer_backward)
 
     def backward(dy: Array) -> tuple[Array, list[Parameters]]:
         gradients: list[Parameters] = []
-        for step_back in reversed(backwards):
-            dy, of_layer = step_back(dy)
-            gradients = of_layer + gradients
+        for layer_backward in reversed(layer_backwards):
+            dy, layer_gradients = layer_backward(dy)
+            gradients = layer_gradients + gradients
         return dy, gradients
 
     return x, backward
 
 
 def dropout_keys(seed: int, step: int) -> Iterator[Key]:
-    """The random streams of the masks of one step: one for each Dropout, in the order in which
-    data meets them."""
-    for number in itertools.count():
-        yield prng.make_key(seed, prng.Purpose.DROPOUT_MASK, number, step)
+    """The random keys of the masks of one step, one for each Dropout, in the order of the forward
+    pass."""
+    for index in itertools.count():
+        yield prng.make_key(seed, prng.Purpose.DROPOUT_MASK, index, step)
 
 
 def forward(
@@ -117,14 +119,14 @@ def forward(
     X: Array,
     dropout: Iterator[Key] | None = None,
 ) -> tuple[Array, Backward]:
-    """The network's outputs for X, and the way back from them. Without `dropout`, the keys of a
-    step, Dropout layers pass their input on."""
+    """The network's outputs (n, n_outputs) for X (n, n_features), and `backward`. `dropout` yields
+    the keys of a step; without it, Dropout layers return their input."""
     keys: Iterator[Key | None] = itertools.repeat(None) if dropout is None else dropout
     return chain(layers, zip(weights, biases, strict=True), keys, X)
 
 
 def without_last_activation(layers: Sequence[Layer]) -> tuple[Layer, ...]:
-    """The network whose outputs are "raw": the last Dense is made linear."""
+    """The layers of the network with raw outputs, in which the last Dense is linear."""
     *before, last = layers
     if isinstance(last, Dense):
         last = replace(last, activation="linear")
@@ -132,7 +134,7 @@ def without_last_activation(layers: Sequence[Layer]) -> tuple[Layer, ...]:
 
 
 def predictions(layers: Sequence[Layer], raw: Array) -> Array:
-    """The last activation, applied to raw outputs."""
+    """Predictions (n, n_outputs): the last activation, applied to raw outputs."""
     activation = get_output_activation(tuple(layers))
     if activation.name == "softmax":
         return softmax(raw)

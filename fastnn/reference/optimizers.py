@@ -1,10 +1,11 @@
-"""Optimizers: from a gradient to a step.
+"""Optimizers: from a gradient to an update of the parameters.
 
-All walk downhill, w - rate * something like g; they differ in what they remember of earlier
-gradients. Momentum remembers their direction, Adagrad and RMSprop their size, Adam both. What is
-remembered of each parameter are its slots, which start at zero.
+All optimizers descend along the gradient g, w' = w - rate * (a function of g). They differ in what
+they keep of earlier gradients: momentum keeps their direction, Adagrad and RMSprop their magnitude,
+Adam both. These values are kept per parameter in arrays called slots, which start at zero.
 
-An update is a function of what was to what is; it changes nothing in place.
+Each update is a pure function that returns new parameters and slots and changes nothing in place.
+In the formulas, a prime marks the new value.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ Slots = tuple[Array, ...]
 
 
 def sgd(o: SGD, w: Array, g: Array, slots: Slots, rate: float) -> tuple[Array, Slots]:
-    """w - rate g; with momentum mu, v' = mu v - rate g and w + v'; Nesterov looks one step ahead,
-    w + mu v' - rate g."""
+    """w' = w - rate g. With momentum mu, v' = mu v - rate g and w' = w + v'. Nesterov momentum
+    looks one step ahead: w' = w + mu v' - rate g."""
     if o.momentum == 0:
         return w - rate * g, ()
     (v,) = slots
@@ -33,14 +34,16 @@ def sgd(o: SGD, w: Array, g: Array, slots: Slots, rate: float) -> tuple[Array, S
 
 
 def adagrad(o: Adagrad, w: Array, g: Array, slots: Slots, rate: float) -> tuple[Array, Slots]:
-    """s' = s + g**2; w - rate g / (sqrt(s') + epsilon): much-used parameters get small steps."""
+    """s' = s + g**2; w' = w - rate g / (sqrt(s') + epsilon). Parameters with large past gradients
+    get small steps."""
     (s,) = slots
     s = s + g**2
     return w - rate * g / (np.sqrt(s) + o.epsilon), (s,)
 
 
 def rmsprop(o: RMSprop, w: Array, g: Array, slots: Slots, rate: float) -> tuple[Array, Slots]:
-    """s' = rho s + (1 - rho) g**2; w - rate g / (sqrt(s') + epsilon): Adagrad that forgets."""
+    """s' = rho s + (1 - rho) g**2; w' = w - rate g / (sqrt(s') + epsilon): Adagrad with an
+    exponentially decaying memory."""
     (s,) = slots
     s = o.rho * s + (1 - o.rho) * g**2
     return w - rate * g / (np.sqrt(s) + o.epsilon), (s,)
@@ -49,9 +52,10 @@ def rmsprop(o: RMSprop, w: Array, g: Array, slots: Slots, rate: float) -> tuple[
 def adam(
     o: Adam | AdamW, w: Array, g: Array, slots: Slots, rate: float, t: int
 ) -> tuple[Array, Slots]:
-    """Running means of the gradient and of its square, m' = b1 m + (1 - b1) g and
-    v' = b2 v + (1 - b2) g**2. They start at zero and so are too small at first; dividing by
-    1 - b1**t and 1 - b2**t corrects that. Then w - rate m / (sqrt(v) + epsilon)."""
+    """Exponential moving averages of the gradient and of its square, m' = b1 m + (1 - b1) g and
+    v' = b2 v + (1 - b2) g**2. They start at zero and are therefore too small at first; dividing by
+    1 - b1**t and 1 - b2**t corrects this bias. Then w' = w - rate m' / (sqrt(v') + epsilon), with
+    the corrected m' and v'."""
     m, v = slots
     m = o.beta_1 * m + (1 - o.beta_1) * g
     v = o.beta_2 * v + (1 - o.beta_2) * g**2
@@ -63,8 +67,8 @@ def adam(
 def adamw(
     o: AdamW, w: Array, g: Array, slots: Slots, rate: float, t: int, is_bias: bool
 ) -> tuple[Array, Slots]:
-    """Adam, and besides w - rate * weight_decay * w for weights. The decay does not pass through
-    Adam's division, as an l2 penalty in the gradient would."""
+    """Adam's update, minus rate * weight_decay * w for weights. Unlike an l2 penalty in the
+    gradient, the decay is not divided by Adam's sqrt(v')."""
     after_adam, slots = adam(o, w, g, slots, rate, t)
     decay = 0.0 if is_bias else rate * o.weight_decay
     return after_adam - decay * w, slots
@@ -82,13 +86,13 @@ RULES: dict[type, Callable[[Any, Array, Array, Slots, float, int, bool], tuple[A
 def update(
     optimizer: Optimizer, w: Array, g: Array, slots: Slots, rate: float, t: int, is_bias: bool
 ) -> tuple[Array, Slots]:
-    """Parameters and slots after step t, which counts from 1."""
+    """Parameters and slots after update t, which counts from 1. Biases do not decay."""
     return RULES[type(optimizer)](optimizer, w, g, slots, rate, t, is_bias)
 
 
 def clip(optimizer: Optimizer, gradients: Sequence[Array]) -> list[Array]:
-    """Gradients cut to a bearable size: each element to [-clip_value, clip_value], then all
-    arrays together to the Euclidean length clip_norm, which keeps their direction."""
+    """Clipped gradients: each element to [-clip_value, clip_value], then all arrays together to the
+    Euclidean norm clip_norm, which keeps their direction."""
     clipped = list(gradients)
     if optimizer.clip_value is not None:
         clipped = [np.clip(g, -optimizer.clip_value, optimizer.clip_value) for g in clipped]

@@ -1,7 +1,7 @@
-"""Parameters: one flat array for all, and its view by layers.
+"""Parameters: one flat array of all weights and biases, and views of it for each layer.
 
-The flat array serves optimizers, files and comparisons; the view by layers serves the formulas.
-For each Dense, in the order in which data meets them, the weights come row by row and then the
+Optimizers, files and comparisons use the flat array; formulas use the views. The flat array
+contains, for each Dense in the order of the forward pass, the weights row by row, followed by the
 bias.
 """
 
@@ -20,41 +20,43 @@ AnyArray = NDArray[Any]
 Arrays = tuple[list[AnyArray], list[AnyArray | None]]  # weights and biases, one for each Dense
 
 
-def places(
+def locate_parameters(
     layers: tuple[Layer, ...], n_features: int
 ) -> Iterator[tuple[Dense, int, slice, slice | None]]:
-    """Each Dense, its number of inputs, and where its weights and its bias lie."""
+    """For each Dense: the layer, its number of inputs, and the slices of its weights and bias."""
     n_in, start = n_features, 0
     for layer in iterate_dense_layers(layers):
         end = start + n_in * layer.units
         bias = slice(end, end + layer.units) if layer.use_bias else None
         yield layer, n_in, slice(start, end), bias
         start = end if bias is None else bias.stop
-        n_in = layer.units  # also behind a Residual, which ends in as many units as it begins
+        n_in = layer.units  # also after a Residual, whose numbers of inputs and outputs are equal
 
 
 def split(layers: tuple[Layer, ...], n_features: int, flat: AnyArray) -> Arrays:
-    """Weights (n_in, n_out) and biases (n_out,), None where a layer has none: views of `flat`."""
+    """Weights (n_in, n_out) and biases (n_out,) of the Dense layers, as views of `flat`
+    (n_params,). A layer without bias has None."""
     weights: list[AnyArray] = []
     biases: list[AnyArray | None] = []
-    for layer, n_in, of_weights, of_bias in places(layers, n_features):
-        weights.append(flat[of_weights].reshape(n_in, layer.units))
-        biases.append(None if of_bias is None else flat[of_bias])
+    for layer, n_in, weight_slice, bias_slice in locate_parameters(layers, n_features):
+        weights.append(flat[weight_slice].reshape(n_in, layer.units))
+        biases.append(None if bias_slice is None else flat[bias_slice])
     return weights, biases
 
 
 def join(weights: Sequence[AnyArray], biases: Sequence[AnyArray | None]) -> AnyArray:
-    """The flat array that `split` would take apart."""
+    """The flat array (n_params,) of weights and biases: the inverse of `split`."""
     pairs = zip(weights, biases, strict=True)
     return np.concatenate([a.ravel() for pair in pairs for a in pair if a is not None])
 
 
 def penalty(layers: tuple[Layer, ...], weights: Sequence[Array]) -> float:
-    """Sum over the Dense layers of l1 sum|W| + l2/2 sum W**2. Biases are free."""
+    """Sum over the Dense layers of l1 sum|W| + l2/2 sum W**2. Biases are not
+    penalized."""
     pairs = zip(iterate_dense_layers(layers), weights, strict=True)
     return float(sum(d.l1 * np.abs(W).sum() + d.l2 / 2 * (W**2).sum() for d, W in pairs))
 
 
 def penalty_gradient(layer: Dense, W: Array) -> Array:
-    """l1 sign(W) + l2 W."""
+    """The derivative of `penalty` with respect to one weight matrix: l1 sign(W) + l2 W."""
     return layer.l1 * np.sign(W) + layer.l2 * W

@@ -1,8 +1,9 @@
-"""Learning-rate schedules: the rate of one step, written as a case distinction.
+"""Learning-rate schedules: the learning rate of a step, as a function of the step.
 
-Large steps find the valley, small ones its floor: nearly all schedules fall. Some rise first,
-because a fresh network bears no large steps; some rise again, to leave a narrow valley. Steps
-count from 0, and past its end a schedule keeps its last value.
+Large steps approach a minimum quickly, small steps converge to it: nearly all schedules decrease.
+Some increase first, because a newly initialized network diverges with large steps; some increase
+again, to leave a narrow minimum. Steps count from 0, and after its end a schedule keeps its last
+value.
 """
 
 from __future__ import annotations
@@ -25,61 +26,62 @@ from fastnn.schedules import (
     Warmup,
 )
 
-Steps = int | None
+StepCount = int | None
 
 
-def half_cosine(start: float, end: float, share: float) -> float:
-    """From start at share 0 to end at share 1, level at both."""
-    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
+def half_cosine(start: float, end: float, progress: float) -> float:
+    """Half a cosine from start at progress 0 to end at progress 1, flat at both ends."""
+    return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
 
 
-def length(schedule: LinearDecay | CosineDecay | OneCycle, n_steps: Steps) -> int:
-    """The schedule's own number of steps, otherwise that of the training."""
-    own = n_steps if schedule.n_steps is None else schedule.n_steps
-    if own is None:
+def resolve_length(schedule: LinearDecay | CosineDecay | OneCycle, n_steps: StepCount) -> int:
+    """The schedule's `n_steps` or, if that is None, the number of steps of the training."""
+    length = n_steps if schedule.n_steps is None else schedule.n_steps
+    if length is None:
         raise ValueError(f"n_steps: expected a number of steps for {schedule!r}; got None")
-    return own
+    return length
 
 
-def constant(s: Constant, step: int, n_steps: Steps) -> float:
-    """Always the same."""
+def constant(s: Constant, step: int, n_steps: StepCount) -> float:
+    """learning_rate."""
     return s.learning_rate
 
 
-def step_decay(s: StepDecay, step: int, n_steps: Steps) -> float:
-    """Multiplied by `factor` after every `every` steps."""
+def step_decay(s: StepDecay, step: int, n_steps: StepCount) -> float:
+    """initial * factor**floor(step / every): multiplied by `factor` every `every` steps."""
     return float(s.initial_learning_rate * s.factor ** (step // s.every))
 
 
-def exponential_decay(s: ExponentialDecay, step: int, n_steps: Steps) -> float:
-    """The same, smoothly: initial * factor**(step / every)."""
+def exponential_decay(s: ExponentialDecay, step: int, n_steps: StepCount) -> float:
+    """initial * factor**(step / every): the continuous form of step decay."""
     return float(s.initial_learning_rate * s.factor ** (step / s.every))
 
 
-def inverse_time_decay(s: InverseTimeDecay, step: int, n_steps: Steps) -> float:
+def inverse_time_decay(s: InverseTimeDecay, step: int, n_steps: StepCount) -> float:
     """initial / (1 + decay * floor(step / every))**power."""
     return float(s.initial_learning_rate / (1 + s.decay * (step // s.every)) ** s.power)
 
 
-def linear_decay(s: LinearDecay, step: int, n_steps: Steps) -> float:
-    """A straight line from initial to final."""
-    n = length(s, n_steps)
+def linear_decay(s: LinearDecay, step: int, n_steps: StepCount) -> float:
+    """Linear from initial to final."""
+    n = resolve_length(s, n_steps)
     if step >= n:
         return s.final_learning_rate
     fall = s.initial_learning_rate - s.final_learning_rate
     return s.initial_learning_rate - fall * step / n
 
 
-def cosine_decay(s: CosineDecay, step: int, n_steps: Steps) -> float:
+def cosine_decay(s: CosineDecay, step: int, n_steps: StepCount) -> float:
     """Half a cosine from initial to final."""
-    n = length(s, n_steps)
+    n = resolve_length(s, n_steps)
     if step >= n:
         return s.final_learning_rate
     return half_cosine(s.initial_learning_rate, s.final_learning_rate, step / n)
 
 
-def cyclic(s: Cyclic, step: int, n_steps: Steps) -> float:
-    """Up for `half_cycle` steps, down for as many; "triangular2" halves the height each cycle."""
+def cyclic(s: Cyclic, step: int, n_steps: StepCount) -> float:
+    """Increases for `half_cycle` steps, then decreases for `half_cycle` steps. With mode
+    "triangular2", each cycle has half the height of the one before."""
     cycle, position = divmod(step, 2 * s.half_cycle)
     height = min(position, 2 * s.half_cycle - position) / s.half_cycle
     if s.mode == "triangular2":
@@ -87,17 +89,19 @@ def cyclic(s: Cyclic, step: int, n_steps: Steps) -> float:
     return s.min_learning_rate + (s.max_learning_rate - s.min_learning_rate) * height
 
 
-def warm_restarts(s: WarmRestarts, step: int, n_steps: Steps) -> float:
-    """Half a cosine from max to min; then again from max, `growth` times longer."""
+def warm_restarts(s: WarmRestarts, step: int, n_steps: StepCount) -> float:
+    """Half a cosine from max to min, then again from max; each period is `growth` times as long as
+    the one before."""
     position, period = step, s.first_period
     while position >= period:
         position, period = position - period, period * s.growth
     return half_cosine(s.max_learning_rate, s.min_learning_rate, position / period)
 
 
-def one_cycle(s: OneCycle, step: int, n_steps: Steps) -> float:
-    """Half a cosine up to max, half a cosine down; the last step, n - 1, has the last rate."""
-    last = max(length(s, n_steps) - 1, 1)
+def one_cycle(s: OneCycle, step: int, n_steps: StepCount) -> float:
+    """Half a cosine up to max, then half a cosine down. Step n - 1, the last, has the final
+    rate."""
+    last = max(resolve_length(s, n_steps) - 1, 1)
     top = s.max_learning_rate
     peak = s.warmup_share * last
     step = min(step, last)
@@ -108,15 +112,15 @@ def one_cycle(s: OneCycle, step: int, n_steps: Steps) -> float:
     return half_cosine(top, top / s.end_divisor, (step - peak) / (last - peak))
 
 
-def warmup(s: Warmup, step: int, n_steps: Steps) -> float:
-    """A straight line up to the first rate of `after`, then `after`, for the steps that remain."""
+def warmup(s: Warmup, step: int, n_steps: StepCount) -> float:
+    """Linear up to the first rate of `after`, then `after` for the remaining steps."""
     remaining = None if n_steps is None else max(n_steps - s.n_steps, 1)
     if step < s.n_steps:
         return rate(s.after, 0, remaining) * (step + 1) / s.n_steps
     return rate(s.after, step - s.n_steps, remaining)
 
 
-RULES: dict[type, Callable[[Any, int, Steps], float]] = {
+RULES: dict[type, Callable[[Any, int, StepCount], float]] = {
     Constant: constant,
     StepDecay: step_decay,
     ExponentialDecay: exponential_decay,
@@ -130,8 +134,9 @@ RULES: dict[type, Callable[[Any, int, Steps], float]] = {
 }
 
 
-def rate(schedule: float | Schedule, step: int, n_steps: Steps = None) -> float:
-    """The learning rate of one step; `n_steps` serves schedules without an end of their own."""
+def rate(schedule: float | Schedule, step: int, n_steps: StepCount = None) -> float:
+    """The learning rate of one step. `n_steps`, the number of steps of the training, is the length
+    of schedules whose own `n_steps` is None."""
     if not isinstance(schedule, Schedule):
         return float(schedule)
     return RULES[type(schedule)](schedule, step, n_steps)

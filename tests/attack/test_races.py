@@ -1,5 +1,5 @@
-"""Networks of every kind on several threads. In any build the results are bit-identical to those of
-one thread; under the thread sanitizer (`make tsan`) an access that no barrier orders ends the run.
+"""All kinds of networks on several threads. In every build, results are bit-identical to those of
+one thread; under the thread sanitizer (`make tsan`), a data race ends the run.
 """
 
 import threading
@@ -18,7 +18,7 @@ NETWORKS = {
     "plain": HIDDEN,
     "dropout": [fn.Dense(30, "relu"), fn.Dropout(0.3), fn.Dense(8, "silu"), fn.Dropout(0.2)],
     "residual": [fn.Dense(16, "relu"), fn.Residual(fn.Dense(16, "tanh", use_bias=False))],
-    "wider than a piece": [fn.Dense(700, "relu"), fn.Dense(40, "softplus")],
+    "wide": [fn.Dense(700, "relu"), fn.Dense(40, "softplus")],
 }
 OPTIMIZERS = {
     "sgd": optimizers.SGD(0.001),
@@ -28,13 +28,15 @@ OPTIMIZERS = {
     "adam, clipped": optimizers.Adam(0.001, clip_norm=0.1),
     "adamw": optimizers.AdamW(0.001),
 }
-# Rows and batch size: a batch of one row, one that threads share, the last one of fewer rows than
-# threads, chunks (fastnn/_engine/plan.py), and several blocks.
-BATCHES = {"one": (9, 1), "few": (50, 16), "chunks": (900, "full"), "blocks": (17_000, "full")}
+# Rows and batch size: batches of one row; batches shared by all threads, the last with fewer rows
+# than threads; batches of several gradient shards; batches of several microbatches.
+BATCHES = {
+    "one": (9, 1), "few": (50, 16), "shards": (900, "full"), "microbatches": (17_000, "full"),
+}  # fmt: skip
 
 
-def targets(rng, loss, n):
-    """y of the shape and kind that a loss takes."""
+def make_targets(rng, loss, n):
+    """Random y with the shape and values that a loss expects."""
     if loss == "cross_entropy":
         return rng.integers(N_OUTPUTS, size=n)
     if loss in ("hinge", "perceptron"):
@@ -48,7 +50,7 @@ def train_and_predict(network, optimizer, batch, n_threads, loss="squared_error"
     """Parameters, losses and predictions of a small training run."""
     rng = np.random.default_rng(0)
     n, batch_size = BATCHES[batch]
-    X, y = rng.normal(size=(n, N_FEATURES)), targets(rng, loss, n)
+    X, y = rng.normal(size=(n, N_FEATURES)), make_targets(rng, loss, n)
     units = 2 * N_OUTPUTS if loss == "gaussian_nll" else N_OUTPUTS
     net = fn.Sequential(*NETWORKS[network], fn.Dense(units), random_state=1)
     history = net.fit(
@@ -58,7 +60,7 @@ def train_and_predict(network, optimizer, batch, n_threads, loss="squared_error"
     return net.parameters.copy(), history["loss"], net.predict(X, n_threads=n_threads)
 
 
-def assert_same_for_any_team(*arguments, **options):
+def assert_same_for_any_n_threads(*arguments, **options):
     one = train_and_predict(*arguments, 1, **options)
     assert np.isfinite(one[0]).all()
     for n_threads in (2, 3, 4):
@@ -71,32 +73,32 @@ def assert_same_for_any_team(*arguments, **options):
 @pytest.mark.parametrize("batch", BATCHES)
 @pytest.mark.parametrize("network", NETWORKS)
 def test_networks_and_batches(network, batch):
-    if network == "wider than a piece" and batch == "blocks":
+    if network == "wide" and batch == "microbatches":
         batch = "few"
-    assert_same_for_any_team(network, "adam, clipped" if batch == "few" else "sgd", batch)
+    assert_same_for_any_n_threads(network, "adam, clipped" if batch == "few" else "sgd", batch)
 
 
-@pytest.mark.parametrize("batch", ["one", "few", "chunks"])
+@pytest.mark.parametrize("batch", ["one", "few", "shards"])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_optimizers(optimizer, batch):
-    assert_same_for_any_team("plain", optimizer, batch)
+    assert_same_for_any_n_threads("plain", optimizer, batch)
 
 
 @pytest.mark.parametrize("loss", losses.CLASSES)
 def test_losses(loss):
-    assert_same_for_any_team("plain", "adamw", "few", loss=loss)
+    assert_same_for_any_n_threads("plain", "adamw", "few", loss=loss)
 
 
-@pytest.mark.parametrize("batch", ["one", "few", "chunks"])
+@pytest.mark.parametrize("batch", ["one", "few", "shards"])
 def test_batches_without_weight(batch):
-    """Whole batches of weight 0 are passed over."""
+    """Batches whose sample weights are all 0 are skipped."""
     n, _ = BATCHES[batch]
     weight = np.where(np.arange(n) < 5, 1.0, 0.0)
     for shuffle in (True, False):
-        assert_same_for_any_team("plain", "sgd", batch, sample_weight=weight, shuffle=shuffle)
+        assert_same_for_any_n_threads("plain", "sgd", batch, sample_weight=weight, shuffle=shuffle)
 
 
-@pytest.mark.parametrize("batch", ["few", "chunks"])
+@pytest.mark.parametrize("batch", ["few", "shards"])
 def test_sparse_inputs(batch, rng):
     n, batch_size = BATCHES[batch]
     X = np.where(rng.uniform(size=(n, 100)) < 0.05, 1.0, 0.0)
@@ -111,7 +113,7 @@ def test_sparse_inputs(batch, rng):
 
 
 def test_divergence_ends_every_thread(rng):
-    """A loss that is not finite ends the run on all threads at the same step."""
+    """A loss that is not finite ends the run at the same step on all threads."""
     X = rng.normal(size=(400, N_FEATURES))
     for n_threads in (1, 2, 4):
         net = fn.Sequential(fn.Dense(20, "relu"), fn.Dense(1), random_state=0)
@@ -120,11 +122,11 @@ def test_divergence_ends_every_thread(rng):
                     n_threads=n_threads)  # fmt: skip
 
 
-def test_predictions_of_rows_that_are_not_finite(rng):
-    """Every thread finds such a number among its own rows."""
+def test_prediction_of_inputs_that_are_not_finite(rng):
+    """Every thread finds NaN among its own rows."""
     net = fn.Sequential(*HIDDEN, fn.Dense(2), random_state=0).build(N_FEATURES)
     X = rng.normal(size=(4000, N_FEATURES)).astype("f4")
-    net.predict(X)  # from now on the engine itself checks what it reads in place
+    net.predict(X)  # from now on the engine checks the inputs
     X[::7] = np.nan
     for n_threads in (1, 2, 4):
         with pytest.raises(ValueError, match="X: "):
@@ -132,21 +134,21 @@ def test_predictions_of_rows_that_are_not_finite(rng):
 
 
 def test_one_network_predicts_in_many_threads(rng, rounds):
-    """Python's threads predict and evaluate with one network, each on one thread or several."""
+    """Several Python threads predict and evaluate with one network at the same time."""
     net = fn.Sequential(*HIDDEN, fn.Dense(2), random_state=0).build(N_FEATURES)
     X = rng.normal(size=(3000, N_FEATURES)).astype("f4")
     y = rng.normal(size=(3000, 2))
     expected, failures = net.predict(X), []
 
-    def predict(number):
+    def predict(thread):
         for i in range(rounds(10, 300)):
             n = (1, 50, 3000)[i % 3]
-            answer = net.predict(X[:n], n_threads=(None, 1, 2)[(i + number) % 3])
+            answer = net.predict(X[:n], n_threads=(None, 1, 2)[(i + thread) % 3])
             if not (answer == expected[:n]).all():
-                failures.append((number, i))
+                failures.append((thread, i))
         net.evaluate(X, y)
 
-    threads = [threading.Thread(target=predict, args=(number,)) for number in range(4)]
+    threads = [threading.Thread(target=predict, args=(i,)) for i in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -154,8 +156,9 @@ def test_one_network_predicts_in_many_threads(rng, rounds):
     assert failures == []
 
 
-def test_networks_side_by_side(rng):
-    """Four networks on two threads, of X that they share; each as if it were alone."""
+def test_networks_trained_in_parallel(rng):
+    """Four networks on two threads, which share X. Each result is bit-identical to training that
+    network alone."""
     X = rng.normal(size=(300, N_FEATURES))
     y = rng.normal(size=300)
     nets = [fn.Sequential(fn.Dense(5 + i, "tanh"), fn.Dense(1), random_state=i) for i in range(4)]
@@ -170,7 +173,7 @@ def test_networks_of_any_seed(rounds):
     """Layers, batches and optimizers drawn at random."""
     rng = np.random.default_rng(0)
     for _ in range(rounds(5, 300)):
-        assert_same_for_any_team(
+        assert_same_for_any_n_threads(
             rng.choice(list(NETWORKS)), rng.choice(list(OPTIMIZERS)),
-            rng.choice(["one", "few", "chunks"]), shuffle=bool(rng.integers(2)),
+            rng.choice(["one", "few", "shards"]), shuffle=bool(rng.integers(2)),
         )  # fmt: skip
