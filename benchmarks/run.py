@@ -100,14 +100,14 @@ def main() -> None:
         (HERE / "RESULTS.md").write_text(text)
         readme = HERE.parent / "README.md"
         if readme.exists():
-            readme.write_text(summary.updated(readme.read_text(), text))
+            readme.write_text(summary.update_readme(readme.read_text(), text))
     if options.json:
         options.json.write_text(json.dumps(report.as_json(run), indent=1) + "\n")
     if options.plot:
         try:
             import plots
 
-            _log(f"wrote {', '.join(map(str, plots.draw(run, HERE if whole else Path.cwd())))}")
+            _log(f"wrote {', '.join(map(str, plots.draw(text, HERE if whole else Path.cwd())))}")
         except ModuleNotFoundError as error:
             _log(f"no pictures: {error}")
 

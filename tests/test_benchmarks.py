@@ -38,8 +38,8 @@ def test_readme_has_the_table_of_the_results(monkeypatch):
     monkeypatch.syspath_prepend(FOLDER)
     summary = importlib.import_module("summary")
     readme, results = (FOLDER.parent / "README.md", FOLDER / "RESULTS.md")
-    assert summary.updated(readme.read_text(), results.read_text()) == readme.read_text()
-    assert summary.table(results.read_text()).count("×") >= 30
+    assert summary.update_readme(readme.read_text(), results.read_text()) == readme.read_text()
+    assert summary.format_table(results.read_text()).count("×") >= 30
 
 
 @pytest.mark.process
