@@ -23,8 +23,8 @@ SANITIZER_SYMBOLS = {
 
 
 def has_bounds_checks() -> bool:
-    """Whether the engine checks indices. Without the checks it takes the address of an empty array's
-    first element, which is harmless."""
+    """Whether the engine checks indices. Without checks it takes the address of the first element
+    of an empty array, which is harmless."""
     try:
         engine.activation(0, 0.0, np.empty(0))
     except IndexError:
@@ -41,9 +41,9 @@ def get_engine_build() -> set[str]:
 
 
 def compare_builds():
-    """Yield (what, expected, actual) for the build that this process has imported. Tests pass with a
-    wrong build too, so the Makefile and .ci/run state the expected one in FASTNN_EXPECT_FOLDER and
-    FASTNN_EXPECT_BUILD."""
+    """Yield (what, expected, actual) for the build that this process has imported. Tests pass with
+    a wrong build too, so the Makefile and .ci/run state the expected one in FASTNN_EXPECT_FOLDER
+    and FASTNN_EXPECT_BUILD."""
     expected = os.environ.get("FASTNN_EXPECT_BUILD", cpu.build())
     yield "build", expected, cpu.build()
     yield "build of the engine", set(expected.split(",")), get_engine_build()
@@ -88,8 +88,8 @@ def rng(request):
 
 @pytest.fixture(autouse=True)
 def several_processors(monkeypatch):
-    """Allow up to eight threads, even on a machine with fewer processors: results must not depend on
-    the number of threads."""
+    """Allow up to eight threads, even on a machine with fewer processors: results must not depend
+    on the number of threads."""
     monkeypatch.setattr(limits, "processors", lambda: max(8, os.cpu_count() or 1))
 
 

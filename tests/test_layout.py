@@ -122,7 +122,7 @@ def test_the_reference_never_imports_the_kernels():
         assert not re.search(r"^\s*(from|import) fastnn_ext", path.read_text(), re.M), path
 
 
-# ---- one list of names ----------------------------------------------------------------------------------
+# ---- one list of names ---------------------------------------------------------------------------
 
 
 def names(enum):
@@ -159,7 +159,7 @@ def test_readme_names_every_schedule():
         assert f"`{kind.__name__}`" in text
 
 
-# ---- the recipes of CONTRIBUTING.md ----------------------------------------------------------------------------
+# ---- the recipes of CONTRIBUTING.md --------------------------------------------------------------
 
 
 # Code that uses the member of a recipe as any user could, and does not define it.
@@ -226,7 +226,7 @@ def test_paths_in_contributing_exist():
         assert (ROOT / path).exists(), path
 
 
-# ---- documents ---------------------------------------------------------------------------------
+# ---- documents -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["fastnn", *MODULES])
