@@ -57,7 +57,7 @@ def compare_builds():
 
 def pytest_configure():
     wrong = [
-        f"{what}: expected {expected}; got {actual}"
+        f"{what}: expected {expected}, found {actual}"
         for what, expected, actual in compare_builds()
         if expected != actual
     ]
