@@ -69,5 +69,5 @@ def describe() -> dict[str, str]:
         "caches": sizes or "unknown",
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "Python": platform.python_version(),
-        "load before": f"{os.getloadavg()[0]:.2f}",
+        "load average before": f"{os.getloadavg()[0]:.2f}",
     }

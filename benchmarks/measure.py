@@ -1,4 +1,4 @@
-"""Rounds of measurements in alternation, and what they come to."""
+"""Alternating rounds of measurements, and their evaluation."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import peers
 from cases import Case
 from processes import Worker, WorkerError
 
-# A setting this much slower than the best one of its peer, in some trials, does not take part.
+# A setting that is slower than the best one of its peer by this factor, in some trials, is dropped.
 HOPELESS = 1.3
 TRIALS = 2
-# Cores in use by other programs; from here on figures are not to be trusted.
+# Cores in use by other programs above which results are not reliable.
 CROWDED = 0.1
-# fastnn's median time beside one peer over that beside another: more is a disturbance.
+# Ratio of fastnn's median times next to two peers above which a disturbance is reported.
 DISTURBED = 1.3
-# The sums of different float32 programs differ in the last digits; probabilities are below 1.
+# Largest difference of outputs: float32 programs round differently; probabilities are below 1.
 SAME_OUTPUT = 1e-3
-# Orders of rows and, for scikit-learn, initial weights differ.
+# Largest relative difference of losses: orders of rows and scikit-learn's initial weights differ.
 SAME_LOSS = 0.25
-# The same of accuracies, also of the best of a search.
+# Largest difference of accuracies, including the best one of a search.
 SAME_SCORE = 0.02
 
 Log = Callable[[str], None]
@@ -32,14 +32,14 @@ Log = Callable[[str], None]
 
 @dataclass
 class Measured:
-    """A peer's times on one case with its best setting, beside fastnn's taken just before each."""
+    """The times of one peer on one case with its best setting, and fastnn's time before each."""
 
     peer: str
     setting: str
     seconds: list[float]
     before: list[float]
     prepared: dict[str, float]
-    """What the worker answered: the first call's seconds, and what shows that it did the same."""
+    """The worker's answer: the time of the first call, and values that show that peers agree."""
 
     @property
     def median(self) -> float:
@@ -48,7 +48,7 @@ class Measured:
 
     @property
     def ratios(self) -> list[float]:
-        """How many times faster fastnn was, pair by pair."""
+        """How many times slower than fastnn the peer was, in each pair."""
         return [s / b for s, b in zip(self.seconds, self.before, strict=True)]
 
     @property
@@ -59,7 +59,7 @@ class Measured:
 
 @dataclass
 class Result:
-    """One case: fastnn and every peer that took part."""
+    """The results of one case: fastnn and every peer that was measured."""
 
     case: Case
     seconds: list[float]
@@ -74,7 +74,7 @@ class Result:
 
 
 def start(names: Iterable[str], log: Log) -> tuple[list[Worker], dict[str, str]]:
-    """A process for every setting of every peer that is installed, and the versions."""
+    """Start a process for every setting of every installed peer; returns them and the versions."""
     workers: list[Worker] = []
     versions: dict[str, str] = {}
     for name in names:
@@ -86,14 +86,14 @@ def start(names: Iterable[str], log: Log) -> tuple[list[Worker], dict[str, str]]
                 worker.stop()
                 if name == peers.FASTNN:
                     raise
-                log(f"{name} is left out: {error}")
+                log(f"{name} is skipped: {error}")
                 break
             workers.append(worker)
     return workers, versions
 
 
 def run(case: Case, workers: list[Worker], rounds: int, seconds: float, log: Log) -> Result:
-    """All measurements of one case; the first worker is fastnn's."""
+    """Measure one case on all workers, of which the first is fastnn's."""
     own, *others = [w for w in workers if _takes(w.peer, case)]
     log(f"{case.name}: preparing")
     prepared = {own: own.prepare(case.name)}
@@ -129,17 +129,17 @@ def run(case: Case, workers: list[Worker], rounds: int, seconds: float, log: Log
 
 
 def _left_out(worker: Worker, error: WorkerError) -> str:
-    return f"{worker.peer} ({worker.setting}) is left out: {error}"
+    return f"{worker.peer} ({worker.setting}) is skipped: {error}"
 
 
 def _crowded(cores: float) -> list[str]:
     if cores <= CROWDED:
         return []
-    return [f"other programs kept {cores:.1f} cores busy meanwhile: not to be trusted"]
+    return [f"other programs used {cores:.1f} cores during the measurements: not reliable"]
 
 
 def _used_by_others(workers: list[Worker]) -> float:
-    """Processor time so far of all programs but this one, 0 where the system does not say."""
+    """CPU time so far of all other programs, 0 if the system does not report it."""
     own = time.process_time() + sum(w.processor_time_of_all() for w in workers)
     return (machine.busy_seconds() or own) - own
 
@@ -150,7 +150,7 @@ def _takes(name: str, case: Case) -> bool:
 
 
 def _promising(workers: list[Worker], seconds: float, notes: list[str]) -> list[Worker]:
-    """Without the settings that two trials show to be far from their peer's best."""
+    """Drop the settings that in two trials are far slower than their peer's best."""
     fastest: dict[Worker, float] = {}
     for worker in workers:
         try:
@@ -164,11 +164,12 @@ def _promising(workers: list[Worker], seconds: float, notes: list[str]) -> list[
 
 
 def _disturbed(measured: list[Measured]) -> list[str]:
-    """Peers beside which fastnn itself was slower than beside the others."""
+    """Describe peers next to which fastnn itself was slower than next to others."""
     medians = {f"{m.peer} ({m.setting})": statistics.median(m.before) for m in measured}
     least = min(medians.values(), default=0.0)
     return [
-        f"fastnn was {value / least:.1f} times slower just before {name} than before another peer"
+        f"fastnn was {value / least:.1f} times slower in its measurements before {name} than "
+        "before another library"
         for name, value in medians.items()
         if value > DISTURBED * least
     ]
@@ -184,17 +185,17 @@ def _best(measured: list[Measured]) -> list[Measured]:
 
 
 def _differences(prepared: dict[Worker, dict[str, float]], own: Worker) -> list[str]:
-    """Where a peer did not compute the same thing."""
+    """Describe peers that did not compute the same as fastnn."""
     notes = []
     for worker, answer in prepared.items():
         who = f"{worker.peer} ({worker.setting})"
         if "difference" in answer and not answer["difference"] < SAME_OUTPUT:
             notes.append(f"{who}: outputs differ by {answer['difference']:.2g}")
         if "score" in answer and not abs(answer["score"] - prepared[own]["score"]) < SAME_SCORE:
-            notes.append(f"{who}: score {answer['score']:.4g} where fastnn has "
+            notes.append(f"{who}: score {answer['score']:.4g}, but fastnn "
                          f"{prepared[own]['score']:.4g}")  # fmt: skip
         if "loss" in answer:
             ours, theirs = prepared[own]["loss"], answer["loss"]
             if not abs(theirs / ours - 1) < SAME_LOSS:
-                notes.append(f"{who}: loss {theirs:.4g} where fastnn has {ours:.4g}")
+                notes.append(f"{who}: loss {theirs:.4g}, but fastnn {ours:.4g}")
     return notes

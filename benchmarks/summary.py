@@ -1,4 +1,4 @@
-"""Reads RESULTS.md: for the README's table and for the plots."""
+"""Read RESULTS.md, for the README's table and for the plots."""
 
 from __future__ import annotations
 
