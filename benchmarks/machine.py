@@ -1,4 +1,4 @@
-"""What this machine is: processor, cores, caches, versions."""
+"""Describe this machine: processor, cores, caches, versions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 
 
 def _cpuinfo() -> dict[str, str]:
-    """The first processor's lines."""
+    """Fields of the first processor in /proc/cpuinfo."""
     try:
         text = Path("/proc/cpuinfo").read_text()
     except OSError:
@@ -21,7 +21,7 @@ def _cpuinfo() -> dict[str, str]:
 
 
 def caches() -> dict[str, int]:
-    """Bytes of the first processor's data caches by level, "L3" and so on."""
+    """Sizes in bytes of the first processor's data caches by level ("L1", "L2", ...)."""
     found = {}
     for index in sorted(_CACHES.glob("index*")):
         try:
@@ -37,19 +37,19 @@ def caches() -> dict[str, int]:
 
 
 def last_cache() -> int:
-    """Bytes of the largest cache; a guess where the system does not say."""
+    """Size in bytes of the last-level cache; 16 MiB if the system does not report it."""
     return max(caches().values(), default=2**24)
 
 
-def vectors() -> str:
-    """The widest vector instructions that the processor has."""
+def get_vector_extension() -> str:
+    """Name of the widest vector instructions of the processor."""
     flags = _cpuinfo().get("flags", "").split()
     names = {"avx512f": "AVX-512", "avx2": "AVX2", "sse4_2": "SSE4.2"}
     return next((text for flag, text in names.items() if flag in flags), "unknown vectors")
 
 
 def busy_seconds() -> float | None:
-    """Processor time that all programs have used since the start, and that a host took away."""
+    """CPU time of all programs since the start of the system, including time stolen by the host."""
     try:
         fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()
     except OSError:
@@ -59,12 +59,13 @@ def busy_seconds() -> float | None:
 
 
 def describe() -> dict[str, str]:
-    """By name, for the head of a report."""
+    """Properties of the machine by name, for the head of a report."""
     info = _cpuinfo()
     family = f"family {info.get('cpu family', '?')}, model {info.get('model', '?')}"
     sizes = ", ".join(f"{name} {size // 1024:,} KiB" for name, size in caches().items())
+    extension = get_vector_extension()
     return {
-        "processor": f"{info.get('model name', platform.processor())} ({family}), {vectors()}",
+        "processor": f"{info.get('model name', platform.processor())} ({family}), {extension}",
         "cores used": f"{len(os.sched_getaffinity(0))} of {os.cpu_count()}",
         "caches": sizes or "unknown",
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",

@@ -1,8 +1,8 @@
 """Measure the speed of this machine: `python peaks.py [--quick]` prints one line of JSON.
 
 The peak of arithmetic is the fastest of several float32 multiplications of large matrices by
-NumPy's BLAS, which comes within some percent of the peak of the hardware. Bandwidth is the fastest of
-several copies, counting reads and writes. Both are the best of many short runs, because other
+NumPy's BLAS, which comes within some percent of the peak of the hardware. Bandwidth is the fastest
+of several copies, counting reads and writes. Both are the best of many short runs, because other
 programs only make them slower. The time of a barrier between two of fastnn's threads (a training
 step has two) is given as a range, because the host of a virtual machine may move its cores apart.
 """

@@ -31,7 +31,7 @@ def _read_tables(results: str) -> list[dict[str, dict[str, str]]]:
 
 
 def _read_ratio(cell: str) -> Ratio | None:
-    """The ratio in a cell such as `**277** (213–293), aim 200`."""
+    """The ratio in a cell such as `**277** (213–293), target 200`."""
     parts = re.match(r"\*\*(.+?)\*\* \((.+?)–(.+?)\)", cell)
     return Ratio(*map(float, parts.groups())) if parts else None
 

@@ -1,5 +1,6 @@
-"""Compare scores and times on real tables: fastnn's estimators, scikit-learn's multilayer perceptron
-with the same parameters, HistGradientBoosting with its defaults, and a training loop in PyTorch.
+"""Compare scores and times on real tables: fastnn's estimators, scikit-learn's multilayer
+perceptron with the same parameters, HistGradientBoosting with its defaults, and a training loop in
+PyTorch.
 
 python benchmarks/tabular.py                      # all data sets, 5 seeds
 python benchmarks/tabular.py --quick              # 2 seeds, small data sets

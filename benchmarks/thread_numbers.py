@@ -4,9 +4,10 @@
 
 For each shape there are four processes with the same network and rows: one fits with
 n_threads=None, two with 1 and 2 threads, and the fourth with the better of these two numbers, to
-measure the noise. The processes are measured alternately; the others are blocked in a read. Before
-each fit a process pauses for 20 ms, as a user's program might, so that its threads sleep. The number
-of steps is chosen so that a fit with the better fixed number takes about 20 ms, 200 ms or 2 s.
+measure the noise. The processes are measured alternately; the others are blocked in a read.
+Before each fit a process pauses for 20 ms, as a user's program might, so that its threads sleep.
+The number of steps is chosen so that a fit with the better fixed number takes about 20 ms, 200 ms
+or 2 s.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ PREDICTION = tuple(
 )
 
 
-# ---- the measured process ----------------------------------------------------------------------------------
+# ---- the measured process -----------------------------------------------------------------------
 
 
 def _make_work(shape: Shape, n_threads: int | None) -> Callable[[int], None]:
@@ -227,9 +228,9 @@ SETTINGS = {
 def run(quick: bool, log: Callable[[str], None]) -> str:
     """Measure everything, and return the report in Markdown."""
     lines = [
-        f"{os.cpu_count()} cores. Time with n_threads=None divided by the time with the better of 1 "
-        "and 2 threads, medians over rounds; noise is the same ratio for two processes that both "
-        "use the better number."
+        f"{os.cpu_count()} cores. Time with n_threads=None divided by the time with the better of "
+        "1 and 2 threads, medians over rounds; noise is the same ratio for two processes that "
+        "both use the better number."
     ]
     for title, options in SETTINGS.items():
         short = QUICK if quick else {0.02: 15, 0.2: 5}

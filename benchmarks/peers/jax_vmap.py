@@ -1,7 +1,5 @@
-"""JAX: all nets as one by `vmap`, an epoch of all of them in one jitted `lax.scan`, donated state.
-
-A permutation for each net and epoch is drawn by NumPy meanwhile, as in `jax_scan`.
-"""
+"""JAX: all networks stacked by `vmap`, one epoch of all of them in one jitted `lax.scan`, donated
+state. NumPy draws a permutation for each network and epoch, as in `jax_scan`."""
 
 from __future__ import annotations
 
@@ -21,7 +19,7 @@ TAKES = ("many",)
 
 
 class Many:
-    """Nets stacked along the first axis of every array; one vector of parameters per net."""
+    """Networks stacked along the first axis of every array; one parameter vector per network."""
 
     def __init__(self, case: ManyCase) -> None:
         self.jax = jax_scan.setup(case.dtype)
@@ -43,7 +41,7 @@ class Many:
         self.jax.block_until_ready(self.state)
 
     def _epoch(self, state: Any, order: Any, X: Any, y: Any) -> Any:
-        """Of one net."""
+        """One epoch of one network."""
 
         def step(state: Any, rows: Any) -> tuple[Any, None]:
             p, slots, t = state
