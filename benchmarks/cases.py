@@ -143,7 +143,7 @@ WIDE = Net((784, 1024, 1024, 10), "relu", "cross-entropy")
 HIGGS = Net((28, 300, 300, 300, 300, 300, 1), "tanh", "binary")
 
 
-def _training(
+def _make_training(
     net: Net, batch: int, batches: int, jax: float, pytorch: float, scikit_learn: float
 ) -> TrainingCase:
     targets = (("jax", jax), ("pytorch", pytorch), ("scikit-learn", scikit_learn))
@@ -152,18 +152,18 @@ def _training(
     return TrainingCase(name, net, batch, batches, targets=targets)
 
 
-def _grid(net: Net, optimizer: str, dtype: str, batch: int) -> TrainingCase:
+def _make_grid(net: Net, optimizer: str, dtype: str, batch: int) -> TrainingCase:
     batches = max(2, min(1000, 8192 // batch))
     name = f"grid: {net} {net.activation}, {optimizer}, {dtype}, batch {batch}"
     return TrainingCase(name, net, batch, batches, optimizer, dtype)
 
 
-def _online(optimizer: str) -> TrainingCase:
+def _make_online(optimizer: str) -> TrainingCase:
     name = f"online: {SMALL} {SMALL.activation}, {SMALL.loss}, {optimizer}, batch 1"
     return TrainingCase(name, SMALL, 1, 1000, optimizer)
 
 
-def _prediction(net: Net, rows: int) -> PredictionCase:
+def _make_prediction(net: Net, rows: int) -> PredictionCase:
     return PredictionCase(f"predict: {net}, {rows:,} row{'s' if rows > 1 else ''}", net, rows)
 
 
@@ -202,7 +202,7 @@ GROUPS: dict[str, tuple[Case, ...]] = {
     # meant for. 10,240 images about fill an L3 cache of 32 MiB.
     "training": tuple(
         starmap(
-            _training,
+            _make_training,
             (
                 (TINY, 32, 32, 15, 200, 130),
                 (SMALL, 32, 32, 5, 60, 35),
@@ -219,14 +219,14 @@ GROUPS: dict[str, tuple[Case, ...]] = {
         )
     ),
     "prediction": (
-        *(_prediction(net, 1) for net in (SMALL, IMAGE_DEEP)),
-        *starmap(_prediction, product((SMALL, TABLE, IMAGE_DEEP), (1000, 20_000))),
+        *(_make_prediction(net, 1) for net in (SMALL, IMAGE_DEEP)),
+        *starmap(_make_prediction, product((SMALL, TABLE, IMAGE_DEEP), (1000, 20_000))),
     ),
     "many": MANY,
-    "online": tuple(map(_online, ("sgd", "adam"))),
+    "online": tuple(map(_make_online, ("sgd", "adam"))),
     "grid": tuple(
         starmap(
-            _grid,
+            _make_grid,
             product(
                 (SMALL, TABLE, IMAGE),
                 ("sgd", "momentum", "adam"),

@@ -24,7 +24,7 @@ def _make_rng(text: str) -> np.random.Generator:
     return np.random.default_rng(zlib.crc32(text.encode()))
 
 
-def initial_weights(net: Net, dtype: str) -> Weights:
+def make_weights(net: Net, dtype: str) -> Weights:
     """(w, b) of each layer, w of shape (n_in, n_out): normal, variance 2 / (n_in + n_out)."""
     rng = _make_rng(f"weights of {net}")
     return [
@@ -34,7 +34,7 @@ def initial_weights(net: Net, dtype: str) -> Weights:
     ]  # fmt: skip
 
 
-def arrays(case: Case) -> tuple[Array, Array]:
+def make_arrays(case: Case) -> tuple[Array, Array]:
     """X of shape (rows, n_in), and y: values of shape (rows, n_out), zeros and ones of shape
     (rows, 1), or labels of shape (rows,).
 
@@ -42,7 +42,7 @@ def arrays(case: Case) -> tuple[Array, Array]:
     gradients do not become denormal during a measurement.
     """
     if not isinstance(case, TrainingCase | PredictionCase) and case.table == "digits":
-        return _digits(None if isinstance(case, SearchCase) else case.rows)
+        return _load_digits(None if isinstance(case, SearchCase) else case.rows)
     net = case.nets[0] if isinstance(case, ManyCase) else case.net
     assert not isinstance(case, SearchCase)
     rng = _make_rng(case.name)
@@ -55,7 +55,7 @@ def arrays(case: Case) -> tuple[Array, Array]:
     return X, ((signal > 0) if net.loss == "binary" else signal).astype(case.dtype)
 
 
-def _digits(rows: int | None) -> tuple[Array, Array]:
+def _load_digits(rows: int | None) -> tuple[Array, Array]:
     """Images of 64 pixels from 0 to 1, and their labels."""
     from fastnn.datasets import load_digits
 
@@ -63,7 +63,7 @@ def _digits(rows: int | None) -> tuple[Array, Array]:
     return (X[:rows] / 16).astype(np.float32), y[:rows]
 
 
-def estimator_parameters(case: SearchCase) -> dict[str, Any]:
+def make_estimator_parameters(case: SearchCase) -> dict[str, Any]:
     """Parameters of scikit-learn's and fastnn's classifiers, without early stopping."""
     return {
         "hidden_layer_sizes": case.net.widths[1:-1], "activation": case.net.activation,
@@ -72,7 +72,7 @@ def estimator_parameters(case: SearchCase) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def score(outputs: Array, y: Array) -> float:
+def compute_score(outputs: Array, y: Array) -> float:
     """The accuracy of predicted probabilities, or minus the mean squared error in regression."""
     if y.ndim == 1:
         return float((outputs.argmax(axis=1) == y).mean())
@@ -101,7 +101,7 @@ def forward(net: Net, weights: Weights, X: Array) -> Array:
     return z
 
 
-def mean_loss(net: Net, outputs: Array, y: Array) -> float:
+def compute_loss(net: Net, outputs: Array, y: Array) -> float:
     """The training loss, computed from the outputs of a network."""
     out = np.asarray(outputs, np.float64)
     if net.loss == "squared":

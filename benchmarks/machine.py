@@ -10,7 +10,7 @@ from pathlib import Path
 _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 
 
-def _cpuinfo() -> dict[str, str]:
+def _read_cpuinfo() -> dict[str, str]:
     """Fields of the first processor in /proc/cpuinfo."""
     try:
         text = Path("/proc/cpuinfo").read_text()
@@ -20,35 +20,35 @@ def _cpuinfo() -> dict[str, str]:
     return dict(re.findall(r"^(.+?)\s*: ?(.*)$", first, re.M))
 
 
-def caches() -> dict[str, int]:
+def get_caches() -> dict[str, int]:
     """Sizes in bytes of the first processor's data caches by level ("L1", "L2", ...)."""
-    found = {}
+    sizes_by_level = {}
     for index in sorted(_CACHES.glob("index*")):
         try:
             if (index / "type").read_text().strip() == "Instruction":
                 continue
             size = (index / "size").read_text().strip()
-            found[f"L{(index / 'level').read_text().strip()}"] = (
+            sizes_by_level[f"L{(index / 'level').read_text().strip()}"] = (
                 int(size[:-1]) * 2 ** ({"K": 10, "M": 20}[size[-1]])
             )
         except (OSError, KeyError, ValueError):
             continue
-    return found
+    return sizes_by_level
 
 
-def last_cache() -> int:
+def get_last_cache() -> int:
     """Size in bytes of the last-level cache; 16 MiB if the system does not report it."""
-    return max(caches().values(), default=2**24)
+    return max(get_caches().values(), default=2**24)
 
 
 def get_vector_extension() -> str:
     """Name of the widest vector instructions of the processor."""
-    flags = _cpuinfo().get("flags", "").split()
+    flags = _read_cpuinfo().get("flags", "").split()
     names = {"avx512f": "AVX-512", "avx2": "AVX2", "sse4_2": "SSE4.2"}
     return next((text for flag, text in names.items() if flag in flags), "unknown vectors")
 
 
-def busy_seconds() -> float | None:
+def get_busy_seconds() -> float | None:
     """CPU time of all programs since the start of the system, including time stolen by the host."""
     try:
         fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()
@@ -60,9 +60,9 @@ def busy_seconds() -> float | None:
 
 def describe() -> dict[str, str]:
     """Properties of the machine by name, for the head of a report."""
-    info = _cpuinfo()
+    info = _read_cpuinfo()
     family = f"family {info.get('cpu family', '?')}, model {info.get('model', '?')}"
-    sizes = ", ".join(f"{name} {size // 1024:,} KiB" for name, size in caches().items())
+    sizes = ", ".join(f"{name} {size // 1024:,} KiB" for name, size in get_caches().items())
     extension = get_vector_extension()
     return {
         "processor": f"{info.get('model name', platform.processor())} ({family}), {extension}",

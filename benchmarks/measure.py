@@ -73,7 +73,7 @@ class Result:
         return statistics.median(self.seconds)
 
 
-def start(names: Iterable[str], log: Log) -> tuple[list[Worker], dict[str, str]]:
+def start_workers(names: Iterable[str], log: Log) -> tuple[list[Worker], dict[str, str]]:
     """Start a process for every setting of every installed peer; returns them and the versions."""
     workers: list[Worker] = []
     versions: dict[str, str] = {}
@@ -92,78 +92,88 @@ def start(names: Iterable[str], log: Log) -> tuple[list[Worker], dict[str, str]]
     return workers, versions
 
 
-def run(case: Case, workers: list[Worker], rounds: int, seconds: float, log: Log) -> Result:
+def measure_case(
+    case: Case, workers: list[Worker], rounds: int, seconds: float, log: Log
+) -> Result:
     """Measure one case on all workers, of which the first is fastnn's."""
-    own, *others = [w for w in workers if _takes(w.peer, case)]
+    fastnn, *others = [w for w in workers if _supports(w.peer, case)]
     log(f"{case.name}: preparing")
-    prepared = {own: own.prepare(case.name)}
+    prepared = {fastnn: fastnn.prepare(case.name)}
     notes: list[str] = []
     for worker in others:
         try:
             prepared[worker] = worker.prepare(case.name)
         except WorkerError as error:
-            notes.append(_left_out(worker, error))
-    notes += _differences(prepared, own)
+            notes.append(_describe_skip(worker, error))
+    notes += _report_differences(prepared, fastnn)
     measured = [
         Measured(w.peer, w.setting, [], [], prepared[w])
-        for w in _promising([w for w in others if w in prepared], seconds, notes)
+        for w in _drop_slow_settings([w for w in others if w in prepared], seconds, notes)
     ]
     by_name = {(w.peer, w.setting): w for w in others}
-    alone: list[float] = []
-    others_before, began = _used_by_others(workers), time.perf_counter()
+    unpaired: list[float] = []
+    others_before, began = _get_other_cpu_time(workers), time.perf_counter()
     for k in range(rounds):
         log(f"{case.name}: round {k + 1} of {rounds}")
         if not measured:
-            alone.append(own.measure(seconds))
+            unpaired.append(fastnn.measure(seconds))
         for m in list(measured):
             worker = by_name[m.peer, m.setting]
-            m.before.append(own.measure(seconds))
+            m.before.append(fastnn.measure(seconds))
             try:
                 m.seconds.append(worker.measure(seconds))
             except WorkerError as error:
                 measured.remove(m)
-                notes.append(_left_out(worker, error))
-    notes += _crowded((_used_by_others(workers) - others_before) / (time.perf_counter() - began))
-    own_times = alone + [t for m in measured for t in m.before]
-    return Result(case, own_times, prepared[own], _best(measured), notes + _disturbed(measured))
+                notes.append(_describe_skip(worker, error))
+    notes += _report_load(
+        (_get_other_cpu_time(workers) - others_before) / (time.perf_counter() - began)
+    )
+    fastnn_times = unpaired + [t for m in measured for t in m.before]
+    return Result(
+        case,
+        fastnn_times,
+        prepared[fastnn],
+        _select_fastest(measured),
+        notes + _report_disturbances(measured),
+    )
 
 
-def _left_out(worker: Worker, error: WorkerError) -> str:
+def _describe_skip(worker: Worker, error: WorkerError) -> str:
     return f"{worker.peer} ({worker.setting}) is skipped: {error}"
 
 
-def _crowded(cores: float) -> list[str]:
+def _report_load(cores: float) -> list[str]:
     if cores <= CROWDED:
         return []
     return [f"other programs used {cores:.1f} cores during the measurements: not reliable"]
 
 
-def _used_by_others(workers: list[Worker]) -> float:
+def _get_other_cpu_time(workers: list[Worker]) -> float:
     """CPU time so far of all other programs, 0 if the system does not report it."""
-    own = time.process_time() + sum(w.processor_time_of_all() for w in workers)
-    return (machine.busy_seconds() or own) - own
+    ours = time.process_time() + sum(w.processor_time_of_all() for w in workers)
+    return (machine.get_busy_seconds() or ours) - ours
 
 
-def _takes(name: str, case: Case) -> bool:
+def _supports(name: str, case: Case) -> bool:
     module = peers.load(name)
     return case.kind in module.TAKES
 
 
-def _promising(workers: list[Worker], seconds: float, notes: list[str]) -> list[Worker]:
+def _drop_slow_settings(workers: list[Worker], seconds: float, notes: list[str]) -> list[Worker]:
     """Drop the settings that in two trials are far slower than their peer's best."""
     fastest: dict[Worker, float] = {}
     for worker in workers:
         try:
             fastest[worker] = min(worker.measure(seconds) for _ in range(TRIALS))
         except WorkerError as error:
-            notes.append(_left_out(worker, error))
+            notes.append(_describe_skip(worker, error))
     limit: dict[str, float] = {}
     for worker, value in fastest.items():
         limit[worker.peer] = min(limit.get(worker.peer, math.inf), HOPELESS * value)
     return [w for w, value in fastest.items() if value <= limit[w.peer]]
 
 
-def _disturbed(measured: list[Measured]) -> list[str]:
+def _report_disturbances(measured: list[Measured]) -> list[str]:
     """Describe peers next to which fastnn itself was slower than next to others."""
     medians = {f"{m.peer} ({m.setting})": statistics.median(m.before) for m in measured}
     least = min(medians.values(), default=0.0)
@@ -175,7 +185,7 @@ def _disturbed(measured: list[Measured]) -> list[str]:
     ]
 
 
-def _best(measured: list[Measured]) -> list[Measured]:
+def _select_fastest(measured: list[Measured]) -> list[Measured]:
     """The fastest setting of each peer."""
     best: dict[str, Measured] = {}
     for m in measured:
@@ -184,18 +194,18 @@ def _best(measured: list[Measured]) -> list[Measured]:
     return list(best.values())
 
 
-def _differences(prepared: dict[Worker, dict[str, float]], own: Worker) -> list[str]:
+def _report_differences(prepared: dict[Worker, dict[str, float]], fastnn: Worker) -> list[str]:
     """Describe peers that did not compute the same as fastnn."""
     notes = []
     for worker, answer in prepared.items():
         who = f"{worker.peer} ({worker.setting})"
         if "difference" in answer and not answer["difference"] < SAME_OUTPUT:
             notes.append(f"{who}: outputs differ by {answer['difference']:.2g}")
-        if "score" in answer and not abs(answer["score"] - prepared[own]["score"]) < SAME_SCORE:
+        if "score" in answer and not abs(answer["score"] - prepared[fastnn]["score"]) < SAME_SCORE:
             notes.append(f"{who}: score {answer['score']:.4g}, but fastnn "
-                         f"{prepared[own]['score']:.4g}")  # fmt: skip
+                         f"{prepared[fastnn]['score']:.4g}")  # fmt: skip
         if "loss" in answer:
-            ours, theirs = prepared[own]["loss"], answer["loss"]
+            ours, theirs = prepared[fastnn]["loss"], answer["loss"]
             if not abs(theirs / ours - 1) < SAME_LOSS:
                 notes.append(f"{who}: loss {theirs:.4g}, but fastnn {ours:.4g}")
     return notes

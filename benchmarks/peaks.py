@@ -23,7 +23,7 @@ COPIED = 2**28  # bytes: far beyond the caches
 VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-def _best(run: Callable[[], Any], tries: int) -> float:
+def _time_best(run: Callable[[], Any], tries: int) -> float:
     seconds = []
     for _ in range(tries):
         began = time.perf_counter()
@@ -32,23 +32,23 @@ def _best(run: Callable[[], Any], tries: int) -> float:
     return min(seconds)
 
 
-def flops_per_second(tries: int) -> float:
+def measure_flops(tries: int) -> float:
     """FLOP/s of float32 matrix multiplication, with the threads set in the environment."""
     import numpy as np
 
     a = np.random.default_rng(0).standard_normal((SIZE, SIZE), np.float32)
     out = np.empty_like(a)
-    return 2 * SIZE**3 / _best(lambda: np.matmul(a, a, out=out), tries + 1)
+    return 2 * SIZE**3 / _time_best(lambda: np.matmul(a, a, out=out), tries + 1)
 
 
-def bytes_per_second(threads: int, tries: int) -> float:
+def measure_bandwidth(threads: int, tries: int) -> float:
     """Bandwidth of copies by several threads at the same time."""
     import numpy as np
 
     pairs = [(np.ones(COPIED // threads // 8), np.ones(COPIED // threads // 8))] * threads
     pairs = [(a.copy(), b.copy()) for a, b in pairs]
     with ThreadPoolExecutor(threads) as pool:
-        seconds = _best(lambda: list(pool.map(lambda p: np.copyto(*p), pairs)), tries)
+        seconds = _time_best(lambda: list(pool.map(lambda p: np.copyto(*p), pairs)), tries)
     return 2 * COPIED / seconds
 
 
@@ -80,11 +80,11 @@ def measure(quick: bool) -> dict[str, float]:
     for name, threads in (("one", 1), ("all", n)):
         command = [sys.executable, __file__, "--threads", str(threads)]
         environment = os.environ | dict.fromkeys(VARIABLES, str(threads))
-        done = subprocess.run(
+        process = subprocess.run(
             command + ["--quick"] * quick, env=environment, check=True, text=True,
             capture_output=True,
         )  # fmt: skip
-        results[name] = json.loads(done.stdout)
+        results[name] = json.loads(process.stdout)
     return {
         "cores": n,
         "flops_1": results["one"]["flops"],
@@ -96,7 +96,7 @@ def measure(quick: bool) -> dict[str, float]:
     }
 
 
-def better(one: dict[str, float], other: dict[str, float]) -> dict[str, float]:
+def select_better(one: dict[str, float], other: dict[str, float]) -> dict[str, float]:
     """The better of each of two measurements, as the machine may have been busy during one."""
     return {name: (min if name == "barrier_least" else max)(one[name], other[name]) for name in one}
 
@@ -108,7 +108,7 @@ def _main() -> None:
     threads = int(sys.argv[sys.argv.index("--threads") + 1])
     tries = 3 if "--quick" in sys.argv else 15
     print(json.dumps({
-        "flops": flops_per_second(tries), "bandwidth": bytes_per_second(threads, tries),
+        "flops": measure_flops(tries), "bandwidth": measure_bandwidth(threads, tries),
         "barrier": measure_barrier(tries) if threads > 1 else (0.0, 0.0),
     }))  # fmt: skip
 

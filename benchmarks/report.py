@@ -32,7 +32,7 @@ class Run:
         return Machine.of(self.peaks)
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Format a time with three digits and a unit."""
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
         if seconds >= 0.9995 * size:
@@ -41,7 +41,7 @@ def duration(seconds: float) -> str:
     return f"{seconds * 1e9:.0f} ns"
 
 
-def times(value: float) -> str:
+def format_factor(value: float) -> str:
     """Format a factor with two or three digits."""
     return f"{value:.{max(0, 2 - (value >= 9.95) - (value >= 99.5))}f}"
 
@@ -56,32 +56,33 @@ def compute_efficiency(result: Result, on: Machine) -> float | None:
     )
 
 
-def _target(case: Case, peer: str) -> float | None:
+def _get_target(case: Case, peer: str) -> float | None:
     return None if isinstance(case, PredictionCase) else dict(case.targets).get(peer)
 
 
-def _time_cell(result: Result, m: Measured) -> str:
+def _format_time(result: Result, m: Measured) -> str:
     setting = f" ({m.setting})" if len(peers.load(m.peer).SETTINGS) > 1 else ""
-    return duration(m.median) + setting
+    return format_duration(m.median) + setting
 
 
-def _ratio_cell(result: Result, m: Measured) -> str:
-    text = f"**{times(m.ratio)}** ({times(min(m.ratios))}–{times(max(m.ratios))})"
-    target = _target(result.case, m.peer)
+def _format_ratio(result: Result, m: Measured) -> str:
+    low, high = format_factor(min(m.ratios)), format_factor(max(m.ratios))
+    text = f"**{format_factor(m.ratio)}** ({low}–{high})"
+    target = _get_target(result.case, m.peer)
     return text if target is None else f"{text}, target {target:.3g}"
 
 
-def _first_call_cell(result: Result, m: Measured) -> str:
-    return duration(m.prepared["first_call"])
+def _format_first_call(result: Result, m: Measured) -> str:
+    return format_duration(m.prepared["first_call"])
 
 
-def _speed(result: Result) -> str:
+def _format_speed(result: Result) -> str:
     """GFLOP/s of matrix multiplication; empty for a search, whose work depends on its folds."""
     case = result.case
     return f"{case.flops / result.median / 1e9:.1f}" if isinstance(case, ManyCase) else ""
 
 
-def _table(head: list[str], rows: list[list[str]]) -> str:
+def _format_table(head: list[str], rows: list[list[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     rule = ["-" * width for width in widths]
     return "\n".join(
@@ -90,7 +91,7 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
     )
 
 
-def _table_by_peer(results: list[Result], columns: list[tuple[str, Callable[[Result], str]]],
+def _format_table_by_peer(results: list[Result], columns: list[tuple[str, Callable[[Result], str]]],
                    cell: Cell) -> str:  # fmt: skip
     """A table with a row for each case: the given columns, then one for each measured peer."""
     names = [n for n in peers.MODULES if any(m.peer == n for r in results for m in r.measured)]
@@ -98,10 +99,12 @@ def _table_by_peer(results: list[Result], columns: list[tuple[str, Callable[[Res
     for r in results:
         cells = {m.peer: cell(r, m) for m in r.measured}
         rows.append([*(text(r) for _, text in columns), *(cells.get(n, "") for n in names)])
-    return _table([*(name for name, _ in columns), *(peers.load(n).LABEL for n in names)], rows)
+    return _format_table(
+        [*(name for name, _ in columns), *(peers.load(n).LABEL for n in names)], rows
+    )
 
 
-def _head(run: Run) -> str:
+def _format_head(run: Run) -> str:
     peaks = run.peaks
     lines = [f"{name}: {text}" for name, text in run.description.items()]
     lines += [f"{peers.load(name).LABEL}: {text}" for name, text in run.versions.items()]
@@ -124,44 +127,44 @@ def _head(run: Run) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
 
-def _section(title: str, results: list[Result], run: Run) -> list[str]:
+def _format_section(title: str, results: list[Result], run: Run) -> list[str]:
     """The tables of one kind of case."""
     name: tuple[str, Callable[[Result], str]] = ("case", lambda r: r.case.name)
-    columns = [name, ("fastnn", lambda r: duration(r.median))]
+    columns = [name, ("fastnn", lambda r: format_duration(r.median))]
     unit = "call"
     if isinstance(results[0].case, TrainingCase):
         unit = "step"
         columns.append(("efficiency", lambda r: f"{compute_efficiency(r, run.machine) or 0:.0%}"))
     elif not isinstance(results[0].case, PredictionCase):
         unit = "complete training or search"
-        columns += [("GFLOP/s", _speed), ("score", lambda r: f"{r.prepared['score']:.4f}")]
+        columns += [("GFLOP/s", _format_speed), ("score", lambda r: f"{r.prepared['score']:.4f}")]
     parts = [f"## {title}",
              f"Median time per {unit}; in brackets the fastest setting of each library.",
-             _table_by_peer(results, columns, _time_cell)]  # fmt: skip
+             _format_table_by_peer(results, columns, _format_time)]  # fmt: skip
     if not any(r.measured for r in results):
         return parts
     return [
         *parts,
         "Time of each library divided by fastnn's: median over the rounds (smallest–largest).",
-        _table_by_peer(results, [name], _ratio_cell),
+        _format_table_by_peer(results, [name], _format_ratio),
         "Time of the first call, including compilation; not part of the times above.",
-        _table_by_peer(results, [name], _first_call_cell),
+        _format_table_by_peer(results, [name], _format_first_call),
     ]
 
 
-def _remarks(results: list[Result], on: Machine) -> list[str]:
+def _format_remarks(results: list[Result], on: Machine) -> list[str]:
     """List the cases in which a peer is faster, those below the target, and disturbances."""
     ahead, short, notes = [], [], []
     for r in results:
         for m in r.measured:
-            label, target = peers.load(m.peer).LABEL, _target(r.case, m.peer)
+            label, target = peers.load(m.peer).LABEL, _get_target(r.case, m.peer)
             if m.ratio < 1 and not label.startswith("fastnn"):
-                ahead.append(f"- {r.case.name}: {label}, {times(m.ratio)}")
+                ahead.append(f"- {r.case.name}: {label}, {format_factor(m.ratio)}")
             if target is not None and m.ratio < target:
-                short.append(f"- {r.case.name}: {label}, {times(m.ratio)} of {target:.3g}")
+                short.append(f"- {r.case.name}: {label}, {format_factor(m.ratio)} of {target:.3g}")
         most = r.case.most_seconds if isinstance(r.case, ManyCase) else None
         if most is not None and r.median > most:
-            short.append(f"- {r.case.name}: {duration(r.median)} of {duration(most)}")
+            short.append(f"- {r.case.name}: {format_duration(r.median)} of {format_duration(most)}")
         notes += [f"- {r.case.name}: {note}" for note in r.notes]
         if (compute_efficiency(r, on) or 0) > 1:
             notes.append(
@@ -178,22 +181,22 @@ def _remarks(results: list[Result], on: Machine) -> list[str]:
 KINDS = (
     ("Training", "training"),
     ("Prediction", "prediction"),
-    ("Many networks at once", "many", "mixture", "search"),
+    ("Many networks", "many", "mixture", "search"),
 )
 
 
-def text(run: Run) -> str:
+def format_report(run: Run) -> str:
     """The complete report in Markdown."""
     origin = "Written by `python benchmarks/run.py`; [README.md](README.md) explains the method."
-    parts = ["# Results", origin, _head(run)]
+    parts = ["# Results", origin, _format_head(run)]
     for title, *kinds in KINDS:
         results = [r for r in run.results if r.case.kind in kinds]
         if results:
-            parts += _section(title, results, run)
-    return "\n\n".join([*parts, *_remarks(run.results, run.machine)]) + "\n"
+            parts += _format_section(title, results, run)
+    return "\n\n".join([*parts, *_format_remarks(run.results, run.machine)]) + "\n"
 
 
-def as_json(run: Run) -> dict[str, Any]:
+def to_json(run: Run) -> dict[str, Any]:
     """All results, including single measurements."""
     return {
         "machine": run.description, "versions": run.versions, "peaks": run.peaks,

@@ -47,7 +47,7 @@ class Machine:
         return cls(
             cores=int(peaks["cores"]), flops=peaks["flops_1"] * peaks["cores"],
             clock=peaks["flops_1"] / FLOPS_PER_CYCLE, bandwidth=peaks["bandwidth_all"],
-            last_cache=machine.last_cache(),
+            last_cache=machine.get_last_cache(),
         )  # fmt: skip
 
     def transfer(self, n_bytes: float, resident: float) -> float:

@@ -22,7 +22,7 @@ import thread_numbers
 HERE = Path(__file__).resolve().parent
 
 
-def _arguments() -> argparse.Namespace:
+def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     groups = ", ".join((*cases.GROUPS, "threads"))
@@ -70,48 +70,49 @@ def _run(options: argparse.Namespace) -> report.Run:
     _log("measuring peaks")
     best = peaks.measure(options.quick)
     seconds = 0.03 if options.quick else 0.2
-    workers, versions = measure.start([peers.FASTNN, *options.names], _log)
+    workers, versions = measure.start_workers([peers.FASTNN, *options.names], _log)
     try:
         results = [
-            measure.run(case, workers, options.rounds, seconds, _log) for case in options.cases
+            measure.measure_case(case, workers, options.rounds, seconds, _log)
+            for case in options.cases
         ]
     finally:
         for worker in workers:
             worker.stop()
     # Other programs may have been busy during the first measurement, or may be now.
     if not options.quick:
-        best = peaks.better(best, peaks.measure(False))
+        best = peaks.select_better(best, peaks.measure(False))
     return report.Run(description, versions, best, options.rounds, seconds, options.quick, results)
 
 
 def main() -> None:
     """Measure, print the report, write files."""
-    options = _arguments()
+    options = _parse_arguments()
     if options.only == ["threads"]:
-        text = thread_numbers.run(options.quick, _log)
+        text = thread_numbers.compare(options.quick, _log)
         print(text)
         if not options.quick:
             (HERE / "THREADS.md").write_text(text + "\n")
         return
     run = _run(options)
-    text = report.text(run)
+    text = report.format_report(run)
     print(text)
-    complete = not (options.quick or options.peers)
-    whole = complete and not options.only
-    if complete and options.only == ["many"]:
+    has_all_peers = not (options.quick or options.peers)
+    complete = has_all_peers and not options.only
+    if has_all_peers and options.only == ["many"]:
         (HERE / "MANY.md").write_text(text)
-    if whole:
+    if complete:
         (HERE / "RESULTS.md").write_text(text)
         readme = HERE.parent / "README.md"
         if readme.exists():
             readme.write_text(summary.update_readme(readme.read_text(), text))
     if options.json:
-        options.json.write_text(json.dumps(report.as_json(run), indent=1) + "\n")
+        options.json.write_text(json.dumps(report.to_json(run), indent=1) + "\n")
     if options.plot:
         try:
             import plots
 
-            _log(f"wrote {', '.join(map(str, plots.draw(text, HERE if whole else Path.cwd())))}")
+            _log(f"wrote {', '.join(map(str, plots.draw(text, HERE if complete else Path.cwd())))}")
         except ModuleNotFoundError as error:
             _log(f"no plots: {error}")
 

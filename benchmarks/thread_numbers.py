@@ -225,7 +225,7 @@ SETTINGS = {
 }
 
 
-def run(quick: bool, log: Callable[[str], None]) -> str:
+def compare(quick: bool, log: Callable[[str], None]) -> str:
     """Measure everything, and return the report in Markdown."""
     lines = [
         f"{os.cpu_count()} cores. Time with n_threads=None divided by the time with the better of "
@@ -235,15 +235,15 @@ def run(quick: bool, log: Callable[[str], None]) -> str:
     for title, options in SETTINGS.items():
         short = QUICK if quick else {0.02: 15, 0.2: 5}
         usual = not options and not quick
-        lines += _table(title, TRAINING, ROUNDS if usual else short, options, quick, log)
-    lines += _table(
+        lines += _measure_table(title, TRAINING, ROUNDS if usual else short, options, quick, log)
+    lines += _measure_table(
         "predictions, idle machine", PREDICTION, QUICK if quick else PREDICTION_CALLS, {}, quick,
         log,
     )  # fmt: skip
     return "\n".join(lines)
 
 
-def _table(
+def _measure_table(
     title: str, shapes: tuple[Shape, ...], rounds: dict[float, int], options: dict[str, bool],
     quick: bool, log: Callable[[str], None],
 ) -> list[str]:  # fmt: skip

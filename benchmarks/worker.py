@@ -59,8 +59,8 @@ def _prepare_training(peer: ModuleType, case: TrainingCase) -> tuple[Timer, dict
     timer = Timer(training.fit, training.reset, case.batches)
     training.reset()
     training.fit(max(1, CHECKED_STEPS // case.batches))
-    _, y = data.arrays(case)
-    value = data.mean_loss(case.net, training.outputs(), y)
+    _, y = data.make_arrays(case)
+    value = data.compute_loss(case.net, training.outputs(), y)
     return timer, {"first_call": timer.first_call, "loss": value}
 
 
@@ -72,8 +72,8 @@ def _prepare_prediction(peer: ModuleType, case: PredictionCase) -> tuple[Timer, 
             call()
 
     timer = Timer(run, lambda: None, 1)
-    X, _ = data.arrays(case)
-    expected = data.forward(case.net, data.initial_weights(case.net, case.dtype), X)
+    X, _ = data.make_arrays(case)
+    expected = data.forward(case.net, data.make_weights(case.net, case.dtype), X)
     outputs = np.asarray(call()).reshape(expected.shape)
     return timer, {
         "first_call": timer.first_call,
@@ -86,9 +86,11 @@ def _prepare(peer: ModuleType, case: Case) -> tuple[Timer, dict[str, Any]]:
         return _prepare_training(peer, case)
     if isinstance(case, PredictionCase):
         return _prepare_prediction(peer, case)
-    whole: peers.Whole = peer.search(case) if isinstance(case, SearchCase) else peer.many(case)
-    timer = Timer(whole.fit, whole.reset, 1)
-    return timer, {"first_call": timer.first_call, "score": whole.score()}
+    workload: peers.Workload = (
+        peer.search(case) if isinstance(case, SearchCase) else peer.many(case)
+    )
+    timer = Timer(workload.fit, workload.reset, 1)
+    return timer, {"first_call": timer.first_call, "score": workload.score()}
 
 
 def serve(peer: ModuleType) -> None:

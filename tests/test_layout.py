@@ -53,7 +53,7 @@ PATHS = {
 }
 
 
-def imports_of(name):
+def find_imports(name):
     """Yield the modules of fastnn that a module imports: at its top, in functions, or for type
     checking only."""
     for node in ast.walk(ast.parse(PATHS[name].read_text())):
@@ -67,21 +67,21 @@ def imports_of(name):
 def test_imports_never_climb(name):
     room = name.split(".")[1]
     assert room in RANK, f"{room} is missing in ROOMS"
-    for imported in imports_of(name):
+    for imported in find_imports(name):
         other = imported.split(".")[1]
         assert RANK[other] < RANK[room] or other == room or room in ROOMS[RANK[other]], imported
 
 
 def test_there_is_no_import_cycle():
     """No module imports itself, directly or through others."""
-    waiting = {name: set(imports_of(name)) - {name} for name in PATHS}
+    waiting = {name: set(find_imports(name)) - {name} for name in PATHS}
     while waiting:
         free = {name for name, imported in waiting.items() if not imported & waiting.keys()}
         assert free, f"these modules are in a cycle or import one that is: {sorted(waiting)}"
         waiting = {name: imported for name, imported in waiting.items() if name not in free}
 
 
-def defined_names(tree):
+def find_names(tree):
     """Yield the names that a module defines: functions, classes, attributes and variables."""
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
@@ -101,7 +101,7 @@ def test_no_room_reads_the_private_attributes_of_another():
     rooms = {name: name.split(".")[1:2] for name in trees}
     defined = {}
     for name, tree in trees.items():
-        for private in filter(re.compile(r"_[^_]").match, defined_names(tree)):
+        for private in filter(re.compile(r"_[^_]").match, find_names(tree)):
             defined.setdefault(private, []).append(rooms[name])
     for name, tree in trees.items():
         for node in ast.walk(tree):
@@ -125,14 +125,14 @@ def test_the_reference_never_imports_the_kernels():
 # ---- one list of names ---------------------------------------------------------------------------
 
 
-def names(enum):
+def list_names(enum):
     return [member.name.lower() for member in enum]
 
 
 def test_every_enum_member_has_its_description():
-    assert list(activations.NAMES) == names(codes.Activation)
-    assert set(losses.CLASSES) == set(names(codes.Loss)) == set(losses.HEADS)
-    assert set(optimizers.CLASSES) == set(names(codes.Optimizer))
+    assert list(activations.NAMES) == list_names(codes.Activation)
+    assert set(losses.CLASSES) == set(list_names(codes.Loss)) == set(losses.HEADS)
+    assert set(optimizers.CLASSES) == set(list_names(codes.Optimizer))
 
 
 def test_stub_of_enums_equals_the_compiled_enums():
@@ -148,7 +148,7 @@ def test_stub_of_enums_equals_the_compiled_enums():
 @pytest.mark.parametrize("enum", [codes.Activation, codes.Loss, codes.Optimizer])
 def test_readme_names_every_member(enum):
     text = (ROOT / "README.md").read_text()
-    for name in names(enum):
+    for name in list_names(enum):
         shown = next((k.__name__ for n, k in optimizers.CLASSES.items() if n == name), name)
         assert f"`{name}`" in text or f"`{shown}`" in text, name
 
@@ -167,7 +167,7 @@ USERS_OF_THE_LAYER = {"fastnn/cli.py", "fastnn/estimators/_fitting/architecture.
 USERS_OF_THE_SOLVER = {"fastnn/estimators/logistic.py"}
 
 
-def listed_files(heading):
+def read_listed_files(heading):
     """The files that a recipe of CONTRIBUTING.md lists."""
     text = (ROOT / "CONTRIBUTING.md").read_text()
     section = re.search(rf"^### {heading}$(.*?)(?=^###? )", text, re.M | re.S)
@@ -175,7 +175,7 @@ def listed_files(heading):
     return set(re.findall(r"^\d+\. `([^`]+)`", section.group(1), re.M))
 
 
-def matching_files(pattern, read=Path.read_text):
+def find_files(pattern, read=Path.read_text):
     """The source files, and README.md, whose text matches a regular expression."""
     folders = [ROOT / "fastnn", ROOT / "fastnn_ext"]
     paths = [ROOT / "README.md", *(path for folder in folders for path in folder.rglob("*"))]
@@ -204,20 +204,20 @@ def read_strings(path):
 def test_touch_list_is_true(heading, member):
     """A recipe lists exactly the files that name an existing member."""
     pattern = rf"(?i)\b_?{member}(_slope|_derivative|_gate)?\b"
-    assert matching_files(pattern) == listed_files(heading)
+    assert find_files(pattern) == read_listed_files(heading)
 
 
 def test_touch_list_of_a_layer_is_true():
-    assert matching_files(r"\b(Dropout|DROPOUT)\b") - USERS_OF_THE_LAYER == listed_files("A layer")
+    assert find_files(r"\b(Dropout|DROPOUT)\b") - USERS_OF_THE_LAYER == read_listed_files("A layer")
 
 
 def test_touch_list_of_a_schedule_is_true():
-    assert matching_files(r"\b(StepDecay|step_decay)\b") == listed_files("A schedule")
+    assert find_files(r"\b(StepDecay|step_decay)\b") == read_listed_files("A schedule")
 
 
 def test_touch_list_of_a_solver_is_true():
-    found = matching_files(r"(?m)^(lbfgs|L-BFGS-B)$", read_strings)
-    assert found - USERS_OF_THE_SOLVER == listed_files("A solver of the estimators")
+    files = find_files(r"(?m)^(lbfgs|L-BFGS-B)$", read_strings)
+    assert files - USERS_OF_THE_SOLVER == read_listed_files("A solver of the estimators")
 
 
 def test_paths_in_contributing_exist():
@@ -281,5 +281,5 @@ def test_nothing_tells_users_to_install_another_project():
     ]  # fmt: skip
     for path in texts:
         text = path.read_text(encoding="utf-8", errors="replace")
-        found = re.search(r"fastnn\[|pip3? install [^|;&\n]*['\" ]fastnn\b", text)
-        assert found is None, (path, found)
+        match = re.search(r"fastnn\[|pip3? install [^|;&\n]*['\" ]fastnn\b", text)
+        assert match is None, (path, match)

@@ -6,7 +6,7 @@ TAKES : the kinds of cases that it supports
 version() -> str
 train(case) -> Training
 predict(case) -> a function without arguments that returns outputs for all rows
-many(case), search(case) -> Whole
+many(case), search(case) -> Workload
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Training(Protocol):
         """Outputs for all rows, to check the result."""
 
 
-class Whole(Protocol):
+class Workload(Protocol):
     """One case of many networks on one library."""
 
     def reset(self) -> None:

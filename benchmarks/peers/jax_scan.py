@@ -107,7 +107,7 @@ class Fit:
     def __init__(self, case: TrainingCase) -> None:
         self.jax = setup(case.dtype)
         self.case = case
-        self.X, self.y = map(self.jax.numpy.asarray, data.arrays(case))
+        self.X, self.y = map(self.jax.numpy.asarray, data.make_arrays(case))
         self.rng = np.random.default_rng(0)
         self.reset()
         self.epoch = self.jax.jit(self._epoch, donate_argnums=0)
@@ -117,9 +117,7 @@ class Fit:
         from jax.flatten_util import ravel_pytree
 
         jnp = self.jax.numpy
-        p: Any = self.jax.tree.map(
-            jnp.asarray, data.initial_weights(self.case.net, self.case.dtype)
-        )
+        p: Any = self.jax.tree.map(jnp.asarray, data.make_weights(self.case.net, self.case.dtype))
         flat, tree = ravel_pytree(p)
         self.tree = tree if flat.nbytes <= FLAT_BYTES else lambda p: p
         p = flat if flat.nbytes <= FLAT_BYTES else p
@@ -170,7 +168,7 @@ def train(case: TrainingCase) -> Fit:
 def predict(case: PredictionCase) -> Callable[[], data.Array]:
     """A jitted call with the weights compiled in, from JAX array to JAX array."""
     jax, net = setup(case.dtype), case.net
-    parameters = jax.tree.map(jax.numpy.asarray, data.initial_weights(net, case.dtype))
+    parameters = jax.tree.map(jax.numpy.asarray, data.make_weights(net, case.dtype))
 
     def outputs(x: Any) -> Any:
         z = logits(net, parameters, x)
@@ -179,5 +177,5 @@ def predict(case: PredictionCase) -> Callable[[], data.Array]:
         return jax.nn.softmax(z) if net.loss == "cross-entropy" else z
 
     call = jax.jit(outputs)
-    X = jax.numpy.asarray(data.arrays(case)[0])
+    X = jax.numpy.asarray(data.make_arrays(case)[0])
     return lambda: call(X).block_until_ready()

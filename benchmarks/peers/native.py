@@ -44,7 +44,7 @@ def network(net: Net, dtype: str) -> Any:
     model = make_unbuilt(net, dtype)
     model.build(net.widths[0])
     for w, b, (initial_w, initial_b) in zip(
-        model.weights, model.biases, data.initial_weights(net, dtype), strict=True
+        model.weights, model.biases, data.make_weights(net, dtype), strict=True
     ):
         w[:], b[:] = initial_w, initial_b
     return model
@@ -57,7 +57,7 @@ class Fit:
 
     def __init__(self, case: TrainingCase) -> None:
         self.case = case
-        self.X, self.y = data.arrays(case)
+        self.X, self.y = data.make_arrays(case)
         self.reset()
 
     def _optimizer(self) -> Any:
@@ -94,7 +94,7 @@ def train(case: TrainingCase) -> Fit:
 
 def predict(case: PredictionCase) -> Callable[[], data.Array]:
     """A call of `predict`, including the checks of its input."""
-    net, (X, _) = network(case.net, case.dtype), data.arrays(case)
+    net, (X, _) = network(case.net, case.dtype), data.make_arrays(case)
     return lambda: net.predict(X)
 
 
@@ -105,17 +105,17 @@ class Many:
 
     def __init__(self, case: ManyCase) -> None:
         self.case = case
-        self.X, self.y = data.arrays(case)
+        self.X, self.y = data.make_arrays(case)
         self.reset()
 
     def reset(self) -> None:
-        """See `Whole`."""
+        """See `Workload`."""
         self.nets = [
             make_unbuilt(net, self.case.dtype, seed) for seed, net in enumerate(self.case.nets)
         ]
 
     def fit(self, times: int) -> None:
-        """See `Whole`."""
+        """See `Workload`."""
         for _ in range(times):
             self.train(self.nets)
 
@@ -131,13 +131,13 @@ class Many:
         )  # fmt: skip
 
     def score(self) -> float:
-        """See `Whole`."""
-        scores = [data.score(net.predict(self.X), self.y) for net in self.nets]
+        """See `Workload`."""
+        scores = [data.compute_score(net.predict(self.X), self.y) for net in self.nets]
         return sum(scores) / len(scores)
 
 
 def many(case: ManyCase) -> Many:
-    """See `Whole`."""
+    """See `Workload`."""
     return Many(case)
 
 
@@ -146,31 +146,31 @@ class Search:
 
     def __init__(self, case: SearchCase) -> None:
         self.case = case
-        self.X, self.y = data.arrays(case)
+        self.X, self.y = data.make_arrays(case)
 
     def reset(self) -> None:
-        """See `Whole`; a search has no state."""
+        """See `Workload`; a search has no state."""
 
     def make_search(self) -> Any:
         """The search before its fit."""
         import fastnn as fn
 
         case = self.case
-        estimator = fn.MLPClassifier(**data.estimator_parameters(case))
+        estimator = fn.MLPClassifier(**data.make_estimator_parameters(case))
         return fn.MLPSearchCV(estimator, dict(case.grid), cv=case.folds)
 
     def fit(self, times: int) -> None:
-        """See `Whole`."""
+        """See `Workload`."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about ending at max_iter
             for _ in range(times):
                 self.fitted = self.make_search().fit(self.X, self.y)
 
     def score(self) -> float:
-        """See `Whole`."""
+        """See `Workload`."""
         return float(self.fitted.best_score_)
 
 
 def search(case: SearchCase) -> Search:
-    """See `Whole`."""
+    """See `Workload`."""
     return Search(case)

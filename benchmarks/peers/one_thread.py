@@ -21,5 +21,5 @@ class Many(native.Many):
 
 
 def many(case: ManyCase) -> Many:
-    """See `Whole`."""
+    """See `Workload`."""
     return Many(case)

@@ -59,11 +59,11 @@ def predict(case: PredictionCase) -> Callable[[], data.Array]:
     options.inter_op_num_threads = 1
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.log_severity_level = 3
-    graph = model(case.net, data.initial_weights(case.net, case.dtype))
+    graph = model(case.net, data.make_weights(case.net, case.dtype))
     session = onnxruntime.InferenceSession(
         graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    X, _ = data.arrays(case)
+    X, _ = data.make_arrays(case)
     out = np.zeros((case.rows, case.net.widths[-1]), np.float32)
     output = onnxruntime.OrtValue.ortvalue_from_numpy(out)
     binding = session.io_binding()

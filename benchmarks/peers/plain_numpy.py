@@ -23,6 +23,6 @@ def version() -> str:
 
 def predict(case: PredictionCase) -> Callable[[], data.Array]:
     """A call of the forward pass in NumPy."""
-    net, (X, _) = case.net, data.arrays(case)
-    weights = data.initial_weights(net, case.dtype)
+    net, (X, _) = case.net, data.make_arrays(case)
+    weights = data.make_weights(net, case.dtype)
     return lambda: data.forward(net, weights, X)

@@ -41,7 +41,7 @@ def parameters(net: Net, dtype: str) -> list[tuple[Any, Any]]:
 
     return [
         (torch.from_numpy(w.T.copy()), torch.from_numpy(b))
-        for w, b in data.initial_weights(net, dtype)
+        for w, b in data.make_weights(net, dtype)
     ]
 
 
@@ -82,7 +82,7 @@ class Fit:
     def __init__(self, case: TrainingCase) -> None:
         self.torch = setup()
         self.case = case
-        self.X, self.y = map(self.torch.from_numpy, data.arrays(case))
+        self.X, self.y = map(self.torch.from_numpy, data.make_arrays(case))
         self.loss = loss_function(case.net)
         self.reset()
 
@@ -132,7 +132,7 @@ def predict(case: PredictionCase) -> Callable[[], data.Array]:
     """A call in inference mode, from tensor to tensor."""
     torch = setup()
     layers = parameters(case.net, case.dtype)
-    X = torch.from_numpy(data.arrays(case)[0])
+    X = torch.from_numpy(data.make_arrays(case)[0])
 
     def call() -> data.Array:
         with torch.inference_mode():

@@ -49,7 +49,7 @@ class Fit:
 
     def __init__(self, case: TrainingCase) -> None:
         self.case = case
-        self.X, y = data.arrays(case)
+        self.X, y = data.make_arrays(case)
         self.y = _convert_targets(case.net, y)
 
     def reset(self) -> None:
@@ -86,9 +86,9 @@ def train(case: TrainingCase) -> Fit:
 
 def predict(case: PredictionCase) -> Callable[[], data.Array]:
     """`predict` in regression, `predict_proba` in classification, with the shared weights."""
-    net, (X, y) = case.net, data.arrays(case)
+    net, (X, y) = case.net, data.make_arrays(case)
     model = _fit_few_rows(net, X, y)
-    weights = data.initial_weights(net, case.dtype)
+    weights = data.make_weights(net, case.dtype)
     model.coefs_, model.intercepts_ = [w for w, _ in weights], [b for _, b in weights]
     model.n_outputs_ = net.widths[-1]
     if net.loss == "cross-entropy":  # for two classes scikit-learn has one logistic output
@@ -114,18 +114,18 @@ class Search:
 
     def __init__(self, case: SearchCase) -> None:
         self.case = case
-        self.X, self.y = data.arrays(case)
+        self.X, self.y = data.make_arrays(case)
 
     def reset(self) -> None:
-        """See `Whole`; a search has no state."""
+        """See `Workload`; a search has no state."""
 
     def fit(self, times: int) -> None:
-        """See `Whole`."""
+        """See `Workload`."""
         from sklearn.model_selection import GridSearchCV
         from sklearn.neural_network import MLPClassifier
 
         case = self.case
-        estimator = MLPClassifier(**data.estimator_parameters(case))
+        estimator = MLPClassifier(**data.make_estimator_parameters(case))
         grid = {name: list(values) for name, values in case.grid}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -134,10 +134,10 @@ class Search:
                 self.fitted = search.fit(self.X, self.y)
 
     def score(self) -> float:
-        """See `Whole`."""
+        """See `Workload`."""
         return float(self.fitted.best_score_)
 
 
 def search(case: SearchCase) -> Search:
-    """See `Whole`."""
+    """See `Workload`."""
     return Search(case)

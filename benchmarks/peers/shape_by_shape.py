@@ -27,5 +27,5 @@ class Many(native.Many):
 
 
 def many(case: ManyCase) -> Many:
-    """See `Whole`."""
+    """See `Workload`."""
     return Many(case)
