@@ -146,7 +146,7 @@ class _Process:
 
 
 @contextmanager
-def _busy_processor(busy: bool) -> Iterator[None]:
+def _keep_core_busy(busy: bool) -> Iterator[None]:
     """Run another program that keeps one core busy, if `busy`."""
     if not busy:
         yield
@@ -187,7 +187,7 @@ def measure(
     results = {}
     try:
         steps = {seconds: _choose_steps(processes, seconds) for seconds in rounds}
-        with _busy_processor(busy):
+        with _keep_core_busy(busy):
             shortest = steps[min(steps)]
             pilot = np.median(
                 _measure_rounds(processes, PILOT_ROUNDS, shortest, after_matmul), axis=0
@@ -220,7 +220,7 @@ def _measure_rounds(
 
 SETTINGS = {
     "idle machine": {},
-    "one processor busy": {"busy": True},
+    "one core busy": {"busy": True},
     "after a matrix multiplication by NumPy": {"after_matmul": True},
 }
 
