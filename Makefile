@@ -1,7 +1,7 @@
-# One command each. `make build` compiles in place; everything else works on an installed fastnn
-# or on the tree's own in-place build.
+# `make build` compiles the kernels in place. The other targets use that build, or builds of their own
+# in build/.
 PYTHON ?= python
-# -P: the current folder, which holds the in-place build, does not come before PYTHONPATH.
+# -P keeps the current folder, which contains the in-place build, from preceding PYTHONPATH.
 PYTEST = $(PYTHON) -P -m pytest -q
 
 .PHONY: build test lint types bench instructions debug sanitize tsan attack wheel clean
@@ -9,10 +9,10 @@ PYTEST = $(PYTHON) -P -m pytest -q
 build:          ## compile the kernels in place
 	$(PYTHON) setup.py -q build_ext --inplace
 
-# Each run of the tests names the build that it is about, and tests/conftest.py refuses another.
+# Each test run states the build that it expects; tests/conftest.py refuses any other.
 IN_PLACE = PYTHONPATH=$(CURDIR) FASTNN_EXPECT_FOLDER=$(CURDIR) FASTNN_EXPECT_BUILD=optimized
 
-test: build     ## all tests, on the tree
+test: build     ## all tests, with the in-place build
 	$(IN_PLACE) $(PYTEST)
 
 lint: types     ## style of Python and Cython, types, stubs
@@ -27,13 +27,13 @@ types: build
 bench: build    ## speed comparisons
 	$(PYTHON) benchmarks/run.py
 
-instructions: build   ## instructions of the engine's steps against what is recorded (needs valgrind)
+instructions: build   ## instruction counts of training steps, compared with the recorded ones (valgrind)
 	PYTHONPATH=. $(PYTHON) tools/instructions.py --check
 
-# Builds beside the one in the tree, made anew when a source changes.
+# Separate builds in build/, repeated when a source changes.
 SOURCES = setup.py pyproject.toml $(shell find fastnn fastnn_ext -type f \
 	! -name '*.so' ! -name '*.py[co]')
-define BESIDE =
+define SEPARATE_BUILD =
 rm -rf $@ build/last
 $(PYTHON) -m pip install -q --no-deps --no-build-isolation --target $@ .
 touch $@
@@ -42,7 +42,7 @@ BUILT = PYTHONPATH=$(CURDIR)/build/$@ FASTNN_EXPECT_FOLDER=$(CURDIR)/build/$@
 
 build/debug: export FASTNN_DEBUG = 1
 build/debug: $(SOURCES)
-	$(BESIDE)
+	$(SEPARATE_BUILD)
 
 debug: build/debug   ## all tests but the long ones, with Cython's bounds checks
 	$(BUILT) FASTNN_EXPECT_BUILD=debug $(PYTEST) -m "not optimized and not long"
@@ -52,12 +52,12 @@ build/sanitize: export FASTNN_DEBUG = 1
 build/sanitize: export CFLAGS = $(SANITIZERS)
 build/sanitize: export LDFLAGS = $(SANITIZERS)
 build/sanitize: $(SOURCES)
-	$(BESIDE)
+	$(SEPARATE_BUILD)
 
-# Python leaks by design at exit; its allocator hides overruns from the sanitizer. Tests that start
-# processes of their own or train much are left to the other runs, and so are the estimators', which
-# reach the kernels by the same calls. A sanitizer writes to file descriptor 2, which pytest would
-# capture, and ends the process.
+# Python leaks memory at exit by design, so leaks are not checked, and its allocator would hide overruns
+# from the sanitizer. Tests that start processes or train for long are left to the other runs; so are
+# the estimators' tests, which reach the kernels through the same calls. pytest must not capture file
+# descriptor 2, to which a sanitizer writes before it ends the process.
 sanitize: build/sanitize   ## the kernels' tests under address and undefined-behaviour sanitizers
 	$(BUILT) FASTNN_EXPECT_BUILD=debug,address,undefined \
 	PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 \
@@ -74,9 +74,9 @@ build/tsan: export FASTNN_LEVELS = v3
 build/tsan: export CFLAGS = -fsanitize=thread
 build/tsan: export LDFLAGS = -fsanitize=thread $(CURDIR)/build/gomp_on_pthreads.o
 build/tsan: $(SOURCES) build/gomp_on_pthreads.o
-	$(BESIDE)
+	$(SEPARATE_BUILD)
 
-# Only the engine is instrumented: Python, NumPy and what they do with memory are not looked at.
+# Only the engine is instrumented: accesses to memory by Python and NumPy are not checked.
 tsan: build/tsan   ## tests of threads under the thread sanitizer
 	$(BUILT) FASTNN_EXPECT_BUILD=debug,thread FASTNN_ISA=v3 \
 	TSAN_OPTIONS="ignore_noninstrumented_modules=1 halt_on_error=1 exitcode=66 history_size=7" \
@@ -88,7 +88,7 @@ attack: build   ## the long form of tests/attack, then the thread sanitizer
 	$(IN_PLACE) $(PYTEST) tests/attack
 	$(MAKE) tsan
 
-wheel:          ## sdist, and a wheel made from it, repaired to manylinux where patchelf is there
+wheel:          ## sdist, and a wheel built from it and repaired to manylinux
 	$(PYTHON) -m build
 	$(PYTHON) -m auditwheel repair --strip -w wheelhouse dist/*.whl
 

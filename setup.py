@@ -1,10 +1,10 @@
-"""The extension modules and their flags; everything else stands in pyproject.toml.
+"""The extension modules and their compiler flags; everything else is in pyproject.toml.
 
-Switches (environment):
+Environment variables:
   FASTNN_DEBUG=1          bounds checks in Cython, -O1 -g
   FASTNN_OPENMP=on|off    off builds without OpenMP: every fit then runs on one thread
   FASTNN_LEVELS=v2,v3     builds the engine for these instruction sets only
-Sanitizers come in through CFLAGS and LDFLAGS (see the Makefile).
+Sanitizers are enabled through CFLAGS and LDFLAGS (see the Makefile).
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from setuptools.command.build_ext import build_ext
 DEBUG = os.environ.get("FASTNN_DEBUG", "0") == "1"
 OPENMP = os.environ.get("FASTNN_OPENMP", "on") != "off"
 
-# The engine is one source, compiled once per instruction-set level and picked at import.
+# The engine is one source, compiled once per instruction-set level and selected at import.
 LEVELS = {
     "v2": ["-march=x86-64-v2"],
     "v3": ["-march=x86-64-v3"],
@@ -33,21 +33,22 @@ if platform.machine() not in ("x86_64", "AMD64"):
 if chosen := os.environ.get("FASTNN_LEVELS"):
     LEVELS = {level: LEVELS[level] for level in chosen.split(",")}
 
-# -fwrapv, which CPython's own flags carry, forbids the compiler to widen loop counters.
+# CPython's flags contain -fwrapv, which keeps the compiler from widening loop counters.
 COMMON = ["-std=gnu11", "-fno-wrapv", "-fvisibility=hidden", "-Wno-unused-function"]
 COMMON += ["-O1", "-g1"] if DEBUG else ["-O2", "-g0"]
-# Let loops become vectors; no flag here may change a result or hide a NaN. Without contract=off a
-# number depends on whether it stands in a vector or in the rest of a loop (simd.h, decision c).
+# Flags for vectorization; none may change a result or hide a NaN. Without -ffp-contract=off, a
+# result would depend on whether its element is in the vectorized part or in the remainder of a loop
+# (simd.h, decision c).
 KERNEL = ["-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off"]
-# Loops that copy a row of a few numbers are no calls of memcpy.
+# Do not replace loops that copy a short row by calls of memcpy.
 KERNEL += ["-fno-tree-loop-distribute-patterns"]
-# A loop with a call in it is no vector, and gcc's limits leave calls where many loops stand in one
-# function: what is `cdef inline` is inlined.
+# gcc does not vectorize a loop that contains a call, and its limits stop inlining in functions with
+# many loops. So functions declared `cdef inline` are always inlined.
 KERNEL += ["-DCYTHON_INLINE=inline __attribute__((always_inline))"]
 KERNEL += [] if DEBUG else ["-O3"]
 THREADS = ["-fopenmp"] if OPENMP else []
 
-# What `fastnn_ext.cpu.build()` says of the modules that are in use.
+# The result of `fastnn_ext.cpu.build()`.
 SANITIZERS = re.findall(r"-fsanitize=(\S+)", os.environ.get("CFLAGS", ""))
 DESCRIPTION = ",".join(["debug" if DEBUG else "optimized", *SANITIZERS])
 
@@ -62,12 +63,12 @@ DIRECTIVES = {
     "freethreading_compatible": True,
 }
 
-# One name stands for the float and the double function of C (real.pxd, tile.pxd): Cython tells them
-# apart by their types, and warns of each on this level.
+# real.pxd and tile.pxd declare the float and the double function of C under one name. Cython
+# distinguishes them by their types, but warns about each at lower levels.
 Errors.LEVEL = 2
 
-# Flags and sources that a build was made with name its folder, so that no object file outlives
-# a change of flags, which setuptools would not notice.
+# The name of the build folder is a hash of the flags, because setuptools does not rebuild object
+# files when flags change.
 STAMP = repr(
     (
         DEBUG,
@@ -80,7 +81,7 @@ STAMP = repr(
     )
 )
 BUILD = Path("build") / hashlib.sha256(STAMP.encode()).hexdigest()[:12]
-LAST = Path("build/last")  # names the build of the compiled modules that lie in the tree
+LAST = Path("build/last")  # contains the name of the build whose modules are in the source tree
 HEADERS = sorted(
     str(path)
     for pattern in ("*.pxd", "*.h", "engine.pyx")
@@ -89,7 +90,7 @@ HEADERS = sorted(
 
 
 def engine(level: str, flags: list[str]) -> Extension:
-    """The engine under a name of its own: a one-line source that includes engine.pyx."""
+    """The engine for one level: a module whose source is one line that includes engine.pyx."""
     source = BUILD / "levels" / f"engine_{level}.pyx"
     source.parent.mkdir(parents=True, exist_ok=True)
     if not source.exists():
@@ -106,7 +107,7 @@ def engine(level: str, flags: list[str]) -> Extension:
 
 
 class BuildExt(build_ext):
-    """Objects go where their flags say, and modules compile side by side."""
+    """Keep object files in the folder of their flags, and compile modules in parallel."""
 
     def finalize_options(self) -> None:
         super().finalize_options()
@@ -115,7 +116,7 @@ class BuildExt(build_ext):
         self.force = self.force or not (LAST.exists() and LAST.read_text() == BUILD.name)
 
     def run(self) -> None:
-        """No stamp stands while modules of several builds may lie side by side."""
+        """Build; during the build, when modules of two builds may be present, there is no stamp."""
         LAST.unlink(missing_ok=True)
         super().run()
         LAST.write_text(BUILD.name)
@@ -132,7 +133,8 @@ plain = [
     )
     for name in ("codes", "cpu")
 ]
-# One module holds Cython's memoryview code for all the others: a third of the build time.
+# One module contains Cython's memoryview code for all others: compiling that code for each module
+# took a third of the build time.
 shared = Extension("fastnn_ext._cyutility", ["fastnn_ext/_cyutility.c"], extra_compile_args=COMMON)
 
 setup(

@@ -1,4 +1,4 @@
-"""What is measured, as data: nets, training cases and prediction cases, in named groups."""
+"""The cases of the benchmarks as data: networks, training and prediction, in named groups."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ FULL = " full batch"
 
 @dataclass(frozen=True)
 class Net:
-    """Widths from input to output, one hidden activation, and the loss that decides the head:
-    linear for squared, sigmoid for binary, softmax for cross-entropy."""
+    """A network: widths from input to output, activation of the hidden layers, and loss. The loss
+    determines the last activation: linear for squared, sigmoid for binary, softmax for
+    cross-entropy."""
 
     widths: tuple[int, ...]
     activation: str
@@ -25,19 +26,19 @@ class Net:
 
     @property
     def n_parameters(self) -> int:
-        """Weights and biases."""
+        """Number of weights and biases."""
         return sum(n_in * n_out + n_out for n_in, n_out in self.shapes)
 
     @property
     def flops_per_row(self) -> int:
-        """Of one training step: forward, gradient of the weights, and gradient of the inputs of
-        all layers but the first."""
+        """FLOP per row of a training step: forward pass, gradients of the weights, and gradients of
+        the inputs of all layers but the first."""
         weights = [n_in * n_out for n_in, n_out in self.shapes]
         return 6 * sum(weights) - 2 * weights[0]
 
     @property
     def hidden(self) -> int:
-        """Hidden units, each of which needs its activation once per row."""
+        """Number of hidden units, each of which computes an activation per row."""
         return sum(self.widths[1:-1])
 
     def __str__(self) -> str:
@@ -50,7 +51,7 @@ class Net:
 
 @dataclass(frozen=True)
 class TrainingCase:
-    """Epochs of minibatch training on `batches * batch` rows."""
+    """Minibatch training with `batches` batches of `batch` rows per epoch."""
 
     name: str
     net: Net
@@ -59,24 +60,24 @@ class TrainingCase:
     optimizer: str = "adam"
     dtype: str = "float32"
     targets: tuple[tuple[str, float], ...] = ()
-    """What fastnn is meant to reach: (peer, times faster)."""
+    """The target for fastnn: (peer, times faster)."""
 
     kind = "training"
 
     @property
     def rows(self) -> int:
-        """Rows of the data set."""
+        """Number of rows of the data set."""
         return self.batch * self.batches
 
     @property
     def shuffles(self) -> bool:
-        """One batch that holds all rows needs no order."""
+        """Whether rows are shuffled; not if one batch contains all rows."""
         return self.batches > 1
 
 
 @dataclass(frozen=True)
 class PredictionCase:
-    """Outputs for a number of rows, from Python."""
+    """Prediction of a number of rows, called from Python."""
 
     name: str
     net: Net
@@ -88,7 +89,7 @@ class PredictionCase:
 
 @dataclass(frozen=True)
 class ManyCase:
-    """Whole trainings of many nets of their own seeds by Adam, all on one table of `rows`."""
+    """Complete trainings of many networks with different seeds by Adam, on the same data."""
 
     name: str
     nets: tuple[Net, ...]
@@ -96,27 +97,27 @@ class ManyCase:
     epochs: int
     rows: int
     table: str
-    """"digits", or "random" for made-up numbers."""
+    """"digits", or "random" for random data."""
     targets: tuple[tuple[str, float], ...] = ()
     most_seconds: float | None = None
-    """What fastnn is meant to stay below."""
+    """The target for fastnn's time."""
 
     dtype = "float32"
 
     @property
     def kind(self) -> str:
-        """Nets of one shape can be trained as one by libraries that stack them."""
+        """ "many" if all networks have the same shape, so that other libraries can stack them."""
         return "many" if len(set(self.nets)) == 1 else "mixture"
 
     @property
     def flops(self) -> int:
-        """Of all products."""
+        """FLOP of all matrix multiplications."""
         return self.rows * self.epochs * sum(net.flops_per_row for net in self.nets)
 
 
 @dataclass(frozen=True)
 class SearchCase:
-    """A grid search with cross-validation on the digits, from an estimator to the best one."""
+    """A grid search with cross-validation on the digits, including the fit of the best model."""
 
     name: str
     net: Net
@@ -142,7 +143,7 @@ WIDE = Net((784, 1024, 1024, 10), "relu", "cross-entropy")
 HIGGS = Net((28, 300, 300, 300, 300, 300, 1), "tanh", "binary")
 
 
-def _training(
+def _make_training(
     net: Net, batch: int, batches: int, jax: float, pytorch: float, scikit_learn: float
 ) -> TrainingCase:
     targets = (("jax", jax), ("pytorch", pytorch), ("scikit-learn", scikit_learn))
@@ -151,23 +152,23 @@ def _training(
     return TrainingCase(name, net, batch, batches, targets=targets)
 
 
-def _grid(net: Net, optimizer: str, dtype: str, batch: int) -> TrainingCase:
+def _make_grid(net: Net, optimizer: str, dtype: str, batch: int) -> TrainingCase:
     batches = max(2, min(1000, 8192 // batch))
     name = f"grid: {net} {net.activation}, {optimizer}, {dtype}, batch {batch}"
     return TrainingCase(name, net, batch, batches, optimizer, dtype)
 
 
-def _online(optimizer: str) -> TrainingCase:
+def _make_online(optimizer: str) -> TrainingCase:
     name = f"online: {SMALL} {SMALL.activation}, {SMALL.loss}, {optimizer}, batch 1"
     return TrainingCase(name, SMALL, 1, 1000, optimizer)
 
 
-def _prediction(net: Net, rows: int) -> PredictionCase:
+def _make_prediction(net: Net, rows: int) -> PredictionCase:
     return PredictionCase(f"predict: {net}, {rows:,} row{'s' if rows > 1 else ''}", net, rows)
 
 
 DIGITS = Net((64, 64, 10), "relu", "cross-entropy")
-DIGITS_ROWS = 1792  # of 1,797: whole batches, as XLA wants
+DIGITS_ROWS = 1792  # of 1,797: complete batches, as XLA requires
 SHAPES = tuple(
     Net((64, *hidden, 10), "relu", "cross-entropy")
     for hidden in ((16,), (24,), (32,), (48,), (64,), (96,), (128,), (32, 32), (48, 24), (64, 32))
@@ -197,11 +198,11 @@ MANY = (
 )  # fmt: skip
 
 GROUPS: dict[str, tuple[Case, ...]] = {
-    # The smallest tables that the library is for have about a thousand rows, so small nets get
-    # about that many. 10,240 images about fill a last cache of 32 MiB.
+    # Small networks are trained on about a thousand rows, the smallest tables that the library is
+    # meant for. 10,240 images about fill an L3 cache of 32 MiB.
     "training": tuple(
         starmap(
-            _training,
+            _make_training,
             (
                 (TINY, 32, 32, 15, 200, 130),
                 (SMALL, 32, 32, 5, 60, 35),
@@ -218,14 +219,14 @@ GROUPS: dict[str, tuple[Case, ...]] = {
         )
     ),
     "prediction": (
-        *(_prediction(net, 1) for net in (SMALL, IMAGE_DEEP)),
-        *starmap(_prediction, product((SMALL, TABLE, IMAGE_DEEP), (1000, 20_000))),
+        *(_make_prediction(net, 1) for net in (SMALL, IMAGE_DEEP)),
+        *starmap(_make_prediction, product((SMALL, TABLE, IMAGE_DEEP), (1000, 20_000))),
     ),
     "many": MANY,
-    "online": tuple(map(_online, ("sgd", "adam"))),
+    "online": tuple(map(_make_online, ("sgd", "adam"))),
     "grid": tuple(
         starmap(
-            _grid,
+            _make_grid,
             product(
                 (SMALL, TABLE, IMAGE),
                 ("sgd", "momentum", "adam"),
@@ -241,19 +242,19 @@ BY_NAME: dict[str, Case] = {case.name: case for group in GROUPS.values() for cas
 
 
 def select(only: list[str]) -> list[Case]:
-    """Cases of the groups and names (or parts of names) given, in order; the default groups where
-    nothing is given."""
+    """The cases of the given groups and names (or parts of names), in order; by default those of
+    the default groups."""
     chosen: dict[str, Case] = {}
     for text in only or DEFAULT_GROUPS:
-        found = GROUPS.get(text) or [
+        matching = GROUPS.get(text) or [
             case
             for group in (DEFAULT_GROUPS, [g for g in GROUPS if g not in DEFAULT_GROUPS])
             for name in group
             for case in GROUPS[name]
             if text in case.name
         ]
-        if not found:
+        if not matching:
             raise ValueError(f"--only: expected a group ({', '.join(GROUPS)}) or part of a case's "
                              f"name; got {text!r}")  # fmt: skip
-        chosen |= {case.name: case for case in found}
+        chosen |= {case.name: case for case in matching}
     return list(chosen.values())

@@ -1,4 +1,4 @@
-"""What this machine is: processor, cores, caches, versions."""
+"""Describe this machine: processor, cores, caches, versions."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 
 
-def _cpuinfo() -> dict[str, str]:
-    """The first processor's lines."""
+def _read_cpuinfo() -> dict[str, str]:
+    """Fields of the first processor in /proc/cpuinfo."""
     try:
         text = Path("/proc/cpuinfo").read_text()
     except OSError:
@@ -20,36 +20,36 @@ def _cpuinfo() -> dict[str, str]:
     return dict(re.findall(r"^(.+?)\s*: ?(.*)$", first, re.M))
 
 
-def caches() -> dict[str, int]:
-    """Bytes of the first processor's data caches by level, "L3" and so on."""
-    found = {}
+def get_caches() -> dict[str, int]:
+    """Sizes in bytes of the first processor's data caches by level ("L1", "L2", ...)."""
+    sizes_by_level = {}
     for index in sorted(_CACHES.glob("index*")):
         try:
             if (index / "type").read_text().strip() == "Instruction":
                 continue
             size = (index / "size").read_text().strip()
-            found[f"L{(index / 'level').read_text().strip()}"] = (
+            sizes_by_level[f"L{(index / 'level').read_text().strip()}"] = (
                 int(size[:-1]) * 2 ** ({"K": 10, "M": 20}[size[-1]])
             )
         except (OSError, KeyError, ValueError):
             continue
-    return found
+    return sizes_by_level
 
 
-def last_cache() -> int:
-    """Bytes of the largest cache; a guess where the system does not say."""
-    return max(caches().values(), default=2**24)
+def get_last_cache() -> int:
+    """Size in bytes of the last-level cache; 16 MiB if the system does not report it."""
+    return max(get_caches().values(), default=2**24)
 
 
-def vectors() -> str:
-    """The widest vector instructions that the processor has."""
-    flags = _cpuinfo().get("flags", "").split()
+def get_vector_extension() -> str:
+    """Name of the widest vector instructions of the processor."""
+    flags = _read_cpuinfo().get("flags", "").split()
     names = {"avx512f": "AVX-512", "avx2": "AVX2", "sse4_2": "SSE4.2"}
     return next((text for flag, text in names.items() if flag in flags), "unknown vectors")
 
 
-def busy_seconds() -> float | None:
-    """Processor time that all programs have used since the start, and that a host took away."""
+def get_busy_seconds() -> float | None:
+    """CPU time of all programs since the start of the system, including time stolen by the host."""
     try:
         fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()
     except OSError:
@@ -59,15 +59,16 @@ def busy_seconds() -> float | None:
 
 
 def describe() -> dict[str, str]:
-    """By name, for the head of a report."""
-    info = _cpuinfo()
+    """Properties of the machine by name, for the head of a report."""
+    info = _read_cpuinfo()
     family = f"family {info.get('cpu family', '?')}, model {info.get('model', '?')}"
-    sizes = ", ".join(f"{name} {size // 1024:,} KiB" for name, size in caches().items())
+    sizes = ", ".join(f"{name} {size // 1024:,} KiB" for name, size in get_caches().items())
+    extension = get_vector_extension()
     return {
-        "processor": f"{info.get('model name', platform.processor())} ({family}), {vectors()}",
+        "processor": f"{info.get('model name', platform.processor())} ({family}), {extension}",
         "cores used": f"{len(os.sched_getaffinity(0))} of {os.cpu_count()}",
         "caches": sizes or "unknown",
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "Python": platform.python_version(),
-        "load before": f"{os.getloadavg()[0]:.2f}",
+        "load average before": f"{os.getloadavg()[0]:.2f}",
     }

@@ -1,4 +1,4 @@
-"""Rounds of measurements in alternation, and what they come to."""
+"""Alternating rounds of measurements, and their evaluation."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import peers
 from cases import Case
 from processes import Worker, WorkerError
 
-# A setting this much slower than the best one of its peer, in some trials, does not take part.
+# A setting that is slower than the best one of its peer by this factor, in some trials, is dropped.
 HOPELESS = 1.3
 TRIALS = 2
-# Cores in use by other programs; from here on figures are not to be trusted.
+# Cores in use by other programs above which results are not reliable.
 CROWDED = 0.1
-# fastnn's median time beside one peer over that beside another: more is a disturbance.
+# Ratio of fastnn's median times next to two peers above which a disturbance is reported.
 DISTURBED = 1.3
-# The sums of different float32 programs differ in the last digits; probabilities are below 1.
+# Largest difference of outputs: float32 programs round differently; probabilities are below 1.
 SAME_OUTPUT = 1e-3
-# Orders of rows and, for scikit-learn, initial weights differ.
+# Largest relative difference of losses: orders of rows and scikit-learn's initial weights differ.
 SAME_LOSS = 0.25
-# The same of accuracies, also of the best of a search.
+# Largest difference of accuracies, including the best one of a search.
 SAME_SCORE = 0.02
 
 Log = Callable[[str], None]
@@ -32,14 +32,14 @@ Log = Callable[[str], None]
 
 @dataclass
 class Measured:
-    """A peer's times on one case with its best setting, beside fastnn's taken just before each."""
+    """The times of one peer on one case with its best setting, and fastnn's time before each."""
 
     peer: str
     setting: str
     seconds: list[float]
     before: list[float]
     prepared: dict[str, float]
-    """What the worker answered: the first call's seconds, and what shows that it did the same."""
+    """The worker's answer: the time of the first call, and values that show that peers agree."""
 
     @property
     def median(self) -> float:
@@ -48,7 +48,7 @@ class Measured:
 
     @property
     def ratios(self) -> list[float]:
-        """How many times faster fastnn was, pair by pair."""
+        """How many times slower than fastnn the peer was, in each pair."""
         return [s / b for s, b in zip(self.seconds, self.before, strict=True)]
 
     @property
@@ -59,7 +59,7 @@ class Measured:
 
 @dataclass
 class Result:
-    """One case: fastnn and every peer that took part."""
+    """The results of one case: fastnn and every peer that was measured."""
 
     case: Case
     seconds: list[float]
@@ -73,8 +73,8 @@ class Result:
         return statistics.median(self.seconds)
 
 
-def start(names: Iterable[str], log: Log) -> tuple[list[Worker], dict[str, str]]:
-    """A process for every setting of every peer that is installed, and the versions."""
+def start_workers(names: Iterable[str], log: Log) -> tuple[list[Worker], dict[str, str]]:
+    """Start a process for every setting of every installed peer; returns them and the versions."""
     workers: list[Worker] = []
     versions: dict[str, str] = {}
     for name in names:
@@ -86,95 +86,106 @@ def start(names: Iterable[str], log: Log) -> tuple[list[Worker], dict[str, str]]
                 worker.stop()
                 if name == peers.FASTNN:
                     raise
-                log(f"{name} is left out: {error}")
+                log(f"{name} is skipped: {error}")
                 break
             workers.append(worker)
     return workers, versions
 
 
-def run(case: Case, workers: list[Worker], rounds: int, seconds: float, log: Log) -> Result:
-    """All measurements of one case; the first worker is fastnn's."""
-    own, *others = [w for w in workers if _takes(w.peer, case)]
+def measure_case(
+    case: Case, workers: list[Worker], rounds: int, seconds: float, log: Log
+) -> Result:
+    """Measure one case on all workers, of which the first is fastnn's."""
+    fastnn, *others = [w for w in workers if _supports(w.peer, case)]
     log(f"{case.name}: preparing")
-    prepared = {own: own.prepare(case.name)}
+    prepared = {fastnn: fastnn.prepare(case.name)}
     notes: list[str] = []
     for worker in others:
         try:
             prepared[worker] = worker.prepare(case.name)
         except WorkerError as error:
-            notes.append(_left_out(worker, error))
-    notes += _differences(prepared, own)
+            notes.append(_describe_skip(worker, error))
+    notes += _report_differences(prepared, fastnn)
     measured = [
         Measured(w.peer, w.setting, [], [], prepared[w])
-        for w in _promising([w for w in others if w in prepared], seconds, notes)
+        for w in _drop_slow_settings([w for w in others if w in prepared], seconds, notes)
     ]
     by_name = {(w.peer, w.setting): w for w in others}
-    alone: list[float] = []
-    others_before, began = _used_by_others(workers), time.perf_counter()
+    unpaired: list[float] = []
+    others_before, began = _get_other_cpu_time(workers), time.perf_counter()
     for k in range(rounds):
         log(f"{case.name}: round {k + 1} of {rounds}")
         if not measured:
-            alone.append(own.measure(seconds))
+            unpaired.append(fastnn.measure(seconds))
         for m in list(measured):
             worker = by_name[m.peer, m.setting]
-            m.before.append(own.measure(seconds))
+            m.before.append(fastnn.measure(seconds))
             try:
                 m.seconds.append(worker.measure(seconds))
             except WorkerError as error:
                 measured.remove(m)
-                notes.append(_left_out(worker, error))
-    notes += _crowded((_used_by_others(workers) - others_before) / (time.perf_counter() - began))
-    own_times = alone + [t for m in measured for t in m.before]
-    return Result(case, own_times, prepared[own], _best(measured), notes + _disturbed(measured))
+                notes.append(_describe_skip(worker, error))
+    notes += _report_load(
+        (_get_other_cpu_time(workers) - others_before) / (time.perf_counter() - began)
+    )
+    fastnn_times = unpaired + [t for m in measured for t in m.before]
+    return Result(
+        case,
+        fastnn_times,
+        prepared[fastnn],
+        _select_fastest(measured),
+        notes + _report_disturbances(measured),
+    )
 
 
-def _left_out(worker: Worker, error: WorkerError) -> str:
-    return f"{worker.peer} ({worker.setting}) is left out: {error}"
+def _describe_skip(worker: Worker, error: WorkerError) -> str:
+    return f"{worker.peer} ({worker.setting}) is skipped: {error}"
 
 
-def _crowded(cores: float) -> list[str]:
+def _report_load(cores: float) -> list[str]:
     if cores <= CROWDED:
         return []
-    return [f"other programs kept {cores:.1f} cores busy meanwhile: not to be trusted"]
+    return [f"other programs used {cores:.1f} cores during the measurements: not reliable"]
 
 
-def _used_by_others(workers: list[Worker]) -> float:
-    """Processor time so far of all programs but this one, 0 where the system does not say."""
-    own = time.process_time() + sum(w.processor_time_of_all() for w in workers)
-    return (machine.busy_seconds() or own) - own
+def _get_other_cpu_time(workers: list[Worker]) -> float:
+    """CPU time so far of all other programs, 0 if the system does not report it."""
+    ours = time.process_time() + sum(w.processor_time_of_all() for w in workers)
+    return (machine.get_busy_seconds() or ours) - ours
 
 
-def _takes(name: str, case: Case) -> bool:
+def _supports(name: str, case: Case) -> bool:
     module = peers.load(name)
     return case.kind in module.TAKES
 
 
-def _promising(workers: list[Worker], seconds: float, notes: list[str]) -> list[Worker]:
-    """Without the settings that two trials show to be far from their peer's best."""
+def _drop_slow_settings(workers: list[Worker], seconds: float, notes: list[str]) -> list[Worker]:
+    """Drop the settings that in two trials are far slower than their peer's best."""
     fastest: dict[Worker, float] = {}
     for worker in workers:
         try:
             fastest[worker] = min(worker.measure(seconds) for _ in range(TRIALS))
         except WorkerError as error:
-            notes.append(_left_out(worker, error))
+            notes.append(_describe_skip(worker, error))
     limit: dict[str, float] = {}
     for worker, value in fastest.items():
         limit[worker.peer] = min(limit.get(worker.peer, math.inf), HOPELESS * value)
     return [w for w, value in fastest.items() if value <= limit[w.peer]]
 
 
-def _disturbed(measured: list[Measured]) -> list[str]:
-    """Peers beside which fastnn itself was slower than beside the others."""
+def _report_disturbances(measured: list[Measured]) -> list[str]:
+    """Describe peers next to which fastnn itself was slower than next to others."""
     medians = {f"{m.peer} ({m.setting})": statistics.median(m.before) for m in measured}
     least = min(medians.values(), default=0.0)
     return [
-        f"fastnn was {value / least:.1f} times slower just before {name} than before another peer"
+        f"fastnn was {value / least:.1f} times slower in its measurements before {name} than "
+        "before another library"
         for name, value in medians.items()
         if value > DISTURBED * least
     ]
 
 
-def _best(measured: list[Measured]) -> list[Measured]:
+def _select_fastest(measured: list[Measured]) -> list[Measured]:
     """The fastest setting of each peer."""
     best: dict[str, Measured] = {}
     for m in measured:
@@ -183,18 +194,18 @@ def _best(measured: list[Measured]) -> list[Measured]:
     return list(best.values())
 
 
-def _differences(prepared: dict[Worker, dict[str, float]], own: Worker) -> list[str]:
-    """Where a peer did not compute the same thing."""
+def _report_differences(prepared: dict[Worker, dict[str, float]], fastnn: Worker) -> list[str]:
+    """Describe peers that did not compute the same as fastnn."""
     notes = []
     for worker, answer in prepared.items():
         who = f"{worker.peer} ({worker.setting})"
         if "difference" in answer and not answer["difference"] < SAME_OUTPUT:
             notes.append(f"{who}: outputs differ by {answer['difference']:.2g}")
-        if "score" in answer and not abs(answer["score"] - prepared[own]["score"]) < SAME_SCORE:
-            notes.append(f"{who}: score {answer['score']:.4g} where fastnn has "
-                         f"{prepared[own]['score']:.4g}")  # fmt: skip
+        if "score" in answer and not abs(answer["score"] - prepared[fastnn]["score"]) < SAME_SCORE:
+            notes.append(f"{who}: score {answer['score']:.4g}, but fastnn "
+                         f"{prepared[fastnn]['score']:.4g}")  # fmt: skip
         if "loss" in answer:
-            ours, theirs = prepared[own]["loss"], answer["loss"]
+            ours, theirs = prepared[fastnn]["loss"], answer["loss"]
             if not abs(theirs / ours - 1) < SAME_LOSS:
-                notes.append(f"{who}: loss {theirs:.4g} where fastnn has {ours:.4g}")
+                notes.append(f"{who}: loss {theirs:.4g}, but fastnn {ours:.4g}")
     return notes

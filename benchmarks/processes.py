@@ -1,4 +1,4 @@
-"""The other end of `worker.py`: starting it, asking it, ending it."""
+"""Start worker processes (`worker.py`), send them requests, and stop them."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 
-# Thread pools spin after their work, OpenBLAS's for 0.1 s, and would slow down whoever is measured
-# next. A worker is at rest when it used less than a twentieth of a processor for a moment.
-MOMENT = 0.005
-AT_REST = 0.05
-PATIENCE = 1.0
+# Thread pools spin after their work, OpenBLAS's for 0.1 s, and would slow down the next
+# measurement. A worker is idle if it uses less than a twentieth of a core for a moment.
+MOMENT = 0.005  # seconds
+IDLE = 0.05  # cores
+LONGEST_WAIT = 1.0  # seconds
 
 
 class WorkerError(Exception):
-    """A peer is not installed, failed, or ended."""
+    """A peer is not installed, has failed, or its process has ended."""
 
 
 class Worker:
-    """One peer with one setting."""
+    """The process of one peer with one setting."""
 
     def __init__(self, peer: str, setting: str, environment: dict[str, str]) -> None:
         self.peer, self.setting = peer, setting
@@ -57,39 +57,41 @@ class Worker:
         return answer
 
     def processor_time_of_all(self) -> float:
-        """Seconds that the process and those it has started have run, in steps of a clock tick:
-        with threads that have ended, which `processor_time` does not see."""
+        """CPU time in seconds of the process and its children, with the resolution of a clock tick.
+        Unlike `processor_time`, it includes threads that have ended."""
         ticks, waiting = 0, [self._process.pid]
         while waiting:
             folder = Path(f"/proc/{waiting.pop()}")
-            with contextlib.suppress(OSError):  # it may end meanwhile
+            with contextlib.suppress(OSError):  # the process may end during this
                 fields = (folder / "stat").read_text().rpartition(")")[2].split()
-                ticks += sum(map(int, fields[11:15]))  # own, and of children that have ended
+                ticks += sum(
+                    map(int, fields[11:15])
+                )  # of the process, and of children that have ended
                 for children in folder.glob("task/*/children"):
                     waiting += map(int, children.read_text().split())
         return ticks / os.sysconf("SC_CLK_TCK")
 
     def processor_time(self) -> float:
-        """Seconds that the threads of the process have run."""
+        """CPU time in seconds of the running threads of the process."""
         total = 0
         for file in Path(f"/proc/{self._process.pid}/task").glob("*/schedstat"):
-            with contextlib.suppress(OSError):  # a thread may end meanwhile
+            with contextlib.suppress(OSError):  # a thread may end during this
                 total += int(file.read_text().split()[0])
         return total / 1e9
 
     def _settle(self) -> None:
-        """Wait until the process is at rest."""
+        """Wait until the process is idle."""
         began = now = time.perf_counter()
         used = self.processor_time()
-        while now - began < PATIENCE:
+        while now - began < LONGEST_WAIT:
             time.sleep(MOMENT)
             before, then = used, now
             used, now = self.processor_time(), time.perf_counter()
-            if used - before < AT_REST * (now - then):
+            if used - before < IDLE * (now - then):
                 return
 
     def hello(self) -> str:
-        """The version of the library, which is imported by this."""
+        """Import the library in the worker, and return its version."""
         return str(self._ask(do="hello")["version"])
 
     def prepare(self, case: str) -> dict[str, Any]:
@@ -97,7 +99,7 @@ class Worker:
         return self._ask(do="prepare", case=case)
 
     def measure(self, seconds: float) -> float:
-        """Seconds per step or call."""
+        """Time per training step or call in seconds."""
         return float(self._ask(do="measure", seconds=seconds)["seconds"])
 
     def stop(self) -> None:

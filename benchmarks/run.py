@@ -1,6 +1,6 @@
-"""Compare fastnn with other libraries on this machine: `python benchmarks/run.py --help`.
+"""Compare the speed of fastnn with other libraries on this machine.
 
-Runs on the installed fastnn. A peer that is not installed is left out by name.
+Runs on the installed fastnn. Libraries that are not installed are skipped with a message.
 """
 
 from __future__ import annotations
@@ -22,22 +22,26 @@ import thread_numbers
 HERE = Path(__file__).resolve().parent
 
 
-def _arguments() -> argparse.Namespace:
+def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     groups = ", ".join((*cases.GROUPS, "threads"))
     add("--only", action="append", default=[], metavar="NAME",
-        help=f"a group ({groups}) or part of a case's name; may be repeated")  # fmt: skip
-    add("--peers", metavar="LIST", help=f"of {', '.join(list(peers.MODULES)[1:])}; by commas")
-    add("--compile", action="store_true", help="also torch.compile, which takes long to compile")
-    add("--rounds", type=int, metavar="N", help="by default 7, with --quick 3")
+        help=f"a group ({groups}) or a part of a case's name; can be repeated")  # fmt: skip
+    add(
+        "--peers",
+        metavar="LIST",
+        help=f"libraries, separated by commas: {', '.join(list(peers.MODULES)[1:])}",
+    )
+    add("--compile", action="store_true", help="include torch.compile, which takes long to compile")
+    add("--rounds", type=int, metavar="N", help="number of rounds, default 7, with --quick 3")
     add("--quick", action="store_true", help="short measurements, to test the suite")
-    add("--json", type=Path, metavar="FILE", help="write all figures")
+    add("--json", type=Path, metavar="FILE", help="write all measurements")
     add(
         "--plot",
         action="store_true",
-        help="write training.png and prediction.png: beside RESULTS.md, or here if "
-        "RESULTS.md is not written",
+        help="write training.png, training_summary.png and prediction.png: next to RESULTS.md, or "
+        "into the current folder if RESULTS.md is not written",
     )
     parsed = parser.parse_args()
     parsed.rounds = parsed.rounds or (3 if parsed.quick else 7)
@@ -64,52 +68,53 @@ def _log(text: str) -> None:
 def _run(options: argparse.Namespace) -> report.Run:
     description = machine.describe()
     _log("measuring peaks")
-    found = peaks.measure(options.quick)
+    best = peaks.measure(options.quick)
     seconds = 0.03 if options.quick else 0.2
-    workers, versions = measure.start([peers.FASTNN, *options.names], _log)
+    workers, versions = measure.start_workers([peers.FASTNN, *options.names], _log)
     try:
         results = [
-            measure.run(case, workers, options.rounds, seconds, _log) for case in options.cases
+            measure.measure_case(case, workers, options.rounds, seconds, _log)
+            for case in options.cases
         ]
     finally:
         for worker in workers:
             worker.stop()
-    # Others on the machine may have been busy before, or may be now.
+    # Other programs may have been busy during the first measurement, or may be now.
     if not options.quick:
-        found = peaks.better(found, peaks.measure(False))
-    return report.Run(description, versions, found, options.rounds, seconds, options.quick, results)
+        best = peaks.select_better(best, peaks.measure(False))
+    return report.Run(description, versions, best, options.rounds, seconds, options.quick, results)
 
 
 def main() -> None:
-    """Measure, print, write."""
-    options = _arguments()
+    """Measure, print the report, write files."""
+    options = _parse_arguments()
     if options.only == ["threads"]:
-        text = thread_numbers.run(options.quick, _log)
+        text = thread_numbers.compare(options.quick, _log)
         print(text)
         if not options.quick:
             (HERE / "THREADS.md").write_text(text + "\n")
         return
     run = _run(options)
-    text = report.text(run)
+    text = report.format_report(run)
     print(text)
-    complete = not (options.quick or options.peers)
-    whole = complete and not options.only
-    if complete and options.only == ["many"]:
+    has_all_peers = not (options.quick or options.peers)
+    complete = has_all_peers and not options.only
+    if has_all_peers and options.only == ["many"]:
         (HERE / "MANY.md").write_text(text)
-    if whole:
+    if complete:
         (HERE / "RESULTS.md").write_text(text)
         readme = HERE.parent / "README.md"
         if readme.exists():
-            readme.write_text(summary.updated(readme.read_text(), text))
+            readme.write_text(summary.update_readme(readme.read_text(), text))
     if options.json:
-        options.json.write_text(json.dumps(report.as_json(run), indent=1) + "\n")
+        options.json.write_text(json.dumps(report.to_json(run), indent=1) + "\n")
     if options.plot:
         try:
             import plots
 
-            _log(f"wrote {', '.join(map(str, plots.draw(run, HERE if whole else Path.cwd())))}")
+            _log(f"wrote {', '.join(map(str, plots.draw(text, HERE if complete else Path.cwd())))}")
         except ModuleNotFoundError as error:
-            _log(f"no pictures: {error}")
+            _log(f"no plots: {error}")
 
 
 if __name__ == "__main__":

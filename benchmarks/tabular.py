@@ -1,12 +1,13 @@
-"""Scores and times on real tables: fastnn's estimators beside scikit-learn's perceptron with the
-same parameters, HistGradientBoosting with its defaults, and a PyTorch loop.
+"""Compare scores and times on real tables: fastnn's estimators, scikit-learn's multilayer
+perceptron with the same parameters, HistGradientBoosting with its defaults, and a training loop in
+PyTorch.
 
-python benchmarks/tabular.py                      # all sets, 5 seeds
-python benchmarks/tabular.py --quick              # 2 seeds, small sets
+python benchmarks/tabular.py                      # all data sets, 5 seeds
+python benchmarks/tabular.py --quick              # 2 seeds, small data sets
 python benchmarks/tabular.py --sets letter,adult --output table.md
 
-Each contender runs in a process of its own, one at a time: thread pools of others would spin. Sets
-whose package is not installed, and contenders that are not, are left out and named.
+Models run in separate processes, one at a time, because idle thread pools of other libraries spin.
+Data sets and libraries that are not installed are skipped with a message.
 """
 
 from __future__ import annotations
@@ -35,21 +36,21 @@ def _perceptron(module: Any, task: str, epochs: int, seed: int) -> Any:
 
 
 def fastnn(task: str, epochs: int, seed: int) -> Any:
-    """fastnn's estimator."""
+    """fastnn's multilayer perceptron."""
     import fastnn
 
     return _perceptron(fastnn, task, epochs, seed)
 
 
 def sklearn(task: str, epochs: int, seed: int) -> Any:
-    """scikit-learn's."""
+    """scikit-learn's multilayer perceptron."""
     from sklearn import neural_network
 
     return _perceptron(neural_network, task, epochs, seed)
 
 
 def boosting(task: str, epochs: int, seed: int) -> Any:
-    """scikit-learn's gradient boosting, which knows nothing of epochs."""
+    """scikit-learn's gradient boosting, which has no epochs."""
     from sklearn import ensemble
 
     kinds = {
@@ -60,7 +61,7 @@ def boosting(task: str, epochs: int, seed: int) -> Any:
 
 
 def pytorch(task: str, epochs: int, seed: int) -> Any:
-    """The same network and the same rule to stop, as a loop."""
+    """The same network and stopping rule, as a training loop in PyTorch."""
     import tabular_torch
 
     return tabular_torch.Perceptron(task, epochs, seed, **PARAMETERS)
@@ -73,7 +74,7 @@ CONTENDERS = {"fastnn": fastnn, "scikit-learn": sklearn, "boosting": boosting, "
 
 
 def measure(contender: str, name: str, seeds: int) -> list[dict[str, float]]:
-    """Score and seconds of each seed, which also draws the split."""
+    """Score and time in seconds for each seed; the seed also determines the split."""
     import tables
 
     warnings.simplefilter("ignore")
@@ -87,44 +88,45 @@ def measure(contender: str, name: str, seeds: int) -> list[dict[str, float]]:
         began = time.perf_counter()
         model.fit(X_train, y_train)
         seconds = time.perf_counter() - began
-        found = np.asarray(model.predict(X_test))
-        accuracy = float(np.mean(found == y_test))
-        score = accuracy if task == "classes" else float(np.sqrt(np.mean((found - y_test) ** 2)))
+        predicted = np.asarray(model.predict(X_test))
+        accuracy = float(np.mean(predicted == y_test))
+        rmse = float(np.sqrt(np.mean((predicted - y_test) ** 2))) if task == "numbers" else np.nan
+        score = accuracy if task == "classes" else rmse
         results.append({"score": score, "seconds": seconds, "rows": len(X_train),
                         "features": X_train.shape[1],
                         "epochs": getattr(model, "n_iter_", np.nan)})  # fmt: skip
     return results
 
 
-def in_process(contender: str, name: str, seeds: int) -> list[dict[str, float]] | str:
-    """What `measure` finds in a process of its own, or why it finds nothing."""
+def measure_in_process(contender: str, name: str, seeds: int) -> list[dict[str, float]] | str:
+    """The result of `measure` in a separate process, or its error message."""
     command = [sys.executable, __file__, "--worker", contender, name, str(seeds)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        return done.stderr.strip().splitlines()[-1]
-    result: list[dict[str, float]] = json.loads(done.stdout)
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    if process.returncode:
+        return process.stderr.strip().splitlines()[-1]
+    result: list[dict[str, float]] = json.loads(process.stdout)
     return result
 
 
 # ---- the report ----------------------------------------------------------------------------------
 
 HEADER = (
-    "| set | rows x features | | contender | score | seconds | x fastnn |\n"
+    "| data set | rows x features | metric | model | score | seconds | times slower |\n"
     "|---|---|---|---|---|---|---|"
 )
 
 
-def lines(name: str, task: str, seeds: int) -> list[str]:
-    """The table's lines about one set."""
+def format_rows(name: str, task: str, seeds: int) -> list[str]:
+    """Measure one data set, and format its rows of the table."""
     result, ours = [], np.nan
     for contender in CONTENDERS:
-        found = in_process(contender, name, seeds)
-        if isinstance(found, str):
-            result.append(f"| {name} | | | {contender} | left out: {found} | | |")
+        runs = measure_in_process(contender, name, seeds)
+        if isinstance(runs, str):
+            result.append(f"| {name} | | | {contender} | skipped: {runs} | | |")
             continue
-        scores, seconds = (np.array([one[key] for one in found]) for key in ("score", "seconds"))
+        scores, seconds = (np.array([run[key] for run in runs]) for key in ("score", "seconds"))
         ours = seconds if contender == "fastnn" else ours
-        size = f"{found[0]['rows']:,} x {found[0]['features']}"
+        size = f"{runs[0]['rows']:,} x {runs[0]['features']}"
         measured = "accuracy" if task == "classes" else "RMSE"
         result.append(
             f"| {name} | {size} | {measured} | {contender} | {scores.mean():.4f} ± "
@@ -134,12 +136,12 @@ def lines(name: str, task: str, seeds: int) -> list[str]:
 
 
 def main() -> None:
-    """Read the options, measure, print the table."""
+    """Parse the options, measure, print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sets", help="names, with commas between")
+    parser.add_argument("--sets", help="names of data sets, separated by commas")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--quick", action="store_true", help="2 seeds, small sets")
-    parser.add_argument("--output", type=Path, help="a file for the table")
+    parser.add_argument("--quick", action="store_true", help="2 seeds, small data sets")
+    parser.add_argument("--output", type=Path, help="file to write the table to")
     parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
@@ -153,7 +155,7 @@ def main() -> None:
     for name in chosen:
         if name not in TABLES:
             parser.error(f"--sets: expected some of {', '.join(TABLES)}; got {name}")
-        text += lines(name, TABLES[name].task, 2 if options.quick else options.seeds)
+        text += format_rows(name, TABLES[name].task, 2 if options.quick else options.seeds)
         print("\n".join(text if len(text) < 6 else text[-len(CONTENDERS) :]), flush=True)
     if options.output:
         options.output.write_text("\n".join(text) + "\n")

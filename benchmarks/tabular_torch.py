@@ -1,5 +1,5 @@
-"""A perceptron in PyTorch as a plain loop: scikit-learn's initial weights, Adam, shuffled batches
-of 200, and its rule to stop."""
+"""A multilayer perceptron in PyTorch with a plain training loop: scikit-learn's initialization and
+stopping rule, Adam, shuffled batches of 200."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Array = NDArray[Any]
 
 
 class Perceptron:
-    """`fit` and `predict` of scikit-learn."""
+    """A model with scikit-learn's `fit` and `predict`."""
 
     def __init__(
         self, task: str, epochs: int, seed: int, *, hidden_layer_sizes: tuple[int, ...],
@@ -39,7 +39,7 @@ class Perceptron:
         return torch.nn.Sequential(*layers)
 
     def fit(self, X: Array, y: Array) -> Perceptron:
-        """Train."""
+        """Train the network on X and y."""
         inputs = torch.from_numpy(X)
         if self.classes:
             self.labels, codes = np.unique(y, return_inverse=True)
@@ -49,8 +49,8 @@ class Perceptron:
             targets, n_out = torch.from_numpy(y.astype(X.dtype)[:, np.newaxis]), 1
             mean_square = torch.nn.MSELoss()
 
-            def loss_of(found: Any, wanted: Any) -> Any:
-                return mean_square(found, wanted) / 2
+            def loss_of(predicted: Any, target: Any) -> Any:
+                return mean_square(predicted, target) / 2
 
         self.network = self._network(X.shape[1], n_out)
         batch = min(200, len(X))
@@ -73,7 +73,7 @@ class Perceptron:
         return self
 
     def predict(self, X: Array) -> Array:
-        """Classes or numbers."""
+        """Class labels, or values in regression."""
         with torch.no_grad():
             outputs = self.network(torch.from_numpy(X)).numpy()
         return self.labels[outputs.argmax(axis=1)] if self.classes else outputs[:, 0]

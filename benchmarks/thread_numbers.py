@@ -1,12 +1,13 @@
-"""Is `n_threads=None` as fast as the better fixed number?
+"""Compare `n_threads=None` with the better fixed number of threads.
 
-`python benchmarks/run.py --only threads` answers, and writes THREADS.md.
+`python benchmarks/run.py --only threads` runs the comparison and writes THREADS.md.
 
-For each shape four processes hold the same network and rows: one fits with n_threads=None, two with
-1 and 2, and one more with the better of these. They take turns, each blocked in a read while
-another is measured, and pause for 20 ms before each fit, as a user's program would: their threads
-sleep by then. A fit's steps are chosen so that it takes about 20 ms, 200 ms or 2 s with the better
-fixed number.
+For each shape there are four processes with the same network and rows: one fits with
+n_threads=None, two with 1 and 2 threads, and the fourth with the better of these two numbers, to
+measure the noise. The processes are measured alternately; the others are blocked in a read.
+Before each fit a process pauses for 20 ms, as a user's program might, so that its threads sleep.
+The number of steps is chosen so that a fit with the better fixed number takes about 20 ms, 200 ms
+or 2 s.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ import numpy as np
 
 NUMBERS = (None, 1, 2)
 PAUSE = 0.02
-ROUNDS = {0.02: 21, 0.2: 9, 2.0: 3}  # by the seconds of a fit
+ROUNDS = {0.02: 21, 0.2: 9, 2.0: 3}  # number of rounds for each length of a fit in seconds
 QUICK = {0.02: 3}
 PREDICTION_CALLS = {0.02: 21}
 PILOT_ROUNDS = 5
@@ -36,7 +37,7 @@ PILOT_ROUNDS = 5
 
 @dataclass(frozen=True)
 class Shape:
-    """A network, and the rows of a batch or of a prediction."""
+    """A network and the number of rows of a batch or a prediction."""
 
     widths: tuple[int, ...]
     activation: str
@@ -45,7 +46,7 @@ class Shape:
 
     @property
     def name(self) -> str:
-        """As in the table."""
+        """Its name in the table."""
         what = "rows" if self.predicts else "batch"
         return f"{'-'.join(map(str, self.widths))} {self.activation}, {what} {self.rows:,}"
 
@@ -73,11 +74,11 @@ PREDICTION = tuple(
 )
 
 
-# ---- a process ----------------------------------------------------------------------------------
+# ---- the measured process -----------------------------------------------------------------------
 
 
-def _work_of(shape: Shape, number: int | None) -> Callable[[int], None]:
-    """A function that makes a given number of steps or calls."""
+def _make_work(shape: Shape, n_threads: int | None) -> Callable[[int], None]:
+    """A function of n that makes n training steps or n predictions."""
     import fastnn as fn
 
     rng = np.random.default_rng(0)
@@ -89,11 +90,11 @@ def _work_of(shape: Shape, number: int | None) -> Callable[[int], None]:
     net.build(shape.widths[0])
 
     def fit(steps: int) -> None:
-        net.fit(X, y, epochs=max(1, steps // batches), batch_size=shape.rows, n_threads=number)
+        net.fit(X, y, epochs=max(1, steps // batches), batch_size=shape.rows, n_threads=n_threads)
 
     def predict(calls: int) -> None:
         for _ in range(calls):
-            net.predict(X, n_threads=number)
+            net.predict(X, n_threads=n_threads)
 
     return predict if shape.predicts else fit
 
@@ -105,11 +106,11 @@ def serve() -> None:
     for line in sys.stdin:
         request = json.loads(line)
         if "shape" in request:
-            work = _work_of(Shape(**request["shape"]), request["number"])
+            work = _make_work(Shape(**request["shape"]), request["n_threads"])
             seconds = 0.0
         else:
             time.sleep(PAUSE)
-            if request["after_a_product"]:
+            if request["after_matmul"]:
                 matrix @ matrix
             began = time.perf_counter()
             work(request["n"])
@@ -118,11 +119,11 @@ def serve() -> None:
 
 
 class _Process:
-    def __init__(self, shape: Shape, number: int | None) -> None:
+    def __init__(self, shape: Shape, n_threads: int | None) -> None:
         self._process = subprocess.Popen(
             [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        self._ask(shape=vars(shape), number=number)
+        self._ask(shape=vars(shape), n_threads=n_threads)
 
     def _ask(self, **request: Any) -> float:
         assert self._process.stdin is not None
@@ -131,9 +132,9 @@ class _Process:
         self._process.stdin.flush()
         return float(json.loads(self._process.stdout.readline()))
 
-    def seconds(self, n: int, after_a_product: bool) -> float:
-        """That n steps or calls take."""
-        return self._ask(n=n, after_a_product=after_a_product)
+    def seconds(self, n: int, after_matmul: bool) -> float:
+        """Time of n training steps or predictions in seconds."""
+        return self._ask(n=n, after_matmul=after_matmul)
 
     def stop(self) -> None:
         assert self._process.stdin is not None
@@ -145,8 +146,8 @@ class _Process:
 
 
 @contextmanager
-def _busy_processor(busy: bool) -> Iterator[None]:
-    """One other program that never waits."""
+def _keep_core_busy(busy: bool) -> Iterator[None]:
+    """Run another program that keeps one core busy, if `busy`."""
     if not busy:
         yield
         return
@@ -158,8 +159,8 @@ def _busy_processor(busy: bool) -> Iterator[None]:
         program.wait()
 
 
-def _steps(processes: list[_Process], seconds: float) -> int:
-    """So many that the better fixed number takes about this long."""
+def _choose_steps(processes: list[_Process], seconds: float) -> int:
+    """The number of steps that takes about this time with the better fixed number of threads."""
     n = 1
     while True:
         taken = min(process.seconds(n, False) for process in processes[1:])
@@ -170,92 +171,94 @@ def _steps(processes: list[_Process], seconds: float) -> int:
 
 @dataclass(frozen=True)
 class Ratios:
-    """Medians over rounds, so that a slow moment of the machine, which lasts longer than a round,
-    cancels."""
+    """Medians of the ratios within each round: a slow phase of the machine, which lasts longer than
+    a round, cancels."""
 
-    chosen: float  # seconds with None over those with the better fixed number
-    control: float  # the same of two processes that both use the better number: the noise
-    two_threads: float  # seconds with one thread over those with two
+    automatic: float  # time with n_threads=None divided by that with the better fixed number
+    noise: float  # the same ratio for two processes that both use the better fixed number
+    speedup: float  # time with one thread divided by that with two
 
 
 def measure(
-    shape: Shape, rounds: dict[float, int], busy: bool = False, after_a_product: bool = False
+    shape: Shape, rounds: dict[float, int], busy: bool = False, after_matmul: bool = False
 ) -> dict[float, Ratios]:
-    """The ratios for fits of each length."""
-    processes = [_Process(shape, number) for number in NUMBERS]
-    found = {}
+    """Measure the ratios for fits of each length."""
+    processes = [_Process(shape, n_threads) for n_threads in NUMBERS]
+    results = {}
     try:
-        steps = {seconds: _steps(processes, seconds) for seconds in rounds}
-        with _busy_processor(busy):
+        steps = {seconds: _choose_steps(processes, seconds) for seconds in rounds}
+        with _keep_core_busy(busy):
             shortest = steps[min(steps)]
-            pilot = np.median(_rounds(processes, PILOT_ROUNDS, shortest, after_a_product), axis=0)
+            pilot = np.median(
+                _measure_rounds(processes, PILOT_ROUNDS, shortest, after_matmul), axis=0
+            )
             better = 1 + int(pilot[1:].argmin())
             processes.append(_Process(shape, NUMBERS[better]))
             for seconds, n in rounds.items():
-                taken = _rounds(processes, n, steps[seconds], after_a_product)
+                taken = _measure_rounds(processes, n, steps[seconds], after_matmul)
                 ratios = taken / taken[:, [better]]
-                chosen, control = np.median(ratios[:, 0]), np.median(ratios[:, -1])
-                two_threads = np.median(taken[:, 1] / taken[:, 2])
-                found[seconds] = Ratios(float(chosen), float(control), float(two_threads))
+                automatic, noise = np.median(ratios[:, 0]), np.median(ratios[:, -1])
+                speedup = np.median(taken[:, 1] / taken[:, 2])
+                results[seconds] = Ratios(float(automatic), float(noise), float(speedup))
     finally:
         for process in processes:
             process.stop()
-    return found
+    return results
 
 
-def _rounds(
-    processes: list[_Process], n: int, steps: int, after_a_product: bool
+def _measure_rounds(
+    processes: list[_Process], n: int, steps: int, after_matmul: bool
 ) -> np.ndarray[Any, Any]:
-    """Seconds (n, processes); each round begins with another process."""
+    """Times in seconds, shape (n, n_processes); each round starts with a different process."""
     taken = np.empty((n, len(processes)))
     for i in range(n):
         for k in range(len(processes)):
             j = (i + k) % len(processes)
-            taken[i, j] = processes[j].seconds(steps, after_a_product)
+            taken[i, j] = processes[j].seconds(steps, after_matmul)
     return taken
 
 
 SETTINGS = {
     "idle machine": {},
-    "one processor busy": {"busy": True},
-    "after a matrix product by NumPy": {"after_a_product": True},
+    "one core busy": {"busy": True},
+    "after a matrix multiplication by NumPy": {"after_matmul": True},
 }
 
 
-def run(quick: bool, log: Callable[[str], None]) -> str:
-    """Measure everything; returns the report."""
+def compare(quick: bool, log: Callable[[str], None]) -> str:
+    """Measure everything, and return the report in Markdown."""
     lines = [
-        f"{os.cpu_count()} processors; seconds with n_threads=None over those with the better of 1 "
-        "and 2 threads, medians over rounds. Noise: the same ratio of two processes that both use "
-        "the better number."
+        f"{os.cpu_count()} cores. Time with n_threads=None divided by the time with the better of "
+        "1 and 2 threads, medians over rounds; noise is the same ratio for two processes that "
+        "both use the better number."
     ]
     for title, options in SETTINGS.items():
         short = QUICK if quick else {0.02: 15, 0.2: 5}
         usual = not options and not quick
-        lines += _table(title, TRAINING, ROUNDS if usual else short, options, quick, log)
-    lines += _table(
+        lines += _measure_table(title, TRAINING, ROUNDS if usual else short, options, quick, log)
+    lines += _measure_table(
         "predictions, idle machine", PREDICTION, QUICK if quick else PREDICTION_CALLS, {}, quick,
         log,
     )  # fmt: skip
     return "\n".join(lines)
 
 
-def _table(
+def _measure_table(
     title: str, shapes: tuple[Shape, ...], rounds: dict[float, int], options: dict[str, bool],
     quick: bool, log: Callable[[str], None],
 ) -> list[str]:  # fmt: skip
     lengths = [f"{1000 * seconds:g} ms | noise" for seconds in rounds]
-    lines = ["", f"## {title}", "", f"| shape | {' | '.join(lengths)} | two threads |"]
+    lines = ["", f"## {title}", "", f"| shape | {' | '.join(lengths)} | speedup of two threads |"]
     lines.append("| --- |" + " --: |" * (2 * len(lengths) + 1))
-    chosen, noise = [], []
+    automatic, noise = [], []
     for shape in shapes[: 2 if quick else None]:
-        found = list(measure(shape, rounds, **options).values())
-        chosen += [ratios.chosen for ratios in found]
-        noise += [ratios.control for ratios in found]
-        cells = " | ".join(f"{ratios.chosen:.2f} | {ratios.control:.2f}" for ratios in found)
-        lines.append(f"| {shape.name} | {cells} | {found[-1].two_threads:.2f} × |")
+        results = list(measure(shape, rounds, **options).values())
+        automatic += [ratios.automatic for ratios in results]
+        noise += [ratios.noise for ratios in results]
+        cells = " | ".join(f"{ratios.automatic:.2f} | {ratios.noise:.2f}" for ratios in results)
+        lines.append(f"| {shape.name} | {cells} | {results[-1].speedup:.2f} |")
         log(f"{title}: {lines[-1]}")
-    lines += ["", f"Geometric mean {_geometric_mean(chosen):.3f}, worst {max(chosen):.2f}; "
+    lines += ["", f"Geometric mean {_geometric_mean(automatic):.3f}, worst {max(automatic):.2f}; "
               f"noise {_geometric_mean(noise):.3f}, worst {max(noise):.2f}."]  # fmt: skip
     log(lines[-1])
     return lines

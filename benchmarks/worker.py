@@ -1,9 +1,10 @@
-"""One peer in a process of its own: `python worker.py PEER`, one JSON request per line on standard
-input, one JSON answer per line on standard output. Between requests it is blocked in a read.
+"""The process of one peer: `python worker.py PEER`. It reads one JSON request per line from
+standard input and writes one JSON answer per line to standard output. Between requests it is
+blocked in a read.
 
 {"do": "hello"} -> {"version": ...}
 {"do": "prepare", "case": name} -> {"first_call": seconds, "loss" or "difference": ...}
-{"do": "measure", "seconds": at least so long} -> {"seconds": per step or per call}
+{"do": "measure", "seconds": shortest duration} -> {"seconds": per step or per call}
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ import numpy as np
 import peers
 from cases import BY_NAME, Case, PredictionCase, SearchCase, TrainingCase
 
-WARM = 0.05  # seconds of work after which a figure is good enough to plan with
-CHECKED_STEPS = 200  # after about so many the losses of all peers are compared
+WARM = 0.05  # seconds of work whose time is accurate enough to choose the number of repetitions
+CHECKED_STEPS = 200  # number of steps, approximately, after which losses are compared
 
 
 class Timer:
-    """Times `run(n)`, where n makes it last as long as asked."""
+    """Measures `run(n)`, with n chosen for a given duration."""
 
     def __init__(self, run: Callable[[int], None], reset: Callable[[], None], units: int) -> None:
         self.run, self.reset, self.units = run, reset, units
@@ -47,7 +48,7 @@ class Timer:
         return time.perf_counter() - began
 
     def measure(self, seconds: float) -> float:
-        """Seconds per unit, over at least about the seconds given."""
+        """Time per unit in seconds, measured for at least about the given seconds."""
         n = max(1, round(seconds / self.each))
         self.each = self._time(n) / n
         return self.each / self.units
@@ -58,8 +59,8 @@ def _prepare_training(peer: ModuleType, case: TrainingCase) -> tuple[Timer, dict
     timer = Timer(training.fit, training.reset, case.batches)
     training.reset()
     training.fit(max(1, CHECKED_STEPS // case.batches))
-    _, y = data.arrays(case)
-    value = data.mean_loss(case.net, training.outputs(), y)
+    _, y = data.make_arrays(case)
+    value = data.compute_loss(case.net, training.outputs(), y)
     return timer, {"first_call": timer.first_call, "loss": value}
 
 
@@ -71,12 +72,12 @@ def _prepare_prediction(peer: ModuleType, case: PredictionCase) -> tuple[Timer, 
             call()
 
     timer = Timer(run, lambda: None, 1)
-    X, _ = data.arrays(case)
-    expected = data.forward(case.net, data.initial_weights(case.net, case.dtype), X)
-    got = np.asarray(call()).reshape(expected.shape)
+    X, _ = data.make_arrays(case)
+    expected = data.forward(case.net, data.make_weights(case.net, case.dtype), X)
+    outputs = np.asarray(call()).reshape(expected.shape)
     return timer, {
         "first_call": timer.first_call,
-        "difference": float(np.abs(got - expected).max()),
+        "difference": float(np.abs(outputs - expected).max()),
     }
 
 
@@ -85,15 +86,17 @@ def _prepare(peer: ModuleType, case: Case) -> tuple[Timer, dict[str, Any]]:
         return _prepare_training(peer, case)
     if isinstance(case, PredictionCase):
         return _prepare_prediction(peer, case)
-    whole: peers.Whole = peer.search(case) if isinstance(case, SearchCase) else peer.many(case)
-    timer = Timer(whole.fit, whole.reset, 1)
-    return timer, {"first_call": timer.first_call, "score": whole.score()}
+    workload: peers.Workload = (
+        peer.search(case) if isinstance(case, SearchCase) else peer.many(case)
+    )
+    timer = Timer(workload.fit, workload.reset, 1)
+    return timer, {"first_call": timer.first_call, "score": workload.score()}
 
 
 def serve(peer: ModuleType) -> None:
-    """Answer requests until standard input ends."""
+    """Answer requests until the end of standard input."""
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print is no answer
+    os.dup2(2, 1)  # output printed by libraries must not mix with answers
     timer: Timer | None = None
     for line in sys.stdin:
         request = json.loads(line)
@@ -102,7 +105,7 @@ def serve(peer: ModuleType) -> None:
             if request["do"] == "hello":
                 answer = {"version": peer.version()}
             elif request["do"] == "prepare":
-                timer = None  # frees the arrays of the last case first
+                timer = None  # free the arrays of the previous case first
                 timer, answer = _prepare(peer, BY_NAME[request["case"]])
             else:
                 assert timer is not None, "measure before prepare"

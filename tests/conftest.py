@@ -1,5 +1,5 @@
-"""What tests share: the build that they test, both dtypes, random numbers that depend on the test's
-name alone."""
+"""Shared by all tests: a check of the build under test, both dtypes, and random numbers seeded by
+the name of the test."""
 
 import os
 import zlib
@@ -23,7 +23,8 @@ SANITIZER_SYMBOLS = {
 
 
 def has_bounds_checks() -> bool:
-    """Without them the engine takes the address behind an empty array, which does no harm."""
+    """Whether the engine checks indices. Without checks it takes the address of the first element
+    of an empty array, which is harmless."""
     try:
         engine.apply_activation(0, 0.0, np.empty(0))
     except IndexError:
@@ -31,36 +32,39 @@ def has_bounds_checks() -> bool:
     return False
 
 
-def engine_build() -> set[str]:
-    """How the engine was built, according to the engine itself; compare `cpu.build()`."""
+def get_engine_build() -> set[str]:
+    """How the engine was built, according to the engine itself; `cpu.build()` reports the same for
+    the module `cpu`."""
     code = Path(engine.__file__).read_bytes()
-    found = {name for name, symbol in SANITIZER_SYMBOLS.items() if symbol in code}
-    return found | {"debug" if has_bounds_checks() else "optimized"}
+    sanitizers = {name for name, symbol in SANITIZER_SYMBOLS.items() if symbol in code}
+    return sanitizers | {"debug" if has_bounds_checks() else "optimized"}
 
 
-def differences():
-    """(what, expected, found) of the build under test, in this process. A different build imports
-    and passes as well as the expected one, so each run names what it is about: the Makefile and
-    .ci/run set FASTNN_EXPECT_FOLDER and FASTNN_EXPECT_BUILD."""
+def compare_builds():
+    """Yield (what, expected, actual) for the build that this process has imported. Tests pass with
+    a wrong build too, so the Makefile and .ci/run state the expected one in FASTNN_EXPECT_FOLDER
+    and FASTNN_EXPECT_BUILD."""
     expected = os.environ.get("FASTNN_EXPECT_BUILD", cpu.build())
     yield "build", expected, cpu.build()
-    yield "build of the engine", set(expected.split(",")), engine_build()
+    yield "build of the engine", set(expected.split(",")), get_engine_build()
     isa = os.environ.get("FASTNN_ISA") or fastnn_ext.ISA
     yield "engine", f"fastnn_ext.engine_{isa}", engine.__name__
     folder = os.environ.get("FASTNN_EXPECT_FOLDER")
     for module in (fastnn, fastnn_ext, cpu, engine):
-        found = Path(module.__file__).resolve().parents[1]
-        yield f"folder of {module.__name__}", Path(folder or found).resolve(), found
+        actual = Path(module.__file__).resolve().parents[1]
+        yield f"folder of {module.__name__}", Path(folder or actual).resolve(), actual
 
 
 def pytest_configure():
     wrong = [
-        f"{what}: expected {expected}, found {found}"
-        for what, expected, found in differences()
-        if expected != found
+        f"{what}: expected {expected}, found {actual}"
+        for what, expected, actual in compare_builds()
+        if expected != actual
     ]
     if wrong:
-        raise pytest.UsageError("\n".join(["not the build that is to be tested", *wrong]))
+        raise pytest.UsageError(
+            "\n".join(["this is not the build that the test run expects", *wrong])
+        )
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -84,15 +88,15 @@ def rng(request):
 
 @pytest.fixture(autouse=True)
 def several_processors(monkeypatch):
-    """Up to eight threads can be asked for, also on a machine of fewer processors: results must not
-    depend on their number."""
+    """Allow up to eight threads, even on a machine with fewer processors: results must not depend
+    on the number of threads."""
     monkeypatch.setattr(limits, "count_processors", lambda: max(8, os.cpu_count() or 1))
 
 
 @pytest.fixture(autouse=True)
 def elsewhere(request, tmp_path, monkeypatch):
-    """Processes that a test starts run outside the sources, which would hide an installed fastnn,
-    and import the fastnn that the test itself imports."""
+    """Run the processes that a test starts outside the source tree, which would hide an installed
+    fastnn, with the fastnn that the test itself imports."""
     if request.node.get_closest_marker("process"):
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("PYTHONPATH", str(Path(fastnn.__file__).parents[1]), prepend=os.pathsep)

@@ -1,4 +1,4 @@
-"""The benchmark suite works: its cases are well named, and a short run prints its tables."""
+"""The benchmark suite: names of its cases, a short run, and the README's table and plot."""
 
 import importlib.util
 import json
@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
-pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="benchmarks/ is not here")
+pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="this copy has no folder benchmarks/")
 
 
 @pytest.fixture
 def cases(monkeypatch):
     spec = importlib.util.spec_from_file_location("benchmark_cases", FOLDER / "cases.py")
     module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, spec.name, module)  # dataclasses look themselves up
+    monkeypatch.setitem(sys.modules, spec.name, module)  # dataclasses look up their module
     spec.loader.exec_module(module)
     return module
 
@@ -38,24 +38,34 @@ def test_readme_has_the_table_of_the_results(monkeypatch):
     monkeypatch.syspath_prepend(FOLDER)
     summary = importlib.import_module("summary")
     readme, results = (FOLDER.parent / "README.md", FOLDER / "RESULTS.md")
-    assert summary.updated(readme.read_text(), results.read_text()) == readme.read_text()
-    assert summary.table(results.read_text()).count("×") >= 30
+    assert summary.update_readme(readme.read_text(), results.read_text()) == readme.read_text()
+    assert summary.format_table(results.read_text()).count("×") >= 30
+
+
+def test_plots_are_drawn_from_the_results(monkeypatch, tmp_path):
+    pytest.importorskip("matplotlib")
+    monkeypatch.syspath_prepend(FOLDER)
+    plots, summary = importlib.import_module("plots"), importlib.import_module("summary")
+    results = (FOLDER / "RESULTS.md").read_text()
+    assert set(plots.SELECTED) <= summary.read_ratios(results, "Training").keys()
+    paths = plots.draw(results, tmp_path)
+    assert sorted(path.name for path in paths) == sorted(path.name for path in FOLDER.glob("*.png"))
 
 
 @pytest.mark.process
 def test_a_short_run(tmp_path):
     command = [sys.executable, FOLDER / "run.py", "--quick", "--only", "2-8-1"]
     command += ["--peers", "reference", "--json", tmp_path / "figures.json"]
-    done = subprocess.run(
+    process = subprocess.run(
         command, check=False, cwd=tmp_path, capture_output=True, text=True, timeout=120
     )
-    assert done.returncode == 0, done.stderr
-    assert "| 2-8-1 tanh, binary, batch 32 |" in done.stdout
+    assert process.returncode == 0, process.stderr
+    assert "| 2-8-1 tanh, binary, batch 32 |" in process.stdout
     (case,) = json.loads((tmp_path / "figures.json").read_text())["cases"]
     (peer,) = case["peers"]
     assert peer["peer"] == "reference"
     assert len(peer["seconds"]) == 3
-    # The same training from the same weights, in another order of rows at most.
+    # Both engines train from the same weights; the order of rows may differ.
     assert abs(peer["prepared"]["loss"] - case["prepared"]["loss"]) < 1e-3
 
 

@@ -1,5 +1,5 @@
-"""What the repository promises of itself: the direction of imports, one list of names that code,
-stubs and documents share, and the touch list of CONTRIBUTING.md."""
+"""The layout of the repository: the direction of imports, the names that code, stubs and documents
+share, the recipes of CONTRIBUTING.md, and the examples in documents."""
 
 import ast
 import doctest
@@ -27,7 +27,8 @@ MODULES = sorted(
 )  # fmt: skip
 PAGES = [f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))]
 
-# Rooms from the bottom up: a module imports from its own room and from rooms above it in this list.
+# Folders and modules from the bottom up. A module imports from its own folder and from folders and
+# modules in earlier lines.
 ROOMS = [
     ["_util"],
     ["activations", "schedules", "initializers", "losses", "optimizers", "layers"],
@@ -52,9 +53,9 @@ PATHS = {
 }
 
 
-def imports_of(name):
-    """The modules of fastnn that a module imports, whether at once, in a function, or for types
-    only."""
+def find_imports(name):
+    """Yield the modules of fastnn that a module imports: at its top, in functions, or for type
+    checking only."""
     for node in ast.walk(ast.parse(PATHS[name].read_text())):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "fastnn":
             for alias in node.names:
@@ -64,24 +65,24 @@ def imports_of(name):
 
 @pytest.mark.parametrize("name", sorted(PATHS.keys() - {"fastnn"}))
 def test_imports_never_climb(name):
-    own = name.split(".")[1]
-    assert own in RANK, f"{own} has no place in ROOMS"
-    for imported in imports_of(name):
+    room = name.split(".")[1]
+    assert room in RANK, f"{room} is missing in ROOMS"
+    for imported in find_imports(name):
         other = imported.split(".")[1]
-        assert RANK[other] < RANK[own] or other == own or own in ROOMS[RANK[other]], imported
+        assert RANK[other] < RANK[room] or other == room or room in ROOMS[RANK[other]], imported
 
 
-def test_no_two_modules_import_each_other():
-    """Neither directly nor by way of others."""
-    waiting = {name: set(imports_of(name)) - {name} for name in PATHS}
+def test_there_is_no_import_cycle():
+    """No module imports itself, directly or through others."""
+    waiting = {name: set(find_imports(name)) - {name} for name in PATHS}
     while waiting:
         free = {name for name, imported in waiting.items() if not imported & waiting.keys()}
-        assert free, f"in a circle, or above one: {sorted(waiting)}"
+        assert free, f"these modules are in a cycle or import one that is: {sorted(waiting)}"
         waiting = {name: imported for name, imported in waiting.items() if name not in free}
 
 
-def private_names(tree):
-    """Underscore names that a module defines: functions, methods, attributes."""
+def find_names(tree):
+    """Yield the names that a module defines: functions, classes, attributes and variables."""
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             yield node.name
@@ -95,12 +96,12 @@ def private_names(tree):
 
 
 def test_no_room_reads_the_private_attributes_of_another():
-    """Those that no room defines are other libraries'."""
+    """An underscore attribute that no room defines belongs to another library."""
     trees = {name: ast.parse(path.read_text()) for name, path in PATHS.items()}
     rooms = {name: name.split(".")[1:2] for name in trees}
     defined = {}
     for name, tree in trees.items():
-        for private in filter(lambda found: re.match(r"_[^_]", found), private_names(tree)):
+        for private in filter(re.compile(r"_[^_]").match, find_names(tree)):
             defined.setdefault(private, []).append(rooms[name])
     for name, tree in trees.items():
         for node in ast.walk(tree):
@@ -121,20 +122,20 @@ def test_the_reference_never_imports_the_kernels():
         assert not re.search(r"^\s*(from|import) fastnn_ext", path.read_text(), re.M), path
 
 
-# ---- one list ----------------------------------------------------------------------------------
+# ---- one list of names ---------------------------------------------------------------------------
 
 
-def names(enum):
+def list_names(enum):
     return [member.name.lower() for member in enum]
 
 
 def test_every_enum_member_has_its_description():
-    assert list(activations.NAMES) == names(codes.Activation)
-    assert set(losses.CLASSES) == set(names(codes.Loss)) == set(losses.HEADS)
-    assert set(optimizers.CLASSES) == set(names(codes.Optimizer))
+    assert list(activations.NAMES) == list_names(codes.Activation)
+    assert set(losses.CLASSES) == set(list_names(codes.Loss)) == set(losses.HEADS)
+    assert set(optimizers.CLASSES) == set(list_names(codes.Optimizer))
 
 
-def test_stub_of_enums_is_true():
+def test_stub_of_enums_equals_the_compiled_enums():
     stub = ast.parse((Path(fastnn_ext.__file__).parent / "codes.pyi").read_text())
     for enum in (node for node in stub.body if isinstance(node, ast.ClassDef)):
         written = {
@@ -147,7 +148,7 @@ def test_stub_of_enums_is_true():
 @pytest.mark.parametrize("enum", [codes.Activation, codes.Loss, codes.Optimizer])
 def test_readme_names_every_member(enum):
     text = (ROOT / "README.md").read_text()
-    for name in names(enum):
+    for name in list_names(enum):
         shown = next((k.__name__ for n, k in optimizers.CLASSES.items() if n == name), name)
         assert f"`{name}`" in text or f"`{shown}`" in text, name
 
@@ -158,15 +159,42 @@ def test_readme_names_every_schedule():
         assert f"`{kind.__name__}`" in text
 
 
-# ---- the touch list ----------------------------------------------------------------------------
+# ---- the recipes of CONTRIBUTING.md --------------------------------------------------------------
 
 
-def places(heading):
-    """The files that a section of CONTRIBUTING.md says an addition touches."""
+# Code that uses the member of a recipe as any user could, and does not define it.
+USERS_OF_THE_LAYER = {"fastnn/cli.py", "fastnn/estimators/_fitting/architecture.py"}
+USERS_OF_THE_SOLVER = {"fastnn/estimators/logistic.py"}
+
+
+def read_listed_files(heading):
+    """The files that a recipe of CONTRIBUTING.md lists."""
     text = (ROOT / "CONTRIBUTING.md").read_text()
     section = re.search(rf"^### {heading}$(.*?)(?=^###? )", text, re.M | re.S)
     assert section, heading
     return set(re.findall(r"^\d+\. `([^`]+)`", section.group(1), re.M))
+
+
+def find_files(pattern, read=Path.read_text):
+    """The source files, and README.md, whose text matches a regular expression."""
+    folders = [ROOT / "fastnn", ROOT / "fastnn_ext"]
+    paths = [ROOT / "README.md", *(path for folder in folders for path in folder.rglob("*"))]
+    return {
+        str(path.relative_to(ROOT)) for path in paths
+        if path.suffix in (".py", ".pyx", ".pxd", ".pyi", ".md", ".h")
+        and re.search(pattern, read(path))
+    }  # fmt: skip
+
+
+def read_strings(path):
+    """The string literals of a Python module, one a line, without docstrings and other long
+    texts."""
+    if path.suffix != ".py":
+        return ""
+    constants = (
+        n.value for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Constant)
+    )
+    return "\n".join(value for value in constants if isinstance(value, str) and "\n" not in value)
 
 
 @pytest.mark.parametrize(
@@ -174,19 +202,31 @@ def places(heading):
     [("An activation", "softsign"), ("A loss", "log_cosh"), ("An optimizer", "rmsprop")],
 )
 def test_touch_list_is_true(heading, member):
-    """The files that know a member by name are those that CONTRIBUTING.md lists, no more and no
-    fewer."""
-    folders = [ROOT / "fastnn", ROOT / "fastnn_ext", ROOT / "README.md"]
-    files = [p for folder in folders for p in ([folder] if folder.is_file() else folder.rglob("*"))]
-    found = {
-        str(path.relative_to(ROOT)) for path in files
-        if path.suffix in (".py", ".pyx", ".pxd", ".pyi", ".md", ".h")
-        and re.search(rf"\b_?{member}(_derivative|_gate)?\b", path.read_text(), re.I)
-    }  # fmt: skip
-    assert found == places(heading)
+    """A recipe lists exactly the files that name an existing member."""
+    pattern = rf"(?i)\b_?{member}(_slope|_derivative|_gate)?\b"
+    assert find_files(pattern) == read_listed_files(heading)
 
 
-# ---- documents ---------------------------------------------------------------------------------
+def test_touch_list_of_a_layer_is_true():
+    assert find_files(r"\b(Dropout|DROPOUT)\b") - USERS_OF_THE_LAYER == read_listed_files("A layer")
+
+
+def test_touch_list_of_a_schedule_is_true():
+    assert find_files(r"\b(StepDecay|step_decay)\b") == read_listed_files("A schedule")
+
+
+def test_touch_list_of_a_solver_is_true():
+    files = find_files(r"(?m)^(lbfgs|L-BFGS-B)$", read_strings)
+    assert files - USERS_OF_THE_SOLVER == read_listed_files("A solver of the estimators")
+
+
+def test_paths_in_contributing_exist():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    for path in re.findall(r"`((?:fastnn|fastnn_ext|tests|tools|docs|\.ci)/[\w./-]*)`", text):
+        assert (ROOT / path).exists(), path
+
+
+# ---- documents -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["fastnn", *MODULES])
@@ -197,7 +237,7 @@ def test_docstring_examples(name):
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", *PAGES])
 def test_examples_in_documents(document):
-    """Each document's Python examples run one after another and print what they say."""
+    """The Python examples of a document, run in order, print what the document shows."""
     if document in PAGES:
         pytest.importorskip("sklearn")
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(), re.S)
@@ -232,8 +272,8 @@ def test_version_is_in_the_changelog():
 
 
 def test_nothing_tells_users_to_install_another_project():
-    """The name fastnn belongs to another project on the package index. pyproject.toml may refer to
-    itself, which pip resolves to the project that it installs."""
+    """On the package index, the name fastnn belongs to another project. pyproject.toml may refer to
+    itself: pip resolves that to the project being installed."""
     folders = ("docs", "fastnn", "fastnn_ext", "examples", "benchmarks", "tools", "tests")
     texts = [*ROOT.glob("*.md"), ROOT / "Makefile"] + [
         path for folder in folders for path in (ROOT / folder).rglob("*")
@@ -241,5 +281,5 @@ def test_nothing_tells_users_to_install_another_project():
     ]  # fmt: skip
     for path in texts:
         text = path.read_text(encoding="utf-8", errors="replace")
-        found = re.search(r"fastnn\[|pip3? install [^|;&\n]*['\" ]fastnn\b", text)
-        assert found is None, (path, found)
+        match = re.search(r"fastnn\[|pip3? install [^|;&\n]*['\" ]fastnn\b", text)
+        assert match is None, (path, match)

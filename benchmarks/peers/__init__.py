@@ -1,12 +1,12 @@
-"""The libraries that are compared, one module each, all with the same few names:
+"""The compared libraries, one module each, with the following names:
 
-LABEL : how tables call it
-SETTINGS : {name of a setting: environment of a process that runs with it}; the best one counts
-TAKES : which kinds of cases it takes
+LABEL : name in tables
+SETTINGS : {name of a setting: environment variables of its process}; the fastest one is reported
+TAKES : the kinds of cases that it supports
 version() -> str
 train(case) -> Training
 predict(case) -> a function without arguments that returns outputs for all rows
-many(case), search(case) -> Whole
+many(case), search(case) -> Workload
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-# Name on the command line: module. fastnn itself is what the others are measured against.
+# {name on the command line: module}. The others are compared with fastnn.
 FASTNN = "fastnn"
 MODULES = {
     FASTNN: "native",
@@ -43,42 +43,42 @@ class Training(Protocol):
     """One training case on one library."""
 
     def reset(self) -> None:
-        """Back to the initial weights and a fresh optimizer; not timed."""
+        """Reset the weights and the optimizer; not timed."""
 
     def fit(self, epochs: int) -> None:
-        """Train, and return when all is done; this is timed."""
+        """Train, and return when all work is finished; this is timed."""
 
     def outputs(self) -> Array:
-        """Outputs for all rows, to check what was learned."""
+        """Outputs for all rows, to check the result."""
 
 
-class Whole(Protocol):
-    """One case of many nets on one library."""
+class Workload(Protocol):
+    """One case of many networks on one library."""
 
     def reset(self) -> None:
-        """Back to nets that were not trained; not timed."""
+        """Reset the networks to untrained ones; not timed."""
 
     def fit(self, times: int) -> None:
-        """Do the whole work so many times; this is timed."""
+        """Do the complete work a given number of times; this is timed."""
 
     def score(self) -> float:
-        """The mean accuracy of the nets on the rows that they were trained on, or the accuracy of
-        the best setting of a search; minus the mean loss where there are no classes."""
+        """The mean accuracy of the networks on their training rows, or the accuracy of the best
+        setting of a search; in regression, minus the mean loss."""
 
 
 def load(name: str) -> ModuleType:
-    """The module of a peer; what it imports at its top is light, so that this never fails for a
-    library that is not installed."""
+    """The module of a peer. Importing it does not import the library, so it works if the library is
+    not installed."""
     return importlib.import_module(f"peers.{MODULES[name]}")
 
 
 def thread_counts() -> list[int]:
-    """1, 2, 4, ... and all processors that this process may use."""
+    """1, 2, 4, ... up to the number of cores that this process may use, which is included."""
     n = len(os.sched_getaffinity(0))
     return sorted({n, *(2**k for k in range(n.bit_length()) if 2**k <= n)})
 
 
 def blas_settings() -> dict[str, dict[str, str]]:
-    """A process for each number of threads, for libraries that obey these variables."""
+    """One setting for each number of threads, for libraries that read these variables."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     return {f"{n} thr": dict.fromkeys(names, str(n)) for n in thread_counts()}

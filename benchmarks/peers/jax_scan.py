@@ -15,12 +15,13 @@ from peers import thread_counts
 LABEL = "JAX"
 TAKES = ("training", "prediction")
 
-_ASYNCHRONOUS = "BENCHMARK_JAX_ASYNCHRONOUS"  # JAX has no variable of its own for it
+_ASYNCHRONOUS = "BENCHMARK_JAX_ASYNCHRONOUS"  # JAX itself has no environment variable for this
 
 
 def _environment(threads: int, asynchronous: bool) -> dict[str, str]:
-    # Read when JAX makes its client, so a setting of the process. Asynchronous, the next epoch's
-    # permutation is drawn meanwhile; but handing a call over costs more than predicting a row.
+    # JAX reads these when it creates its client, so they are set per process. With asynchronous
+    # dispatch the next permutation is drawn during an epoch, but dispatching a call takes longer
+    # than predicting a row.
     environment = {
         "JAX_PLATFORMS": "cpu",
         "NPROC": str(threads),
@@ -35,21 +36,22 @@ SETTINGS = {f"{n} thr": _environment(n, False) for n in thread_counts()} | {
     f"{n} thr, async": _environment(n, True) for n in thread_counts() if n > 1
 }
 
-# See the README for what was tried: small nets gain from parameters in one vector, which the
-# optimizer updates in one loop, and small data sets from a gather of all rows at once.
+# The README describes the variants that were tried. Small networks are faster with all parameters
+# in one vector, which the optimizer updates in one loop, and small data sets with one gather per
+# epoch.
 FLAT_BYTES = 2**16
 GATHER_AT_ONCE = 2**20
 
 
 def version() -> str:
-    """Of the library."""
+    """Version of the library."""
     import jax
 
     return str(jax.__version__)
 
 
 def setup(dtype: str) -> Any:
-    """The module, with float64 switched on where a case needs it."""
+    """Import JAX, with float64 enabled if a case needs it."""
     import jax
 
     jax.config.update("jax_enable_x64", dtype == "float64")
@@ -58,7 +60,7 @@ def setup(dtype: str) -> Any:
 
 
 def logits(net: Net, parameters: Any, x: Any) -> Any:
-    """Outputs before the head."""
+    """Outputs before the last activation."""
     import jax.numpy as jnp
 
     for w, b in parameters[:-1]:
@@ -69,7 +71,7 @@ def logits(net: Net, parameters: Any, x: Any) -> Any:
 
 
 def loss(net: Net, parameters: Any, x: Any, y: Any) -> Any:
-    """Mean over the batch."""
+    """The mean loss of a batch."""
     import jax
     import jax.numpy as jnp
 
@@ -82,30 +84,30 @@ def loss(net: Net, parameters: Any, x: Any, y: Any) -> Any:
 
 
 def update(optimizer: str, t: Any, p: Any, g: Any, slots: Any) -> tuple[Any, Any]:
-    """New parameters and slots, trees of the same shape."""
+    """One optimizer step; returns new parameters and slots, trees of the same shape."""
     import jax
     import jax.numpy as jnp
 
-    rate, each = data.LEARNING_RATE[optimizer], jax.tree.map
+    rate, tree_map = data.LEARNING_RATE[optimizer], jax.tree.map
     if optimizer == "sgd":
-        return each(lambda p, g: p - rate * g, p, g), slots
+        return tree_map(lambda p, g: p - rate * g, p, g), slots
     if optimizer == "momentum":
-        v = each(lambda v, g: data.MOMENTUM * v + g, slots[0], g)
-        return each(lambda p, v: p - rate * v, p, v), (v,)
-    m = each(lambda m, g: data.BETA_1 * m + (1 - data.BETA_1) * g, slots[0], g)
-    v = each(lambda v, g: data.BETA_2 * v + (1 - data.BETA_2) * g * g, slots[1], g)
-    root = jnp.sqrt(1 - data.BETA_2**t)  # of the bias correction, folded into two numbers
+        v = tree_map(lambda v, g: data.MOMENTUM * v + g, slots[0], g)
+        return tree_map(lambda p, v: p - rate * v, p, v), (v,)
+    m = tree_map(lambda m, g: data.BETA_1 * m + (1 - data.BETA_1) * g, slots[0], g)
+    v = tree_map(lambda v, g: data.BETA_2 * v + (1 - data.BETA_2) * g * g, slots[1], g)
+    root = jnp.sqrt(1 - data.BETA_2**t)  # of the bias correction, merged into two factors
     rate, epsilon = rate * root / (1 - data.BETA_1**t), data.EPSILON * root
-    return each(lambda p, m, v: p - rate * m / (jnp.sqrt(v) + epsilon), p, m, v), (m, v)
+    return tree_map(lambda p, m, v: p - rate * m / (jnp.sqrt(v) + epsilon), p, m, v), (m, v)
 
 
 class Fit:
-    """Epochs of: a permutation by NumPy, which is faster than JAX's sort, and one jitted call."""
+    """Each epoch is a permutation by NumPy, faster than JAX's sort, and one jitted call."""
 
     def __init__(self, case: TrainingCase) -> None:
         self.jax = setup(case.dtype)
         self.case = case
-        self.X, self.y = map(self.jax.numpy.asarray, data.arrays(case))
+        self.X, self.y = map(self.jax.numpy.asarray, data.make_arrays(case))
         self.rng = np.random.default_rng(0)
         self.reset()
         self.epoch = self.jax.jit(self._epoch, donate_argnums=0)
@@ -115,9 +117,7 @@ class Fit:
         from jax.flatten_util import ravel_pytree
 
         jnp = self.jax.numpy
-        p: Any = self.jax.tree.map(
-            jnp.asarray, data.initial_weights(self.case.net, self.case.dtype)
-        )
+        p: Any = self.jax.tree.map(jnp.asarray, data.make_weights(self.case.net, self.case.dtype))
         flat, tree = ravel_pytree(p)
         self.tree = tree if flat.nbytes <= FLAT_BYTES else lambda p: p
         p = flat if flat.nbytes <= FLAT_BYTES else p
@@ -132,8 +132,8 @@ class Fit:
 
         def step(state: Any, batch: Any) -> tuple[Any, None]:
             p, slots, t = state
-            some_x, some_y = batch if at_once else (X[batch], y[batch])
-            g = self.jax.grad(lambda p: loss(case.net, self.tree(p), some_x, some_y))(p)
+            batch_x, batch_y = batch if at_once else (X[batch], y[batch])
+            g = self.jax.grad(lambda p: loss(case.net, self.tree(p), batch_x, batch_y))(p)
             return (*update(case.optimizer, t + 1, p, g, slots), t + 1), None
 
         if order is None:
@@ -166,9 +166,9 @@ def train(case: TrainingCase) -> Fit:
 
 
 def predict(case: PredictionCase) -> Callable[[], data.Array]:
-    """One jitted call with the weights compiled in, from JAX's array to JAX's array."""
+    """A jitted call with the weights compiled in, from JAX array to JAX array."""
     jax, net = setup(case.dtype), case.net
-    parameters = jax.tree.map(jax.numpy.asarray, data.initial_weights(net, case.dtype))
+    parameters = jax.tree.map(jax.numpy.asarray, data.make_weights(net, case.dtype))
 
     def outputs(x: Any) -> Any:
         z = logits(net, parameters, x)
@@ -177,5 +177,5 @@ def predict(case: PredictionCase) -> Callable[[], data.Array]:
         return jax.nn.softmax(z) if net.loss == "cross-entropy" else z
 
     call = jax.jit(outputs)
-    X = jax.numpy.asarray(data.arrays(case)[0])
+    X = jax.numpy.asarray(data.make_arrays(case)[0])
     return lambda: call(X).block_until_ready()

@@ -1,4 +1,4 @@
-"""fastnn through its public API; it chooses its threads itself."""
+"""fastnn through its public API, with the number of threads chosen automatically."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ LOSSES = {
 
 
 def version() -> str:
-    """Of the library, with the instruction set in use."""
+    """Version of the library, and the instruction set in use."""
     from fastnn import config
 
     values = config.get_config()
     return f"{values['fastnn']}, engine {values['engine'].split()[0]}"
 
 
-def unbuilt(net: Net, dtype: str, seed: int = 0) -> Any:
-    """The network without weights."""
+def make_unbuilt(net: Net, dtype: str, seed: int = 0) -> Any:
+    """The network before its weights are drawn."""
     import fastnn as fn
 
     hidden = [fn.Dense(n, net.activation) for n in net.widths[1:-1]]
@@ -41,13 +41,13 @@ def unbuilt(net: Net, dtype: str, seed: int = 0) -> Any:
 
 def network(net: Net, dtype: str) -> Any:
     """The network with the initial weights that all peers share."""
-    made = unbuilt(net, dtype)
-    made.build(net.widths[0])
-    for w, b, (given_w, given_b) in zip(
-        made.weights, made.biases, data.initial_weights(net, dtype), strict=True
+    model = make_unbuilt(net, dtype)
+    model.build(net.widths[0])
+    for w, b, (initial_w, initial_b) in zip(
+        model.weights, model.biases, data.make_weights(net, dtype), strict=True
     ):
-        w[:], b[:] = given_w, given_b
-    return made
+        w[:], b[:] = initial_w, initial_b
+    return model
 
 
 class Fit:
@@ -57,7 +57,7 @@ class Fit:
 
     def __init__(self, case: TrainingCase) -> None:
         self.case = case
-        self.X, self.y = data.arrays(case)
+        self.X, self.y = data.make_arrays(case)
         self.reset()
 
     def _optimizer(self) -> Any:
@@ -79,7 +79,7 @@ class Fit:
             epochs=epochs, batch_size=self.case.batch, shuffle=self.case.shuffles,
             engine=self.engine,
         )  # fmt: skip
-        assert not history.diverged, "a fit that ends early takes no time"
+        assert not history.diverged, "training diverged, so its time means nothing"
 
     def outputs(self) -> data.Array:
         """See `Training`."""
@@ -93,32 +93,34 @@ def train(case: TrainingCase) -> Fit:
 
 
 def predict(case: PredictionCase) -> Callable[[], data.Array]:
-    """A call of `predict`, checks of its input included."""
-    net, (X, _) = network(case.net, case.dtype), data.arrays(case)
+    """A call of `predict`, including the checks of its input."""
+    net, (X, _) = network(case.net, case.dtype), data.make_arrays(case)
     return lambda: net.predict(X)
 
 
 class Many:
-    """One call of `fit_many`, which draws the initial weights too."""
+    """One call of `fit_many`, including drawing the initial weights."""
 
     n_threads: int | None = None
 
     def __init__(self, case: ManyCase) -> None:
         self.case = case
-        self.X, self.y = data.arrays(case)
+        self.X, self.y = data.make_arrays(case)
         self.reset()
 
     def reset(self) -> None:
-        """See `Whole`."""
-        self.nets = [unbuilt(net, self.case.dtype, seed) for seed, net in enumerate(self.case.nets)]
+        """See `Workload`."""
+        self.nets = [
+            make_unbuilt(net, self.case.dtype, seed) for seed, net in enumerate(self.case.nets)
+        ]
 
     def fit(self, times: int) -> None:
-        """See `Whole`."""
+        """See `Workload`."""
         for _ in range(times):
             self.train(self.nets)
 
     def train(self, nets: list[Any]) -> None:
-        """All of these."""
+        """Train these networks."""
         import fastnn as fn
 
         rate = data.LEARNING_RATE["adam"]
@@ -129,46 +131,46 @@ class Many:
         )  # fmt: skip
 
     def score(self) -> float:
-        """See `Whole`."""
-        scores = [data.score(net.predict(self.X), self.y) for net in self.nets]
+        """See `Workload`."""
+        scores = [data.compute_score(net.predict(self.X), self.y) for net in self.nets]
         return sum(scores) / len(scores)
 
 
 def many(case: ManyCase) -> Many:
-    """See `Whole`."""
+    """See `Workload`."""
     return Many(case)
 
 
 class Search:
-    """`MLPSearchCV`, which trains the best once more on all rows as scikit-learn's does."""
+    """`MLPSearchCV`, including the fit of the best candidate to all rows."""
 
     def __init__(self, case: SearchCase) -> None:
         self.case = case
-        self.X, self.y = data.arrays(case)
+        self.X, self.y = data.make_arrays(case)
 
     def reset(self) -> None:
-        """See `Whole`; a search begins afresh."""
+        """See `Workload`; a search has no state."""
 
-    def search(self) -> Any:
-        """That is not begun."""
+    def make_search(self) -> Any:
+        """The search before its fit."""
         import fastnn as fn
 
         case = self.case
-        estimator = fn.MLPClassifier(**data.estimator_parameters(case))
+        estimator = fn.MLPClassifier(**data.make_estimator_parameters(case))
         return fn.MLPSearchCV(estimator, dict(case.grid), cv=case.folds)
 
     def fit(self, times: int) -> None:
-        """See `Whole`."""
+        """See `Workload`."""
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that max_iter was reached
+            warnings.simplefilter("ignore")  # about ending at max_iter
             for _ in range(times):
-                self.made = self.search().fit(self.X, self.y)
+                self.fitted = self.make_search().fit(self.X, self.y)
 
     def score(self) -> float:
-        """See `Whole`."""
-        return float(self.made.best_score_)
+        """See `Workload`."""
+        return float(self.fitted.best_score_)
 
 
 def search(case: SearchCase) -> Search:
-    """See `Whole`."""
+    """See `Workload`."""
     return Search(case)

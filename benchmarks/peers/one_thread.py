@@ -1,4 +1,4 @@
-"""fastnn on one thread: what a second core is worth to many nets."""
+"""fastnn on one thread, to measure the gain from a second core for many networks."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ TAKES = ("many",)
 
 
 class Many(native.Many):
-    """The same call."""
+    """The same call with one thread."""
 
     n_threads = 1
 
 
 def many(case: ManyCase) -> Many:
-    """See `Whole`."""
+    """See `Workload`."""
     return Many(case)

@@ -1,4 +1,4 @@
-"""ONNX Runtime: a graph of Gemm nodes with all optimizations, input and output bound beforehand."""
+"""ONNX Runtime: a graph of Gemm nodes with all optimizations, and bound input and output."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ HEADS = {"binary": "Sigmoid", "cross-entropy": "Softmax"}
 
 
 def version() -> str:
-    """Of the library."""
+    """Version of the library."""
     import onnxruntime
 
     return str(onnxruntime.__version__)
 
 
 def model(net: Net, weights: data.Weights) -> Any:
-    """The graph."""
+    """The network as an ONNX model."""
     from onnx import TensorProto, helper, numpy_helper
 
     nodes, constants, last = [], [], "x"
@@ -46,7 +46,7 @@ def model(net: Net, weights: data.Weights) -> Any:
 
     x, out = tensor("x", net.widths[0]), tensor(last, net.widths[-1])
     graph = helper.make_graph(nodes, "net", [x], [out], constants)
-    # Older than what the installed onnx would write: the runtime may be older than onnx.
+    # Older versions than the installed onnx would write: the runtime may be older than onnx.
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
 
 
@@ -59,19 +59,19 @@ def predict(case: PredictionCase) -> Callable[[], data.Array]:
     options.inter_op_num_threads = 1
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.log_severity_level = 3
-    graph = model(case.net, data.initial_weights(case.net, case.dtype))
+    graph = model(case.net, data.make_weights(case.net, case.dtype))
     session = onnxruntime.InferenceSession(
         graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    X, _ = data.arrays(case)
+    X, _ = data.make_arrays(case)
     out = np.zeros((case.rows, case.net.widths[-1]), np.float32)
-    made = onnxruntime.OrtValue.ortvalue_from_numpy(out)
+    output = onnxruntime.OrtValue.ortvalue_from_numpy(out)
     binding = session.io_binding()
     binding.bind_ortvalue_input("x", onnxruntime.OrtValue.ortvalue_from_numpy(X))
-    binding.bind_ortvalue_output(session.get_outputs()[0].name, made)
+    binding.bind_ortvalue_output(session.get_outputs()[0].name, output)
 
     def call() -> data.Array:
         session.run_with_iobinding(binding)
-        return made.numpy()  # type: ignore[no-any-return]
+        return output.numpy()  # type: ignore[no-any-return]
 
     return call

@@ -1,4 +1,4 @@
-"""Prediction in a few lines of NumPy, in place where it can be."""
+"""Prediction in a few lines of NumPy, with in-place operations."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ TAKES = ("prediction",)
 
 
 def version() -> str:
-    """Of the library."""
+    """Version of the library."""
     import numpy
 
     return numpy.__version__
 
 
 def predict(case: PredictionCase) -> Callable[[], data.Array]:
-    """The net written out."""
-    net, (X, _) = case.net, data.arrays(case)
-    weights = data.initial_weights(net, case.dtype)
+    """A call of the forward pass in NumPy."""
+    net, (X, _) = case.net, data.make_arrays(case)
+    weights = data.make_weights(net, case.dtype)
     return lambda: data.forward(net, weights, X)

@@ -15,19 +15,19 @@ LABEL = "PyTorch"
 SETTINGS = blas_settings()
 TAKES = ("training", "prediction")
 
-# Gathering a whole epoch at once saves a call per batch; of larger data the copy would leave the
-# cache before it is used.
+# Bytes up to which an epoch is gathered with one call, which saves a call per batch. A larger copy
+# would be evicted from the cache before it is used.
 GATHER_AT_ONCE = 2**20
 
 
 def version() -> str:
-    """Of the library."""
+    """Version of the library."""
     return str(setup().__version__)
 
 
 def setup() -> Any:
-    """The module, with this process's number of threads; denormal numbers are flushed as the other
-    libraries do."""
+    """Import torch, with this process's number of threads; denormal numbers are flushed to zero, as
+    in the other libraries."""
     import torch
 
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
@@ -36,17 +36,18 @@ def setup() -> Any:
 
 
 def parameters(net: Net, dtype: str) -> list[tuple[Any, Any]]:
-    """(w, b) of each layer, w of shape (n_out, n_in): the initial weights that all share."""
+    """(w, b) of each layer, w of shape (n_out, n_in): the initial weights that all peers share."""
     import torch
 
     return [
         (torch.from_numpy(w.T.copy()), torch.from_numpy(b))
-        for w, b in data.initial_weights(net, dtype)
+        for w, b in data.make_weights(net, dtype)
     ]
 
 
 def logits(net: Net, layers: Any, X: Any) -> Any:
-    """Outputs before the head, by functions: modules would add some microseconds per layer."""
+    """Outputs before the last activation, computed by functions: modules would add some
+    microseconds per layer."""
     import torch
 
     activation = {"tanh": torch.tanh, "relu": torch.relu}[net.activation]
@@ -57,7 +58,7 @@ def logits(net: Net, layers: Any, X: Any) -> Any:
 
 
 def loss_function(net: Net) -> Callable[[Any, Any], Any]:
-    """From outputs without head and targets."""
+    """The loss as a function of logits and targets."""
     from torch.nn import functional
 
     functions: dict[str, Callable[[Any, Any], Any]] = {
@@ -69,19 +70,19 @@ def loss_function(net: Net) -> Callable[[Any, Any], Any]:
 
 
 def head(net: Net, z: Any) -> Any:
-    """Outputs as the others give them."""
+    """Apply the last activation."""
     if net.loss == "binary":
         return z.sigmoid()
     return z.softmax(1) if net.loss == "cross-entropy" else z
 
 
 class Fit:
-    """Epochs of: a permutation, then for each batch forward, loss, backward, optimizer."""
+    """Each epoch draws a permutation, and each batch is forward, loss, backward, optimizer."""
 
     def __init__(self, case: TrainingCase) -> None:
         self.torch = setup()
         self.case = case
-        self.X, self.y = map(self.torch.from_numpy, data.arrays(case))
+        self.X, self.y = map(self.torch.from_numpy, data.make_arrays(case))
         self.loss = loss_function(case.net)
         self.reset()
 
@@ -97,7 +98,7 @@ class Fit:
             self.optimizer = optim.SGD(every, rate, momentum, fused=True)
 
     def batches(self) -> Any:
-        """Pairs of one epoch."""
+        """The (X, y) batches of one epoch."""
         if not self.case.shuffles:
             return [(self.X, self.y)]
         order, size = self.torch.randperm(len(self.X)), self.case.batch
@@ -128,10 +129,10 @@ def train(case: TrainingCase) -> Fit:
 
 
 def predict(case: PredictionCase) -> Callable[[], data.Array]:
-    """From tensor to tensor, in inference mode."""
+    """A call in inference mode, from tensor to tensor."""
     torch = setup()
     layers = parameters(case.net, case.dtype)
-    X = torch.from_numpy(data.arrays(case)[0])
+    X = torch.from_numpy(data.make_arrays(case)[0])
 
     def call() -> data.Array:
         with torch.inference_mode():

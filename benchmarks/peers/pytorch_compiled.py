@@ -1,5 +1,5 @@
-"""PyTorch, compiled: gather, forward, loss, backward and optimizer of a step as one graph without
-breaks, called through generated C++."""
+"""PyTorch with `torch.compile`: gather, forward, loss, backward and optimizer of a step as one
+graph without breaks, called through generated C++."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ version = pytorch.version
 
 
 def _update(optimizer: str, t: Any, p: Any, g: Any, slots: list[Any]) -> None:
-    """In place. The count is a tensor: a number would be compiled in."""
+    """One optimizer step in place. `t` is a tensor, because a Python number would be a constant of
+    the compiled graph."""
     rate = data.LEARNING_RATE[optimizer]
     if optimizer == "sgd":
         p.sub_(rate * g)
@@ -28,17 +29,17 @@ def _update(optimizer: str, t: Any, p: Any, g: Any, slots: list[Any]) -> None:
         m, v = slots
         m.lerp_(g, 1 - data.BETA_1)
         v.mul_(data.BETA_2).addcmul_(g, g, value=1 - data.BETA_2)
-        root = (1 - data.BETA_2**t).sqrt()  # of the bias correction, folded into two numbers
+        root = (1 - data.BETA_2**t).sqrt()  # of the bias correction, merged into two factors
         p.sub_((rate * root / (1 - data.BETA_1**t)) * m / (v.sqrt() + data.EPSILON * root))
 
 
 class Fit(pytorch.Fit):
-    """Epochs of: a permutation, then for each batch one call of the compiled step."""
+    """Each epoch draws a permutation, and each batch is one call of the compiled step."""
 
     def __init__(self, case: TrainingCase) -> None:
         super().__init__(case)
         torch = self.torch
-        torch._dynamo.reset()  # what was compiled for another case only costs checks
+        torch._dynamo.reset()  # code compiled for other cases costs checks
 
         def step(parameters: Any, slots: Any, t: Any, X: Any, y: Any, rows: Any) -> None:
             if rows is not None:

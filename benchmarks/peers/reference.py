@@ -1,4 +1,4 @@
-"""fastnn's readable NumPy twin: the same calls, `engine="reference"`."""
+"""fastnn with `engine="reference"`, its implementation in NumPy."""
 
 from __future__ import annotations
 

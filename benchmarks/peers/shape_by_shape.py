@@ -1,4 +1,4 @@
-"""fastnn with a call for the nets of each shape: what mixing them costs."""
+"""fastnn with one call for the networks of each shape, to measure the cost of mixing shapes."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ TAKES = ("mixture",)
 
 
 class Many(native.Many):
-    """A call for each shape."""
+    """One call of `fit_many` for each shape."""
 
     def train(self, nets: list[Any]) -> None:
-        """All of these."""
+        """Train these networks, one shape at a time."""
         for shape in dict.fromkeys(self.case.nets):
-            alike = zip(nets, self.case.nets, strict=True)
-            super().train([net for net, own in alike if own == shape])
+            pairs = zip(nets, self.case.nets, strict=True)
+            super().train([net for net, net_shape in pairs if net_shape == shape])
 
 
 def many(case: ManyCase) -> Many:
-    """See `Whole`."""
+    """See `Workload`."""
     return Many(case)
