@@ -142,7 +142,7 @@ def make_objective(
     job: TrainingJob, params: Array, training: bool, n_threads: int | None
 ) -> Callable[[], tuple[float, Array]]:
     """A function that returns the objective of the whole job as one batch and its gradient
-    (n_params,), at the current values of `params`. Dropout is active only if `training`."""
+    (n_params,), at the current values of `params`; dropout is active only if `training`."""
     slots = np.zeros(0, params.dtype)
     trainer = Trainer(job, params, slots, n_threads, apply_update=False, dropout_active=training)
     start = int(trainer.plan.settings["gradients"][0])
