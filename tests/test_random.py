@@ -47,7 +47,7 @@ def test_uniform_and_normal():
     assert abs(z.var() - 1) < 4 * np.sqrt(2 / len(z))
 
 
-@pytest.mark.parametrize("draw", [prng.uniform, prng.normal])
+@pytest.mark.parametrize("draw", [prng.draw_uniform, prng.draw_normal])
 def test_drawing_in_pieces_gives_the_same_values(draw, monkeypatch):
     key = prng.make_key(3, prng.Purpose.WEIGHTS)
     whole = draw(key, (100, 7))
