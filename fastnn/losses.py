@@ -1,4 +1,4 @@
-"""Loss functions: frozen descriptions.
+"""Loss functions: immutable dataclasses.
 
 Notation: ŷ is an output of the network, y is its target, and e = ŷ - y. Each class documents the
 loss of one output. The loss of a row is the mean over its outputs (for `CrossEntropy`, the sum over

@@ -255,10 +255,10 @@ class Sequential:
         Parameters
         ----------
         X : array-like, shape (n, n_features)
-            Training data. An array of the network's dtype in C order is used in place, any other
-            is converted once. X may be a memory-mapped file; its length must not change during the
-            call, as the operating system ends a process that reads beyond the end of a mapped file
-            (SIGBUS).
+            Training data. An array of the network's dtype in C order is used without a copy; any
+            other input is converted once. X may be a memory-mapped file; its length must not
+            change during the call, as the operating system ends a process that reads beyond the
+            end of a mapped file (SIGBUS).
         y : array-like, shape (n,) or (n, n_targets)
             Targets, as the loss requires them; see `fastnn.losses`.
         loss : str or Loss, default "auto"
@@ -268,10 +268,11 @@ class Sequential:
         optimizer : str or Optimizer, default "adam"
             A name or an instance from `fastnn.optimizers`.
         epochs : int, default 10
-            Number of passes over the data. 0 checks all arguments and builds the network without
-            training it.
+            Number of passes over the data. With 0, the arguments are checked and the network is
+            built, but not trained.
         batch_size : int or "full", default 32
-            Rows per minibatch, at least 1. "full", or any number above n, is n.
+            Rows per minibatch, at least 1. With "full", or a number above n, every batch contains
+            all n rows.
         validation_data : (X, y) or (X, y, sample_weight), optional
             Data on which loss and metric are evaluated after each epoch.
         validation_split : float or int, optional
@@ -307,8 +308,8 @@ class Sequential:
             rounding.
         n_threads : int, optional
             Number of threads, limited to the processors available to the process. By default
-            chosen automatically by measuring which number is faster, up to FASTNN_NUM_THREADS and
-            OMP_NUM_THREADS. The result does not depend on it.
+            chosen automatically by measuring which number is faster, at most FASTNN_NUM_THREADS
+            if that is set, otherwise OMP_NUM_THREADS. The result does not depend on it.
         check_finite : bool, default True
             Whether to raise an error if X or y contain NaN or infinity.
 

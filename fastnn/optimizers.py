@@ -1,9 +1,9 @@
-"""Optimizers: frozen descriptions of the rule that updates the parameters at each step.
+"""Optimizers: immutable dataclasses, each the rule that updates the parameters at each step.
 
 Notation: w are the parameters of the network, g is the gradient of the loss at w, α is the
-learning rate, and t = 1, 2, ... counts the steps since the optimizer was started. An arrow assigns
-a new value; operations on arrays are elementwise. The state of an optimizer (v, s or m below)
-starts at zero.
+learning rate, and t = 1, 2, ... counts the steps since the optimizer's state was initialized. An
+arrow assigns a new value; operations on arrays are elementwise. The state of an optimizer (v, s or
+m below) starts at zero.
 
 `g` includes the layers' penalties `l1` and `l2`, and every optimizer can clip it before its update.
 With `clip_value` c, each element is limited to the interval [-c, c]; with `clip_norm` C, the
@@ -65,7 +65,7 @@ class SGD:
     momentum : float, default 0.0
         μ, the fraction of the previous update that is added to this one, in [0, 1).
     nesterov : bool, default False
-        Whether to use Nesterov's accelerated gradient. It has no effect without momentum.
+        Whether to use Nesterov's accelerated gradient. Ignored if `momentum` is 0.
     clip_norm : float, optional
         Largest Euclidean norm C of the gradient of all parameters together. By default the norm is
         not limited.
@@ -108,7 +108,7 @@ class SGD:
 
 @dataclass(frozen=True)
 class Adagrad:
-    """Adagrad: each parameter's step is divided by the root of its summed squared gradients.
+    """Adagrad: divides the step of each parameter by the root of the sum of its squared gradients.
 
     Update rule::
 
@@ -161,7 +161,7 @@ class Adagrad:
 
 @dataclass(frozen=True)
 class RMSprop:
-    """RMSprop: each parameter's step is divided by a running root mean square of its gradients.
+    """RMSprop: divides the step of each parameter by a running root mean square of its gradients.
 
     Update rule::
 

@@ -9,12 +9,14 @@
  *      panels as wide as a tile that stay in L1, in two cases: if it has to be transposed, and if
  *      its rows are whole pages apart, so that all of them map to the same few sets of a cache.
  *      The caller provides the panel: 64 KB may exceed the stack of a thread.
- *   c. Accumulators are named variables, made by macros: an array of them may be kept in memory
- *      and stored in every iteration of the loop.
- *   d. Each element of c is one chain of fused multiply-adds in the order of the depth, in every
- *      tile and in the remainders: its bits do not depend on where a tile begins.
- *   e. The sum begins with the rows of any array: c itself to accumulate into it, a bias (one row
- *      for all, stride 0), or zeros. That saves a pass that would write them to c first.
+ *   c. Accumulators are named variables, made by macros: the compiler may keep an array of
+ *      them in memory and store it in every iteration of the loop.
+ *   d. Each element of c is one chain of multiply-adds, fused from v3 on, in the order of the
+ *      depth, in every tile and in the remainders: its bits do not depend on where a tile
+ *      begins.
+ *   e. The accumulators start from `begin`, which may be any array: c itself to accumulate into
+ *      it, a bias (one row for all, stride 0), or zeros. That saves a pass that would write them
+ *      to c first.
  *   f. Rows are distributed evenly over tiles (10 rows are 5 + 5, not 6 + 4).
  *   g. The last vector of a row of b may extend past the end of the row, also past the end of b:
  *      callers keep one vector readable there. Only `lanes` elements of a row of c are written,
@@ -25,9 +27,9 @@
  *      each, and proceed while a tile is computed. A prefetch for writing has no effect there on
  *      a line of which the core itself holds a copy.
  *   i. One-hot encoded tables are mostly zeros. An index of the depth at which all rows of a tile
- *      are zero is left out, by means of a list made for each six rows; no result changes by
- *      this. With 408 columns, a tenth of them not zero, a fifth of the forward GEMM and 0.4 of
- *      the gradient's remain.
+ *      are zero is left out, by means of a list made for every six rows; no result changes by
+ *      this. With 408 columns, a tenth of them nonzero, the forward GEMM shrinks to a fifth and
+ *      the gradient's to 0.4.
  *   j. A single column of c would use one lane of a vector, so rows become lanes there. 4-32-32-1
  *      predicts 20,000 rows in 0.90 of the time, and makes a training step in 0.97 of it.
  */

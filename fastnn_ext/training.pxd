@@ -4,22 +4,23 @@ Decisions
   a. The loop is a plain function of its arguments: a plan, flat arrays, a position. It holds no
      state, allocates nothing, uses no Python object and cannot fail; Python validates everything
      before the call and inspects the losses after it.
-  b. Two barriers per microbatch, at any depth. First each thread propagates its own rows through
-     all layers, forward and back. After a barrier, each thread owns a range of the parameter rows
-     (parameters.pxd): it sums their gradients over all rows of the microbatch, in order, and
-     updates them while they are in cache. No gradient is summed across threads, so results are
-     bit-identical for any number of threads.
+  b. Two barriers per microbatch, at any depth, one more per step for clip_norm and one per
+     shuffle. First each thread propagates its own rows through all layers, forward and back.
+     After a barrier, each thread owns a range of the parameter rows (parameters.pxd): it sums
+     their gradients over all rows of the microbatch, in order, and updates them while they are in
+     cache. Apart from shards (c), no gradient is summed across threads, so results are bit-
+     identical for any number of threads.
   c. A batch larger than `microbatch_rows` is processed in microbatches of fixed size, whose
      gradients are accumulated in order: the workspace stays bounded, and results do not depend on
      the number of threads. In networks that are narrow for their batch, one thread computes the
      gradient of a shard of the batch instead (parameters.pxd, decision c).
   d. Every thread computes the loss of a step itself, in the same order, so all make the same
      decision: a loss that is not finite causes no update and ends the run.
-  e. A run returns at the latest one step after `seconds`; Python then handles signals (Ctrl-C) and
-     calls again. The clock is read every `clock_every` steps. A step of several microbatches can
-     take seconds: between them, thread 0 calls `poll`, and if that returns true the step is
-     abandoned. At that point its gradient is still in the workspace, so the parameters are those
-     of the last complete step.
+  e. A run returns at the first reading of the clock after `seconds`; Python then handles signals
+     (Ctrl-C) and calls again. The clock is read every `clock_every` steps. A step of several
+     microbatches can take seconds: between them, thread 0 calls `poll`, and if that returns true
+     the step is abandoned. At that point its gradient is still in the workspace, so the
+     parameters are those of the last complete step.
 """
 
 from libc.math cimport isfinite, sqrt

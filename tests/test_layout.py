@@ -220,9 +220,11 @@ def test_touch_list_of_a_solver_is_true():
     assert files - USERS_OF_THE_SOLVER == read_listed_files("A solver of the estimators")
 
 
-def test_paths_in_contributing_exist():
-    text = (ROOT / "CONTRIBUTING.md").read_text()
-    for path in re.findall(r"`((?:fastnn|fastnn_ext|tests|tools|docs|\.ci)/[\w./-]*)`", text):
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "SECURITY.md", *PAGES])
+def test_paths_in_documents_exist(document):
+    text = (ROOT / document).read_text()
+    pattern = r"`((?:fastnn|fastnn_ext|tests|tools|docs|benchmarks|\.ci)/[\w./-]*)`"
+    for path in re.findall(pattern, text):
         assert (ROOT / path).exists(), path
 
 
