@@ -33,20 +33,21 @@ if fn_register_fork_handler():
 
 
 cdef class CompiledPlan:
-    """A plan in the form that the kernels read: structured arrays of the dtypes LAYER, BUFFER and
-    SETTINGS (1,). It is made once per network, because accessing a structured array takes NumPy
-    several microseconds."""
+    """A plan in the form that the kernels read, made from the bytes of arrays of the dtypes LAYER,
+    BUFFER and SETTINGS (1,). It takes bytes because NumPy's description of a structured array's
+    fields takes several microseconds, and is an error if it runs out of memory."""
 
     cdef Plan plan
     cdef object references
 
     def __init__(
-        self, const Layer[::1] layers, const Buffer[::1] buffers, const Settings[::1] settings
+        self, const unsigned char[::1] layers, const unsigned char[::1] buffers,
+        const unsigned char[::1] settings
     ):
-        self.plan.layers = &layers[0]
-        self.plan.n_layers = layers.shape[0]
-        self.plan.buffers = &buffers[0]
-        self.plan.s = settings[0]
+        self.plan.layers = <const Layer*> &layers[0]
+        self.plan.n_layers = layers.shape[0] // <Py_ssize_t> sizeof(Layer)
+        self.plan.buffers = <const Buffer*> &buffers[0]
+        self.plan.s = (<const Settings*> &settings[0])[0]
         self.plan.seed = 0
         self.plan.multithreaded = False
         self.plan.sparse = False

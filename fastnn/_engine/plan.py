@@ -86,7 +86,8 @@ class Plan:
     @cached_property
     def compiled(self) -> CompiledPlan:
         """The plan in the form that the engine's calls take."""
-        return CompiledPlan(self.layers, self.buffers, self.settings)
+        parts = (self.layers, self.buffers, self.settings)
+        return CompiledPlan(*(part.view(np.uint8) for part in parts))
 
     @cached_property
     def work_size(self) -> int:

@@ -81,8 +81,8 @@ def check_cancelled() -> None:
 
 @cache
 def _read_cgroup_quota() -> int | None:
-    """Processors that the container may use, rounded up; None without a quota. Cached, as reading
-    the file takes as long as predicting some hundred rows."""
+    """Processors that the container may use, rounded up; None without a quota. Cached, because
+    reading the file costs as much as predicting some hundred rows."""
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
     except (OSError, ValueError):

@@ -79,7 +79,7 @@ START = """
 
 NETWORK = """
     # A call has to take longer than the interval at which the engine checks for signals.
-    X, Y = np.tile(X, (16, 1)), np.tile(Y, 16)
+    X, Y = np.tile(X, (64, 1)), np.tile(Y, 64)
     OPTIONS = dict(epochs=2000, batch_size="full")
 
     def make(seed=0):
