@@ -15,7 +15,7 @@ from fastnn._engine.plan import format_table
 from fastnn._io import merge_scaling, serialize
 from fastnn._training import arguments, fit, gradients, scoring, source
 from fastnn._training.arrays import check_output, convert_features
-from fastnn._training.loop import warn_if_diverged
+from fastnn._training.loop import TrainingRun, run_epochs, warn_if_diverged
 from fastnn._training.state import (
     NetworkState,
     build,
@@ -444,9 +444,10 @@ class Sequential:
             fit.build_for(state, plan, data.feature_names)
             state.optimizer = fit.continue_optimizer(state, new_loss, new_optimizer)
             size = arguments.limit_batch_size(batch_size, len(arrays))
-            job = fit.make_job(state, state.optimizer, arrays, size, shuffle_mode)
-            history = fit.train_one_epoch(
-                self, state, job, fit.make_trainer(state, job, engine, n_threads)
+            job = fit.make_job(state, new_loss, new_optimizer, arrays, size, shuffle_mode)
+            trainer = fit.make_trainer(state, job, engine, n_threads)
+            history = run_epochs(
+                TrainingRun(network=self, state=state, job=job, trainer=trainer, epochs=1)
             )
         warn_if_diverged(history)
         return self

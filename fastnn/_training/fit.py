@@ -89,7 +89,7 @@ class Fit:
             state.optimizer = initialize_optimizer(
                 options.loss, options.optimizer, get_parameters(state), horizon
             )
-        job = make_job(state, state.optimizer, arrays, size, options.shuffle)
+        job = make_job(state, options.loss, options.optimizer, arrays, size, options.shuffle)
         evaluated = self.validation is not None or self.scored is not None
         return run_epochs(TrainingRun(
             network=self.model, state=state, job=job,
@@ -155,13 +155,6 @@ def make_fit(
     )  # fmt: skip
 
 
-def train_one_epoch(
-    model: Model, state: NetworkState, job: TrainingJob, trainer: Trainer
-) -> History:
-    """Train for one epoch, without callbacks."""
-    return run_epochs(TrainingRun(network=model, state=state, job=job, trainer=trainer, epochs=1))
-
-
 # ---- the parts of a fit --------------------------------------------------------------------------
 
 
@@ -206,13 +199,14 @@ def continue_optimizer(state: NetworkState, loss: Loss, optimizer: Optimizer) ->
 
 
 def make_job(
-    state: NetworkState, optimizer: OptimizerState, arrays: Arrays, batch_size: int, shuffle: str
-) -> TrainingJob:
+    state: NetworkState, loss: Loss, optimizer: Optimizer, arrays: Arrays, batch_size: int,
+    shuffle: str,
+) -> TrainingJob:  # fmt: skip
     """The engine's description of a training run on checked arrays."""
     return TrainingJob(
-        layers=state.layers, loss=optimizer.loss, optimizer=optimizer.optimizer, X=arrays.X,
-        y=arrays.y, sample_weight=arrays.weights, rows=arrays.rows, batch_size=batch_size,
-        shuffle=shuffle, seed=state.seed, first_epoch=state.n_epochs, first_step=state.n_steps,
+        layers=state.layers, loss=loss, optimizer=optimizer, X=arrays.X, y=arrays.y,
+        sample_weight=arrays.weights, rows=arrays.rows, batch_size=batch_size, shuffle=shuffle,
+        seed=state.seed, first_epoch=state.n_epochs, first_step=state.n_steps,
     )  # fmt: skip
 
 

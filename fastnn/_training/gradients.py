@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fastnn._engine import native
 from fastnn._engine.job import TrainingJob
+from fastnn._training.fit import make_job
 from fastnn._training.source import Arrays
 from fastnn._training.state import NetworkState, get_parameters, get_views
 from fastnn.losses import Loss
@@ -19,11 +20,7 @@ Array = NDArray[Any]
 
 def make_full_batch_job(state: NetworkState, loss: Loss, arrays: Arrays) -> TrainingJob:
     """A training job with all rows in one batch, not shuffled."""
-    return TrainingJob(
-        layers=state.layers, loss=loss, optimizer=SGD(), X=arrays.X, y=arrays.y,
-        sample_weight=arrays.weights, rows=arrays.rows, batch_size=len(arrays), shuffle="never",
-        seed=state.seed, first_epoch=state.n_epochs, first_step=state.n_steps,
-    )  # fmt: skip
+    return make_job(state, loss, SGD(), arrays, len(arrays), "never")
 
 
 def compute_gradients(

@@ -337,7 +337,7 @@ def _train(net: Sequential, seed: int, options: Options, arrays: Arrays, rates: 
     state.optimizer = initialize_optimizer(
         options.loss, options.optimizer, get_parameters(state), horizon=None
     )
-    job = fit.make_job(state, state.optimizer, arrays, size, options.shuffle)
+    job = fit.make_job(state, options.loss, options.optimizer, arrays, size, options.shuffle)
     trainer = fit.make_trainer(state, job)
     steps = Steps(0, 0, rates.copy())
     steps.losses[:] = np.nan

@@ -150,7 +150,7 @@ def train(
     state = trained.network.state
     state.optimizer = _continue_optimizer(state, run)
     shuffle = "epoch" if run.shuffle else "never"
-    job = make_job(state, state.optimizer, rows.arrays, run.batch_size, shuffle)
+    job = make_job(state, run.objective.loss, run.optimizer, rows.arrays, run.batch_size, shuffle)
     trainer = make_trainer(state, job)
     trained.restore_last()
     return run_epochs(TrainingRun(
