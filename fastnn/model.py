@@ -307,9 +307,11 @@ class Sequential:
             The compiled kernels, or the NumPy reference, which gives the same results up to
             rounding.
         n_threads : int, optional
-            Number of threads, limited to the processors available to the process. By default
-            chosen automatically by measuring which number is faster, at most FASTNN_NUM_THREADS
-            if that is set, otherwise OMP_NUM_THREADS. The result does not depend on it.
+            Number of threads, limited to the processors available to the process; one thread is
+            used while this number takes more than twice as long, because other programs occupy
+            the processors. By default chosen automatically by measuring which number is faster,
+            at most FASTNN_NUM_THREADS if that is set, otherwise OMP_NUM_THREADS. The result does
+            not depend on it.
         check_finite : bool, default True
             Whether to raise an error if X or y contain NaN or infinity.
 

@@ -8,7 +8,7 @@ import pytest
 
 import fastnn as fn
 from fastnn._parallel import autotune
-from fastnn._parallel.autotune import Measurements, Occupancy, ThreadTuner
+from fastnn._parallel.autotune import FixedNumber, Measurements, Occupancy, ThreadTuner
 
 MOST = 4
 COLD = 0.005  # seconds for the first touch of memory
@@ -19,8 +19,8 @@ PAUSE = 0.02
 class Machine:
     """A machine on which a unit of work takes `seconds[multithreaded]`."""
 
-    def __init__(self, monkeypatch, single, multi):
-        self.now, self.tuner = 100.0, None
+    def __init__(self, monkeypatch, single, multi, make_tuner=ThreadTuner):
+        self.now, self.tuner, self.make_tuner = 100.0, None, make_tuner
         self.seconds = {False: single, True: multi}
         self.flops = 1.5 * autotune.SINGLE_THREAD_FLOPS * single
         self.calls = []  # whether each call used several threads
@@ -43,7 +43,7 @@ class Machine:
 
     def fit(self, units, cold=0.0):
         """A fit after a pause; returns its duration. Its first call takes `cold` seconds more."""
-        self.tuner = ThreadTuner("shape", self.flops)
+        self.tuner = self.make_tuner("shape", self.flops)
         self.now += PAUSE
         self.calls.append(False)  # threads are asleep
         start, left = self.now, units
@@ -163,6 +163,38 @@ def test_back_off_doubles_and_is_reset(monkeypatch):
     machine.fit(10_000)
     autotune.occupancy.record_blocked()
     assert autotune.occupancy.single_thread_until - machine.now == pytest.approx(waits[0])
+
+
+@pytest.mark.parametrize("seconds", [0.02, 0.2, 2.0])
+@pytest.mark.parametrize("multi", [4e-5, 1e-4, 1e-3])
+def test_fixed_number_costs_at_most_three_times_as_much_as_one_thread(monkeypatch, seconds, multi):
+    """Next to a busy program, two threads take up to fifty times as long as one."""
+    machine = Machine(monkeypatch, 2e-5, multi, FixedNumber)
+    assert machine.fits(seconds, total=2.0).max() < 3
+    assert True in machine.calls
+
+
+@pytest.mark.parametrize("multi", [1e-5, 3.9e-5])
+def test_fixed_number_is_used_unless_it_takes_twice_as_long(monkeypatch, multi):
+    machine = Machine(monkeypatch, 2e-5, multi, FixedNumber)
+    machine.fits(0.2, total=1.0)
+    assert machine.calls.count(False) == 1 + 1 + round(1.0 / 0.2)  # one trial; pauses
+
+
+def test_fixed_number_is_used_again_when_the_processor_is_free(monkeypatch):
+    machine = Machine(monkeypatch, 2e-5, 1e-3, FixedNumber)
+    machine.fit(10_000)
+    machine.seconds[True] = 1e-5
+    machine.fit(100_000)
+    machine.calls.clear()
+    machine.fit(100_000)
+    assert not any(called is False for called in machine.calls[1:])
+
+
+def test_fixed_number_is_not_compared_for_long_steps(monkeypatch):
+    machine = Machine(monkeypatch, 0.01, 0.05, FixedNumber)
+    machine.fit(20)
+    assert machine.calls[1:] == [True] * 20
 
 
 def test_threads_may_share_measurements():

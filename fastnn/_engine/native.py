@@ -18,7 +18,7 @@ from fastnn._engine import cost_model
 from fastnn._engine.job import Steps, TrainingJob
 from fastnn._engine.plan import CACHE_LINE, Plan, compile_plan
 from fastnn._parallel import limits
-from fastnn._parallel.autotune import ThreadTuner
+from fastnn._parallel.autotune import FixedNumber, ThreadTuner
 from fastnn_ext import engine
 from fastnn_ext.engine import Predictor
 
@@ -107,7 +107,7 @@ class Trainer:
         flops_per_step = plan.flops_per_row * job.batch_size
         self.most = limits.choose_n_threads(n_threads, plan.flops_per_row * rows, rows)
         self.buffers = buffers = _make_buffers(plan, job, self.most)
-        self.tuner = ThreadTuner(plan, flops_per_step) if n_threads is None else None
+        self.tuner = (ThreadTuner if n_threads is None else FixedNumber)(plan, flops_per_step)
         if job.shuffle == "once":
             engine.fill_permutation(buffers.permutation, job.rows, job.seed, job.first_epoch)
         self._engine = engine.Trainer(
@@ -123,7 +123,7 @@ class Trainer:
     def run(self, steps: Steps, seconds: float) -> None:
         """See `job.Trainer`."""
         most = limits.get_available_threads(self.most)
-        n_threads, limit = self.tuner.choose(most) if self.tuner else (most, math.inf)
+        n_threads, limit = self.tuner.choose(most)
         began = time.perf_counter()
         done, trainer = steps.done, self._engine
         trainer.n_steps_done = 0
@@ -134,8 +134,7 @@ class Trainer:
             )  # fmt: skip
         finally:  # the exception of a signal handler is raised here, after a complete step
             steps.done = done + trainer.n_steps_done
-        if self.tuner:
-            self.tuner.record(most, n_threads, trainer.n_steps_done, time.perf_counter() - began)
+        self.tuner.record(most, n_threads, trainer.n_steps_done, time.perf_counter() - began)
 
 
 def make_objective(
