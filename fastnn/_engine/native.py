@@ -5,7 +5,6 @@ This module allocates the workspaces and chooses the number of threads.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
