@@ -1,4 +1,5 @@
-"""Activations: each formula with its derivative next to it, and the loops that apply them.
+"""Activations: each formula with its first and second derivative next to it, and the loops that apply
+them.
 
 Decisions
   a. Formulas are scalar and have no branches, so that the compiler vectorizes the loops. The
@@ -12,7 +13,18 @@ Decisions
 """
 
 from fastnn_ext.codes cimport Activation
-from fastnn_ext.real cimport abs_, erf_, exp_, expm1_, fma_, larger, log1p_, real, tanh_
+from fastnn_ext.real cimport (
+    abs_,
+    erf_,
+    exp_,
+    expm1_,
+    fma_,
+    larger,
+    log1p_,
+    real,
+    sign,
+    tanh_,
+)
 
 
 cdef inline real step(real z) noexcept nogil:
@@ -27,8 +39,16 @@ cdef inline real sigmoid_derivative(real y) noexcept nogil:
     return y * (<real> 1 - y)
 
 
+cdef inline real sigmoid_second_derivative(real y) noexcept nogil:
+    return y * (<real> 1 - y) * (<real> 1 - <real> 2 * y)
+
+
 cdef inline real tanh_derivative(real y) noexcept nogil:
     return <real> 1 - y * y
+
+
+cdef inline real tanh_second_derivative(real y) noexcept nogil:
+    return <real> -2 * y * (<real> 1 - y * y)
 
 
 cdef inline real relu(real z) noexcept nogil:
@@ -55,6 +75,10 @@ cdef inline real elu_derivative(real y, real alpha) noexcept nogil:
     return <real> 1 if y > 0 else y + alpha
 
 
+cdef inline real elu_second_derivative(real y, real alpha) noexcept nogil:
+    return <real> 0 if y > 0 else y + alpha
+
+
 # The fixed point of G. Klambauer and others, NeurIPS 2017, equation 14.
 cdef inline real selu(real z) noexcept nogil:
     return <real> 1.0507009873554805 * elu(z, <real> 1.6732632423543772)
@@ -62,6 +86,10 @@ cdef inline real selu(real z) noexcept nogil:
 
 cdef inline real selu_derivative(real y) noexcept nogil:
     return <real> 1.0507009873554805 if y > 0 else y + <real> 1.7580993408473766
+
+
+cdef inline real selu_second_derivative(real y) noexcept nogil:
+    return <real> 0 if y > 0 else y + <real> 1.7580993408473766
 
 
 cdef inline real softplus(real z) noexcept nogil:
@@ -72,12 +100,21 @@ cdef inline real softplus_derivative(real y) noexcept nogil:
     return -expm1_(-y)
 
 
+cdef inline real softplus_second_derivative(real y) noexcept nogil:
+    return -expm1_(-y) * exp_(-y)
+
+
 cdef inline real softsign(real z) noexcept nogil:
     return z / (<real> 1 + abs_(z))
 
 
 cdef inline real softsign_derivative(real y) noexcept nogil:
     return (<real> 1 - abs_(y)) * (<real> 1 - abs_(y))
+
+
+cdef inline real softsign_second_derivative(real y) noexcept nogil:
+    cdef real rest = <real> 1 - abs_(y)
+    return <real> -2 * sign(y) * rest * rest * rest
 
 
 cdef inline real silu(real z) noexcept nogil:
@@ -87,6 +124,11 @@ cdef inline real silu(real z) noexcept nogil:
 cdef inline real silu_derivative(real z) noexcept nogil:
     cdef real s = sigmoid(z)
     return s * (<real> 1 + z * (<real> 1 - s))
+
+
+cdef inline real silu_second_derivative(real z) noexcept nogil:
+    cdef real s = sigmoid(z)
+    return s * (<real> 1 - s) * (<real> 2 + z * (<real> 1 - <real> 2 * s))
 
 
 # P(N <= z) of a standard normal N.
@@ -100,6 +142,10 @@ cdef inline real gelu(real z) noexcept nogil:
 
 cdef inline real gelu_derivative(real z) noexcept nogil:
     return fma_(z * <real> 0.3989422804014327, exp_(<real> -0.5 * z * z), normal_cdf(z))
+
+
+cdef inline real gelu_second_derivative(real z) noexcept nogil:
+    return <real> 0.3989422804014327 * exp_(<real> -0.5 * z * z) * (<real> 2 - z * z)
 
 
 # tanh(softplus(z)) = n / (n + 2) with n = e**z * (e**z + 2); above z = 20 it rounds to 1 in both
@@ -117,6 +163,13 @@ cdef inline real mish(real z) noexcept nogil:
 cdef inline real mish_derivative(real z) noexcept nogil:
     cdef real gate = mish_gate(z)
     return gate + z * (<real> 1 - gate * gate) * sigmoid(z)
+
+
+cdef inline real mish_second_derivative(real z) noexcept nogil:
+    cdef real gate = mish_gate(z)
+    cdef real s = sigmoid(z)
+    return (<real> 1 - gate * gate) * s * (
+        <real> 2 + z * ((<real> 1 - s) - <real> 2 * gate * s))
 
 
 cdef inline real hard_sigmoid(real z) noexcept nogil:
@@ -237,5 +290,52 @@ cdef inline void scale_by_derivative(
         for i in range(n):
             dy[i] *= s[i]
     elif code == Activation.STEP:
+        for i in range(n):
+            dy[i] = 0
+
+
+cdef inline bint has_second_derivative(Py_ssize_t code) noexcept nogil:
+    """Whether the second derivative is not zero everywhere. At the corner of a piecewise linear
+    activation, where it does not exist, it is taken as zero."""
+    return not (code == Activation.LINEAR or code == Activation.STEP or code == Activation.RELU
+                or code == Activation.LEAKY_RELU or code == Activation.HARD_SIGMOID)
+
+
+cdef inline void scale_by_second_derivative(
+    Py_ssize_t code, real a, real* dy, const real* s, Py_ssize_t n
+) noexcept nogil:
+    """dy (n,) *= second derivative, in place; arguments as in `scale_by_derivative`."""
+    cdef Py_ssize_t i
+    if code == Activation.SIGMOID:
+        for i in range(n):
+            dy[i] *= sigmoid_second_derivative(s[i])
+    elif code == Activation.TANH:
+        for i in range(n):
+            dy[i] *= tanh_second_derivative(s[i])
+    elif code == Activation.ELU:
+        for i in range(n):
+            dy[i] *= elu_second_derivative(s[i], a)
+    elif code == Activation.SELU:
+        for i in range(n):
+            dy[i] *= selu_second_derivative(s[i])
+    elif code == Activation.SOFTPLUS:
+        for i in range(n):
+            dy[i] *= softplus_second_derivative(s[i])
+    elif code == Activation.SOFTSIGN:
+        for i in range(n):
+            dy[i] *= softsign_second_derivative(s[i])
+    elif code == Activation.SILU:
+        for i in range(n):
+            dy[i] *= silu_second_derivative(s[i])
+    elif code == Activation.GELU:
+        for i in range(n):
+            dy[i] *= gelu_second_derivative(s[i])
+    elif code == Activation.MISH:
+        for i in range(n):
+            dy[i] *= mish_second_derivative(s[i])
+    elif code == Activation.EXP:
+        for i in range(n):
+            dy[i] *= s[i]
+    else:
         for i in range(n):
             dy[i] = 0

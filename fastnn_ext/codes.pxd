@@ -49,3 +49,10 @@ cpdef enum Purpose:
     WEIGHTS
     SHUFFLE
     DROPOUT_MASK
+
+# What derivatives.pxd computes for each row.
+cpdef enum Derivative:
+    FORWARD      # of the outputs in given directions of the inputs
+    REVERSE      # of given combinations of the outputs by the inputs
+    HESSIAN      # second derivatives of one output by the inputs
+    PARAMETERS   # of given combinations of the outputs by the parameters

@@ -53,6 +53,12 @@ class Purpose(IntEnum):
     SHUFFLE = 1
     DROPOUT_MASK = 2
 
+class Derivative(IntEnum):
+    FORWARD = 0
+    REVERSE = 1
+    HESSIAN = 2
+    PARAMETERS = 3
+
 LAYER: np.dtype[Any]
 BUFFER: np.dtype[Any]
 SETTINGS: np.dtype[Any]

@@ -53,6 +53,27 @@ cdef inline void copy_rows(
         copy_row(to + r * to_stride, source + r * stride, width)
 
 
+cdef inline void multiply_by_weights(
+    const Plan* plan, const Layer* layer, const real* params, const real* bias, const real* x,
+    Py_ssize_t x_stride, real* z, Py_ssize_t z_stride, Py_ssize_t rows, bint sparse
+) noexcept nogil:
+    """z = x W + bias (n_out,), or z = x W if bias is NULL.
+
+    Reads params (n_params,) and x (rows, n_in), with rows x_stride apart; writes z (rows, n_out),
+    padded, with rows z_stride apart. `sparse`: most of x is zero (decision e).
+    """
+    if layer.n_out == 1 and rows >= COLUMN_ROWS and x_stride * sizeof(real) % LINE == 0:
+        multiply_add_column(z, z_stride, bias, x, x_stride, params + layer.weights, rows,
+                            layer.n_in)
+    elif not sparse and rows >= PACKING_ROWS and layer.n_out * sizeof(real) % PAGE == 0:
+        multiply_add_packed(z, z_stride, bias, 0, x, x_stride, 1, params + layer.weights,
+                            layer.n_out, rows, layer.n_out, layer.n_in, False, plan.multithreaded,
+                            <real*> plan.panel, plan.s.panel_stride)
+    else:
+        multiply_add(z, z_stride, bias, 0, x, x_stride, 1, params + layer.weights, layer.n_out,
+                     rows, layer.n_out, layer.n_in, True, sparse, z if plan.multithreaded else NULL)
+
+
 cdef inline void dense_forward(
     const Plan* plan, const Layer* layer, const real* params, const real* x, Py_ssize_t x_stride,
     real* work, Py_ssize_t first, Py_ssize_t last, bint preactivation_ready
@@ -67,22 +88,12 @@ cdef inline void dense_forward(
     cdef const Buffer* saved = &plan.buffers[layer.saved]
     cdef const real* bias = NULL
     cdef Py_ssize_t rows = last - first
-    cdef bint sparse = plan.sparse and layer.input == 0
     cdef real* z = work + saved.values + first * saved.stride
     if layer.bias >= 0:
         bias = params + layer.bias
-    if preactivation_ready:
-        pass
-    elif layer.n_out == 1 and rows >= COLUMN_ROWS and x_stride * sizeof(real) % LINE == 0:
-        multiply_add_column(z, saved.stride, bias, x, x_stride, params + layer.weights, rows,
-                            layer.n_in)
-    elif not sparse and rows >= PACKING_ROWS and layer.n_out * sizeof(real) % PAGE == 0:
-        multiply_add_packed(z, saved.stride, bias, 0, x, x_stride, 1, params + layer.weights,
-                            layer.n_out, rows, layer.n_out, layer.n_in, False, plan.multithreaded,
-                            <real*> plan.panel, plan.s.panel_stride)
-    else:
-        multiply_add(z, saved.stride, bias, 0, x, x_stride, 1, params + layer.weights, layer.n_out,
-                     rows, layer.n_out, layer.n_in, True, sparse, z if plan.multithreaded else NULL)
+    if not preactivation_ready:
+        multiply_by_weights(plan, layer, params, bias, x, x_stride, z, saved.stride, rows,
+                            plan.sparse and layer.input == 0)
     if layer.saved != layer.output:
         memcpy(work + y.values + first * y.stride, z, rows * y.stride * sizeof(real))
     activate(layer.activation, <real> layer.parameter,

@@ -76,11 +76,47 @@ class Predictor:
         self, X: Any, out: Any, check_finite: bool, n_threads: int | None
     ) -> _Array | None: ...
 
+class Differentiator:
+    def __init__(
+        self,
+        plan: CompiledPlan,
+        params: _Array,
+        kind: int,
+        memory: dict[str, int],
+        shape: tuple[int, ...],
+        *,
+        takes_seeds: bool,
+        n_directions: int,
+        block_rows: int,
+        block_directions: int,
+        small_rows: int,
+        slice_rows: int,
+        choose: Callable[[int | None, int], int],
+        record: Callable[[int, int, float], None],
+        check: Callable[[], object],
+        allocate: Callable[[int], _Array],
+    ) -> None: ...
+    def __call__(
+        self,
+        X: Any,
+        seeds: Any,
+        output: int,
+        out: Any,
+        check_finite: bool,
+        n_threads: int | None,
+        y: _Array | None = None,
+        sample_weight: _Array | None = None,
+        row_losses: _Floats | None = None,
+    ) -> _Array | None: ...
+
 def fill_permutation(
     permutation: NDArray[np.intp], rows: NDArray[np.intp] | None, seed: int, epoch: int
 ) -> None: ...
 def apply_activation(code: int, parameter: float, z: _Array) -> None: ...
 def apply_derivative(code: int, parameter: float, saved: _Array, dy: _Array) -> None: ...
+def apply_second_derivative(
+    code: int, parameter: float, saved: _Array, dy: _Array
+) -> None: ...
 def get_address(array: _Array) -> int: ...
 def get_max_threads() -> int: ...
 def is_child() -> bool: ...

@@ -8,9 +8,10 @@ from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport parallel, threadid
 cimport numpy as cnp
 
-from fastnn_ext.activations cimport activate, scale_by_derivative
+from fastnn_ext.activations cimport activate, scale_by_derivative, scale_by_second_derivative
 from fastnn_ext.arrays cimport is_native_array, is_valid_output
-from fastnn_ext.codes cimport Purpose
+from fastnn_ext.codes cimport Derivative, Purpose
+from fastnn_ext.derivatives cimport DerivativeMemory, DerivativeRequest, differentiate_rows
 from fastnn_ext.plan cimport Buffer, Layer, Plan, Settings
 from fastnn_ext.prediction cimport PredictionRequest, predict_rows
 from fastnn_ext.random cimport shuffle as shuffle_rows, make_key
@@ -375,6 +376,184 @@ cdef class Predictor:
         return 0
 
 
+# ---- derivatives -------------------------------------------------------------------------------
+
+cdef void differentiate_on_team(
+    const Plan* plan, const real* params, real* work, Py_ssize_t work_size,
+    DerivativeRequest* request, int n_threads
+) noexcept nogil:
+    """Differentiate on n_threads threads, each with its row of work (n_threads, work_size)."""
+    if n_threads == 1:
+        differentiate_rows(plan, params, work, request, 0, 1)
+    else:
+        with parallel(num_threads=n_threads):
+            differentiate_rows(plan, params, work + threadid() * work_size, request, threadid(),
+                               fn_team_size())
+
+
+cdef class Differentiator:
+    """Derivatives of one kind with a network's parameters bound once, as in `Predictor`.
+
+    `kind` is a codes.Derivative. The directions are all unit vectors or, if `takes_seeds`, one for
+    each row. `memory` holds the fields of DerivativeMemory; `block_rows` and `block_directions`
+    bound a block. `shape` is that of the result of one row. The other arguments are those of
+    `Predictor`.
+
+    `differentiator(X, seeds, output, out, check_finite, n_threads)` returns the results
+    (n, *shape) if X, and seeds (n, width) if they are taken, can be read in place. Otherwise, and
+    if `check_finite` finds NaN or infinity in X, it returns None. `out`, if it is not None, and the
+    shape of the seeds have been checked by the caller. With y (n, n_targets), the result is the
+    gradient of the loss of each row, times sample_weight (n,) if that is not None.
+    """
+
+    cdef Plan plan
+    cdef DerivativeRequest bound   # copied at the start of each call
+    cdef void* params
+    cdef cnp.ndarray work          # (n_threads, work_size)
+    cdef int type_number
+    cdef int busy                  # 1: `work` is in use by a call on another thread
+    cdef int n_dims
+    cdef cnp.npy_intp[4] shape
+    cdef bint takes_seeds
+    cdef Py_ssize_t small_rows
+    cdef Py_ssize_t slice_rows
+    cdef object choose
+    cdef object record
+    cdef object check
+    cdef object allocate
+    cdef object references         # keeps plan and parameters alive
+
+    def __init__(
+        self, CompiledPlan plan not None, cnp.ndarray params, Py_ssize_t kind, memory, tuple shape,
+        *, bint takes_seeds, Py_ssize_t n_directions, Py_ssize_t block_rows,
+        Py_ssize_t block_directions, Py_ssize_t small_rows, Py_ssize_t slice_rows, choose, record,
+        check, allocate
+    ):
+        self.plan = plan.plan
+        self.params = cnp.PyArray_DATA(params)
+        self.type_number = cnp.PyArray_TYPE(params)
+        self.bound.kind = kind
+        self.bound.memory = memory
+        self.bound.y = self.bound.sample_weight = self.bound.seeds = NULL
+        self.bound.row_losses = NULL
+        self.bound.n_directions = n_directions
+        self.bound.block_rows = block_rows
+        self.bound.block_directions = block_directions
+        self.bound.row_size = 1
+        self.n_dims = 1 + len(shape)
+        for index, size in enumerate(shape, 1):
+            self.shape[index] = size
+            self.bound.row_size *= size
+        self.takes_seeds = takes_seeds
+        self.small_rows = small_rows
+        self.slice_rows = slice_rows
+        self.choose = choose
+        self.record = record
+        self.check = check
+        self.allocate = allocate
+        self.work = allocate(1)
+        self.references = (plan, params)
+
+    def __call__(
+        self, X, seeds, Py_ssize_t output, out, check_finite, n_threads, y=None,
+        sample_weight=None, cnp.ndarray row_losses=None
+    ):
+        cdef cnp.npy_intp[4] shape = self.shape
+        cdef DerivativeRequest request = self.bound
+        cdef int team_size = 1
+        cdef double began = 0
+        if check_finite is not True and check_finite is not False:
+            return None
+        if not is_native_array(X, self.type_number, self.plan.s.n_features):
+            return None
+        request.X = cnp.PyArray_DATA(<cnp.ndarray> X)
+        request.n = shape[0] = cnp.PyArray_DIM(<cnp.ndarray> X, 0)
+        if self.takes_seeds:
+            if not is_native_array(seeds, self.type_number, cnp.PyArray_DIM(seeds, 1)):
+                return None
+            request.seeds = cnp.PyArray_DATA(<cnp.ndarray> seeds)
+        if y is not None:
+            request.y = cnp.PyArray_DATA(<cnp.ndarray> y)
+            request.row_losses = <double*> cnp.PyArray_DATA(row_losses)
+        if sample_weight is not None:
+            request.sample_weight = cnp.PyArray_DATA(<cnp.ndarray> sample_weight)
+        if not (n_threads is None and request.n <= self.small_rows or is_one_thread(n_threads)):
+            team_size = choose_team_size(self.choose(n_threads, request.n))
+        if out is None:
+            out = cnp.PyArray_EMPTY(self.n_dims, shape, self.type_number, 0)
+        request.out = cnp.PyArray_DATA(<cnp.ndarray> out)
+        request.output = output
+        request.check_finite = check_finite
+        request.failed = False
+        if n_threads is None and request.n > self.small_rows:
+            began = fn_seconds()
+            self.compute(&request, team_size)
+            self.record(team_size, request.n, fn_seconds() - began)
+        else:
+            self.compute(&request, team_size)
+        return None if request.failed else out
+
+    cdef int compute(self, DerivativeRequest* request, int team_size) except -1:
+        """Differentiate with the kept workspace, or with a new one while another thread uses it."""
+        cdef bint owns_workspace = fn_swap(&self.busy, 1) == 0
+        cdef cnp.ndarray work
+        try:
+            if owns_workspace and cnp.PyArray_DIM(self.work, 0) < team_size:
+                self.work = self.allocate(team_size)
+            work = self.work if owns_workspace else self.allocate(team_size)
+            if self.type_number == cnp.NPY_FLOAT:
+                self.differentiate_slices(<const float*> self.params, work, request, team_size)
+            else:
+                self.differentiate_slices(<const double*> self.params, work, request, team_size)
+        finally:
+            if owns_workspace:
+                fn_swap(&self.busy, 0)
+        return 0
+
+    cdef int differentiate_slices(
+        self, const real* params, cnp.ndarray work, DerivativeRequest* request, int team_size
+    ) except -1:
+        """Differentiate slice by slice; a small request keeps the GIL."""
+        cdef bint keeps_gil = team_size == 1 and request.n <= self.small_rows
+        cdef DerivativeRequest part = request[0]
+        cdef real* memory = <real*> cnp.PyArray_DATA(work)
+        cdef Py_ssize_t size = cnp.PyArray_DIM(work, 1)
+        cdef Py_ssize_t left = request.n
+        while left > 0 and not part.failed:
+            part.n = min(left, self.slice_rows * team_size)
+            if keeps_gil:
+                differentiate_on_team(&self.plan, params, memory, size, &part, 1)
+            else:
+                with nogil:
+                    differentiate_on_team(&self.plan, params, memory, size, &part, team_size)
+            left -= part.n
+            skip_rows(&self.plan, params, &part)
+            if left > 0:
+                PyErr_CheckSignals()
+                self.check()
+        request.failed = part.failed
+        return 0
+
+
+cdef inline void skip_rows(
+    const Plan* plan, const real* dtype_tag, DerivativeRequest* request
+) noexcept nogil:
+    """Move the arrays of a request past its rows. `dtype_tag` only selects the dtype."""
+    cdef Py_ssize_t n = request.n
+    cdef Py_ssize_t width = plan.s.n_outputs
+    if request.kind == Derivative.FORWARD:
+        width = plan.s.n_features
+    request.X = <const real*> request.X + n * plan.s.n_features
+    request.out = <real*> request.out + n * request.row_size
+    if request.seeds != NULL:
+        request.seeds = <const real*> request.seeds + n * width
+    if request.y != NULL:
+        request.y = <const real*> request.y + n * plan.s.n_targets
+        request.row_losses += n
+    if request.sample_weight != NULL:
+        request.sample_weight = <const real*> request.sample_weight + n
+
+
 cdef inline bint is_one_thread(n_threads) except -1:
     """Whether n_threads is the int 1, which needs no call of `choose`."""
     return type(n_threads) is int and n_threads == 1
@@ -404,6 +583,11 @@ def apply_derivative(Py_ssize_t code, double parameter, const real[::1] saved, r
     """dy (n,) *= derivative, in place, computed from `saved` (n,): the activation's outputs, or its
     inputs for silu, gelu and mish."""
     scale_by_derivative(code, <real> parameter, &dy[0], &saved[0], dy.shape[0])
+
+
+def apply_second_derivative(Py_ssize_t code, double parameter, const real[::1] saved, real[::1] dy):
+    """dy (n,) *= second derivative, in place; arguments as in `apply_derivative`."""
+    scale_by_second_derivative(code, <real> parameter, &dy[0], &saved[0], dy.shape[0])
 
 
 def get_address(cnp.ndarray array not None):

@@ -11,13 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn_ext.codes import Activation, Kind
+from fastnn_ext.codes import Activation, Derivative, Kind
 
 # FLOP equivalents per element of a transcendental activation, which takes 0.2 to 0.4 ns (simd.h),
 # and per row for gather and loss, 20 ns.
 PIECEWISE_LINEAR = (Activation.LINEAR, Activation.STEP, Activation.RELU, Activation.LEAKY_RELU)
 ACTIVATION_FLOPS = 30
 ROW_FLOPS = 1500
+
+# FLOP equivalents of an element that is written to main memory.
+WRITE_FLOPS = 20
 
 # Work between two readings of the clock in training: a few microseconds.
 CLOCK_FLOPS = 1e6
@@ -46,6 +49,21 @@ def estimate_prediction_flops(layers: NDArray[Any]) -> float:
     """FLOP of a prediction per row, for the layers of a plan."""
     dense = layers[layers["kind"] == Kind.DENSE]
     return float(np.sum(2 * dense["n_out"] * dense["n_in"])) + _estimate_activation_flops(dense)
+
+
+def estimate_derivative_flops(
+    layers: NDArray[Any], n_directions: int, n_features: int, kind: Derivative
+) -> float:
+    """FLOP of derivatives in n directions per row, for the layers of a plan: a direction costs
+    about as much as a prediction. A Hessian adds a product of three matrices for each layer;
+    derivatives by the parameters are written once for each direction."""
+    dense = layers[layers["kind"] == Kind.DENSE]
+    total = (1 + n_directions) * estimate_prediction_flops(layers)
+    if kind == Derivative.HESSIAN:
+        total += float(np.sum(2 * n_features**2 * dense["n_out"]))
+    if kind == Derivative.PARAMETERS:
+        total += WRITE_FLOPS * n_directions * float(np.sum(dense["n_out"] * (dense["n_in"] + 1)))
+    return total
 
 
 def _estimate_activation_flops(dense: NDArray[Any]) -> float:

@@ -6,7 +6,7 @@ This module allocates the workspaces and chooses the number of threads.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -159,6 +159,22 @@ def make_predictor(plan: Plan, params: Array) -> Predictor:
     parameters; see `engine.Predictor`."""
 
     flops = plan.prediction_flops_per_row
+    choose, record = make_thread_chooser(plan, flops)
+
+    def allocate(n_threads: int) -> Array:
+        return allocate_workspace(plan.work_size, plan.dtype, n_threads)
+
+    return Predictor(
+        plan.compiled, params, int(cost_model.SMALL_FLOPS / flops),
+        _choose_slice_rows(plan), choose, record, limits.check_cancelled, allocate,
+    )  # fmt: skip
+
+
+def make_thread_chooser(
+    work: Hashable, flops: float
+) -> tuple[Callable[[int | None, int], int], Callable[[int, int, float], None]]:
+    """Functions `choose(n_threads, n)`, which returns the number of threads for n rows, and
+    `record(n_threads, n, seconds)`. `work` identifies what is done, `flops` is its cost per row."""
     tuners: dict[int, ThreadTuner] = {}
 
     def most_threads(n_threads: int | None, n: int) -> int:
@@ -167,7 +183,7 @@ def make_predictor(plan: Plan, params: Array) -> Predictor:
     def get_tuner(n: int) -> ThreadTuner:
         size = n.bit_length()  # the time per row depends on the number of rows
         if size not in tuners:
-            tuners[size] = ThreadTuner((plan, size), flops)
+            tuners[size] = ThreadTuner((work, size), flops)
         return tuners[size]
 
     def choose(n_threads: int | None, n: int) -> int:
@@ -177,13 +193,7 @@ def make_predictor(plan: Plan, params: Array) -> Predictor:
     def record(n_threads: int, n: int, seconds: float) -> None:
         get_tuner(n).record(most_threads(None, n), n_threads, n, seconds)
 
-    def allocate(n_threads: int) -> Array:
-        return _allocate_workspace(plan, n_threads)
-
-    return Predictor(
-        plan.compiled, params, int(cost_model.SMALL_FLOPS / flops),
-        _choose_slice_rows(plan), choose, record, limits.check_cancelled, allocate,
-    )  # fmt: skip
+    return choose, record
 
 
 # Selected rows are copied before they are evaluated, at most this many bytes per thread at a time.
@@ -204,7 +214,7 @@ def evaluate(
     out, row_losses = np.empty((n, plan.n_outputs), plan.dtype), np.empty(n)
     most = limits.choose_n_threads(n_threads, plan.prediction_flops_per_row * n, n)
     team = limits.get_available_threads(most)
-    work = _allocate_workspace(plan, team)
+    work = allocate_workspace(plan.work_size, plan.dtype, team)
     copied = n if rows is None else COPIED_BYTES // X[0].nbytes
     step = max(plan.microbatch_rows, min(_choose_slice_rows(plan), copied // team)) * team
     for start in range(0, n, step):
@@ -222,9 +232,9 @@ def _choose_slice_rows(plan: Plan) -> int:
     return max(plan.microbatch_rows, int(cost_model.SLICE_FLOPS / plan.prediction_flops_per_row))
 
 
-def _allocate_workspace(plan: Plan, n_threads: int) -> Array:
-    """The workspaces (n_threads, work_size) of a plan that only predicts. Threads share no cache
-    line."""
-    line = CACHE_LINE // plan.dtype.itemsize
-    size = -(-plan.work_size // line) * line
-    return aligned_zeros(n_threads * size, plan.dtype).reshape(n_threads, size)
+def allocate_workspace(work_size: int, dtype: np.dtype[Any], n_threads: int) -> Array:
+    """A workspace of work_size elements for each thread, (n_threads, work_size). Threads share no
+    cache line."""
+    line = CACHE_LINE // dtype.itemsize
+    size = -(-work_size // line) * line
+    return aligned_zeros(n_threads * size, dtype).reshape(n_threads, size)

@@ -140,8 +140,10 @@ def compile_plan(
     optimizer: Optimizer | None = None,
     n_targets: int = 1,
     batch_size: int = PREDICTION_ROWS,
+    differentiates: bool = False,
 ) -> Plan:
-    """The plan of a network; without a loss, a plan that can only predict.
+    """The plan of a network; without a loss, a plan that can only predict, or if `differentiates`,
+    compute derivatives of its predictions.
 
     Plans are cached, because the same layers come again: in the folds of a search, and in an
     estimator from its initial weights to its scores.
@@ -170,7 +172,7 @@ def compile_plan(
     shard_stride = -(-n_params // line) * line
     gradients = shards + n_shards * shard_stride
     panels = gradients if loss is None else gradients + shard_stride
-    packs = any(
+    packs = differentiates or any(
         layer["kind"] == Kind.DENSE
         and (layer["input"] in needed or layer["n_out"] * dtype.itemsize % PAGE == 0)
         for layer in lowering.layers

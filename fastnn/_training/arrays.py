@@ -58,7 +58,7 @@ def convert_features(
 
 
 def check_output(
-    out: Any, shape: tuple[int, int], dtype: np.dtype[Any], features: Array, parameters: Array
+    out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], features: Array, parameters: Array
 ) -> None:
     """Check that `out` is None, or an array of the given shape and dtype that shares no memory with
     features or parameters."""

@@ -22,7 +22,7 @@ from fastnn.history import History
 from fastnn.layers import Dense, Layer, iterate_dense_layers
 from fastnn.losses import Loss
 from fastnn.optimizers import Optimizer
-from fastnn_ext.engine import Predictor
+from fastnn_ext.engine import Differentiator, Predictor
 
 Array = NDArray[Any]
 
@@ -69,9 +69,10 @@ class NetworkState:
     # Compiled from the layers: a plan for each loss, and one for prediction with the key None.
     plans: dict[Loss | None, Plan] = field(default_factory=dict, repr=False)
     predictor: Predictor | None = field(default=None, repr=False)
+    differentiators: dict[str, Differentiator] = field(default_factory=dict, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Plans and predictor are excluded: they are compiled from the layers, and other versions
+        """Plans, predictor and differentiators are excluded: they are compiled from the layers, and other versions
         of fastnn may interpret them differently."""
         return {name: getattr(self, name) for name in _STORED}
 
@@ -79,13 +80,14 @@ class NetworkState:
         """Parameters are copied to aligned memory, as pickle does not preserve alignment."""
         for name, value in stored.items():
             setattr(self, name, value)
-        self.plans, self.predictor = {}, None
+        self.plans, self.predictor, self.differentiators = {}, None, {}
         if self.parameters is not None:
             self.parameters = native.aligned_copy(self.parameters)
 
 
 _FIELDS = tuple(NetworkState.__dataclass_fields__)
-_STORED = tuple(name for name in _FIELDS if name not in ("plans", "predictor"))
+_COMPILED = ("plans", "predictor", "differentiators")
+_STORED = tuple(name for name in _FIELDS if name not in _COMPILED)
 
 
 # ---- reading -------------------------------------------------------------------------------------
@@ -179,7 +181,7 @@ def _raise_infinite(layers: list[tuple[Dense, Array, Array | None]], dtype: np.d
 def replace_layers(state: NetworkState, layers: tuple[Layer, ...]) -> None:
     """Replace the layers of a built network by layers of the same sizes with other activations or
     penalties. The compiled plans are discarded."""
-    state.layers, state.plans, state.predictor = layers, {}, None
+    state.layers, state.plans, state.predictor, state.differentiators = layers, {}, None, {}
 
 
 def share_parameters(state: NetworkState, layers: tuple[Layer, ...]) -> NetworkState:
