@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import cases
+import derivative_numbers
 import machine
 import measure
 import peaks
@@ -21,11 +22,17 @@ import thread_numbers
 
 HERE = Path(__file__).resolve().parent
 
+# Comparisons that are not of training or prediction steps, and the files with their reports.
+OWN_REPORTS = {
+    "threads": (thread_numbers.compare, "THREADS.md"),
+    "derivatives": (derivative_numbers.compare, "DERIVATIVES.md"),
+}
+
 
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    groups = ", ".join((*cases.GROUPS, "threads"))
+    groups = ", ".join((*cases.GROUPS, *OWN_REPORTS))
     add("--only", action="append", default=[], metavar="NAME",
         help=f"a group ({groups}) or a part of a case's name; can be repeated")  # fmt: skip
     add(
@@ -52,7 +59,9 @@ def _parse_arguments() -> argparse.Namespace:
     if unknown:
         parser.error(f"--peers: no peer {', '.join(map(repr, unknown))}")
     parsed.names = names
-    if parsed.only == ["threads"]:
+    if parsed.only and parsed.only[0] in OWN_REPORTS:
+        if len(parsed.only) > 1:
+            parser.error(f"--only: expected {parsed.only[0]} alone; got {parsed.only}")
         return parsed
     try:
         parsed.cases = cases.select(parsed.only)
@@ -88,11 +97,12 @@ def _run(options: argparse.Namespace) -> report.Run:
 def main() -> None:
     """Measure, print the report, write files."""
     options = _parse_arguments()
-    if options.only == ["threads"]:
-        text = thread_numbers.compare(options.quick, _log)
+    if options.only and options.only[0] in OWN_REPORTS:
+        compare, file = OWN_REPORTS[options.only[0]]
+        text = compare(options.quick, _log)
         print(text)
         if not options.quick:
-            (HERE / "THREADS.md").write_text(text + "\n")
+            (HERE / file).write_text(text + "\n")
         return
     run = _run(options)
     text = report.format_report(run)

@@ -176,6 +176,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
     label_smoothing: float = 0.0
 
     loss: ClassVar[str] = "log_loss"
+    _OUTPUTS: ClassVar[tuple[str, ...]] = ("predict_proba", "decision_function")
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **Parameters._parameter_constraints,
@@ -254,6 +255,11 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
         return objective.make_classification_objective(
             self._labels.kind, self._labels.n_classes, self.label_smoothing
         )
+
+    def _get_output_matrix(self, of: str) -> Array | None:
+        """With two classes, the network has one output, the probability of the second."""
+        two = of == "predict_proba" and self._n_outputs == 1
+        return np.array([[-1.0], [1.0]]) if two else None
 
     def _get_strata(self, y: Array) -> Array | None:
         """A boolean column for two classes, as in scikit-learn, whose error messages of the split

@@ -56,6 +56,8 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):  # type: ignore[misc]
     True
     """
 
+    _OUTPUTS: ClassVar[tuple[str, ...]] = ("predict",)
+
     loss: str = "squared_error"
     hidden_layer_sizes: Any = (100,)
     activation: Any = "relu"
@@ -102,6 +104,13 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):  # type: ignore[misc]
 
     def _get_target_scaling(self) -> str | None:
         return self.scale_target
+
+    def _get_output_matrix(self, of: str) -> Array | None:
+        scaling, n = self._target_scaling, self.n_outputs_
+        if scaling is None and self._n_outputs == n:
+            return None
+        spread = np.ones(n) if scaling is None else scaling.spread
+        return spread[:, None] * np.eye(n, self._n_outputs)
 
     # ---- calls ----
 

@@ -12,7 +12,7 @@ from sklearn.utils.validation import _check_sample_weight
 from fastnn._util.checks.arrays import check_unmasked
 from fastnn.estimators._fitting import architecture
 from fastnn.estimators._fitting.architecture import HiddenLayers
-from fastnn.estimators._fitting.fitted import Fitted
+from fastnn.estimators._fitting.derivatives import Differentiable
 from fastnn.estimators._fitting.samples import Sample
 from fastnn.estimators._fitting.solvers import TrainedNetwork
 from fastnn.schedules import Schedule
@@ -36,7 +36,7 @@ class CheckedData:
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class CheckedEstimator(Fitted):
+class CheckedEstimator(Differentiable):
     """What `_check_fit` checks, with the methods that classifiers and regressors override."""
 
     # ---- overridden by classifiers and regressors ----

@@ -134,10 +134,12 @@ class Fitted(Parameters):
         return predict_plain(network, X)
 
     def _forward(self, network: Sequential, X: Array) -> Array:
+        return network.predict(self._scale_features(network, X), check_finite=False)
+
+    def _scale_features(self, network: Sequential, X: Array) -> Array:
+        """Scaled features (n, n_features) in the network's dtype."""
         X = X.astype(network.dtype, copy=False)
-        if self._scaling is not None:
-            X = self._scaling.apply(X)
-        return network.predict(X, check_finite=False)
+        return X if self._scaling is None else self._scaling.apply(X)
 
     # ---- files ----
 
