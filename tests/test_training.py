@@ -10,6 +10,7 @@ import pytest
 import fastnn as fn
 from fastnn import optimizers, reference, schedules
 from fastnn._engine import native
+from fastnn.losses import HEADS
 
 N = 50
 EPOCHS, BATCH = 29, 8  # 7 batches an epoch, the last one ragged: 203 steps
@@ -304,6 +305,30 @@ def test_evaluate_equals_loss_of_predictions(rng, dtype):
     assert net.loss_and_gradients(X, y, sample_weight=weight)[0] == pytest.approx(
         scores["loss"], rel=1e-5
     )
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3, None])
+@pytest.mark.parametrize(("loss", "head"), [(loss, head) for loss in HEADS for head in HEADS[loss]])
+def test_evaluate_equals_the_objective_for_many_rows_and_targets(loss, head, n_threads, rng):
+    """Each row has its own targets, in every slice of every thread; the objective of a full batch
+    and the reference give the same loss."""
+    net = fn.Sequential(fn.Dense(5, "tanh"), fn.Dense(4, head), random_state=0, dtype="float64")
+    X = rng.normal(size=(700, 3))
+    y = {
+        "cross_entropy": rng.dirichlet(np.ones(4), 700),
+        "gaussian_nll": rng.normal(size=(700, 2)),
+        "poisson": rng.poisson(2.0, size=(700, 4)),
+    }.get(loss, rng.integers(2, size=(700, 4)))
+    weight = rng.uniform(0.1, 2, 700)
+    net.build(3)
+    options = {"loss": loss, "sample_weight": weight}
+    found = net.evaluate(X, y, **options, n_threads=n_threads)["loss"]
+    for engine in ("native", "reference"):
+        expected, _ = net.loss_and_gradients(X, y, **options, engine=engine)
+        assert found == pytest.approx(expected, rel=1e-12)
+    history = net.fit(X, y, loss=loss, epochs=1, validation_data=(X, y, weight))
+    expected, _ = net.loss_and_gradients(X, y, **options)
+    assert history["val_loss"][0] == pytest.approx(expected, rel=1e-12)
 
 
 def test_predictor_is_bound_to_the_network(rng, dtype):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fastnn import losses, metrics
 from fastnn._engine import native
 from fastnn._training.source import Arrays
-from fastnn._training.state import NetworkState, get_parameters, get_plan, get_views
+from fastnn._training.state import NetworkState, get_evaluation_plan, get_parameters, get_views
 from fastnn.activations import Activation
 from fastnn.layers import Layer, get_output_activation, iterate_dense_layers
 from fastnn.losses import Loss
@@ -123,8 +123,8 @@ def evaluate(
     state: NetworkState, loss: Loss, arrays: Arrays, n_threads: int | None
 ) -> dict[str, float]:
     """The scores of a built network on the given arrays."""
-    plan, rows = get_plan(state, loss), arrays.rows
-    y, weights = arrays.y, arrays.weights
+    plan = get_evaluation_plan(state, loss, arrays.y.shape[1])
+    y, weights, rows = arrays.y, arrays.weights, arrays.rows
     if rows is not None:
         y, weights = y[rows], None if weights is None else weights[rows]
     row_losses, predictions = native.evaluate(

@@ -66,8 +66,9 @@ class NetworkState:
     n_steps: int = 0  # minibatches trained on since the weights were drawn
     optimizer: OptimizerState | None = None  # of the last training
     history: History | None = None
-    # Compiled from the layers: a plan for each loss, and one for prediction with the key None.
-    plans: dict[Loss | None, Plan] = field(default_factory=dict, repr=False)
+    # Compiled from the layers: a plan for each loss and number of targets, and one for prediction
+    # with the key None.
+    plans: dict[tuple[Loss, int] | None, Plan] = field(default_factory=dict, repr=False)
     predictor: Predictor | None = field(default=None, repr=False)
     differentiators: dict[str, Differentiator] = field(default_factory=dict, repr=False)
 
@@ -108,13 +109,25 @@ def get_parameters(state: NetworkState) -> Array:
     return state.parameters
 
 
-def get_plan(state: NetworkState, loss: Loss | None = None) -> Plan:
-    """The plan of a built network for prediction or, with a loss, for evaluation."""
+def get_plan(state: NetworkState) -> Plan:
+    """The plan of a built network for prediction."""
+    return _get_plan(state, None)
+
+
+def get_evaluation_plan(state: NetworkState, loss: Loss, n_targets: int) -> Plan:
+    """The plan of a built network for the loss of targets (n, n_targets)."""
+    return _get_plan(state, (loss, n_targets))
+
+
+def _get_plan(state: NetworkState, key: tuple[Loss, int] | None) -> Plan:
     get_parameters(state)
     assert state.n_features_in is not None
-    if loss not in state.plans:
-        state.plans[loss] = compile_plan(state.layers, state.n_features_in, state.dtype, loss=loss)
-    return state.plans[loss]
+    if key not in state.plans:
+        loss, n_targets = (None, 1) if key is None else key
+        state.plans[key] = compile_plan(
+            state.layers, state.n_features_in, state.dtype, loss=loss, n_targets=n_targets
+        )
+    return state.plans[key]
 
 
 def get_views(
