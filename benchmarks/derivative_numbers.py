@@ -216,7 +216,9 @@ def measure(task: Task, libraries: tuple[str, ...], rounds: int) -> dict[str, li
             _check_equal(Path(folder))
         chosen = {}
         for process in processes:
-            times = {mode: min(process.seconds(mode, 1) for _ in range(3)) for mode in process.modes}
+            times = {
+                mode: min(process.seconds(mode, 1) for _ in range(3)) for mode in process.modes
+            }
             mode = min(times, key=times.__getitem__)
             chosen[process] = mode, max(1, round(SECONDS / times[mode] / (1 + 2 * (rounds < 5))))
         taken: dict[str, list[float]] = {library: [] for library in libraries}
@@ -244,8 +246,8 @@ def find_libraries(log: Callable[[str], None]) -> tuple[str, ...]:
     """The installed libraries."""
     found = []
     for library, module in zip(LIBRARIES, ("fastnn", "jax", "torch"), strict=True):
-        done = subprocess.run([sys.executable, "-c", f"import {module}"], capture_output=True)
-        if done.returncode == 0:
+        command = [sys.executable, "-c", f"import {module}"]
+        if subprocess.run(command, capture_output=True, check=False).returncode == 0:
             found.append(library)
         else:
             log(f"{library} is not installed")

@@ -137,12 +137,14 @@ def test_sample_gradients_are_the_gradients_of_single_rows(loss, head, weighted,
     for r in range(N_ROWS):
         row = slice(r, r + 1)
         _, gradients = net.loss_and_gradients(X[row], y[row], loss=loss)
-        expected = np.concatenate([
-            part.ravel()
-            for pair in zip(gradients["weights"], gradients["biases"], strict=True)
-            for part in pair
-            if part is not None
-        ])
+        expected = np.concatenate(
+            [
+                part.ravel()
+                for pair in zip(gradients["weights"], gradients["biases"], strict=True)
+                for part in pair
+                if part is not None
+            ]
+        )
         factor = 1 if weight is None else weight[r]
         np.testing.assert_allclose(result[r], factor * expected, rtol=1e-12, atol=1e-13)
 
@@ -268,7 +270,7 @@ def test_out_is_filled_and_returned(rng):
         np.testing.assert_array_equal(out, expected[name])
         with pytest.raises(ValueError, match="out: expected a C-contiguous array of shape"):
             call(out[:-1])
-        with pytest.raises(ValueError, match="out: .* got strides"):
+        with pytest.raises(ValueError, match=r"out: .* got strides"):
             call(np.repeat(out, 2, axis=-1)[..., ::2])
 
 
@@ -322,7 +324,7 @@ def test_bad_input(rng):
     net, X = network("tanh"), rng.normal(size=(N_ROWS, N_FEATURES))
     nan = np.full_like(X, np.nan)
     cases = [
-        (lambda: net.jacobian(X, mode="backward"), "mode: expected 'auto', 'forward' or 'reverse'"),
+        (lambda: net.jacobian(X, mode="backward"), "mode: expected one of"),
         (lambda: net.jacobian(X, mode=["auto"]), "mode: expected"),
         (lambda: net.jacobian(X[:, :2]), "X: expected 3 features"),
         (lambda: net.jacobian(nan), "X: .*NaN"),
@@ -334,7 +336,7 @@ def test_bad_input(rng):
         (lambda: net.hessian(X, output=1.0), "output: expected"),
         (lambda: net.hessian(nan), "X: .*NaN"),
         (lambda: net.sample_gradients(X, X), "y: expected"),
-        (lambda: net.sample_gradients(X, X[:, 0], loss="mse"), "loss: expected"),
+        (lambda: net.sample_gradients(X, X[:, 0], loss="square"), "loss: expected"),
         (lambda: net.jacobian(X, n_threads=0), "n_threads: expected"),
         (lambda: net.jacobian(X, check_finite="no"), "check_finite: expected"),
     ]  # fmt: skip

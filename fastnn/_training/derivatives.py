@@ -16,9 +16,10 @@ from fastnn._engine.plan import Plan, compile_plan
 from fastnn._training import arguments
 from fastnn._training.arrays import check_output, convert_features
 from fastnn._training.source import make_source, prepare
-from fastnn._training.state import NetworkState, get_parameters, get_plan
+from fastnn._training.state import NetworkState, get_evaluation_plan, get_parameters
 from fastnn._util import checks
-from fastnn._util.conversion import as_numeric, check_finite as check_finite_array, convert
+from fastnn._util.conversion import as_numeric, convert
+from fastnn._util.conversion import check_finite as check_finite_array
 from fastnn.losses import Loss
 from fastnn_ext.codes import Derivative
 from fastnn_ext.engine import Differentiator
@@ -380,9 +381,9 @@ def sample_gradients(
     arguments.check_engine("native", n_threads)
     resolved = arguments.resolve_loss(state.layers, loss)
     _, arrays = prepare(state, make_source(X, y, sample_weight, check_finite), resolved)
-    plan = get_plan(state, resolved)
+    plan = get_evaluation_plan(state, resolved, arrays.y.shape[1])
     check_output(out, (len(arrays.X), plan.n_params), state.dtype, arrays.X, get_parameters(state))
-    name = f"gradients of {resolved}"
+    name = f"gradients of {resolved}, {arrays.y.shape[1]} targets"
     differentiator = _get_differentiator(state, plan, name, Derivative.PARAMETERS)
     return differentiate.compute_loss_gradients(
         differentiator, arrays.X, arrays.y, arrays.weights, out, n_threads

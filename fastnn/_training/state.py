@@ -73,8 +73,8 @@ class NetworkState:
     differentiators: dict[str, Differentiator] = field(default_factory=dict, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Plans, predictor and differentiators are excluded: they are compiled from the layers, and other versions
-        of fastnn may interpret them differently."""
+        """What is compiled from the layers is excluded: other versions of fastnn may interpret it
+        differently."""
         return {name: getattr(self, name) for name in _STORED}
 
     def __setstate__(self, stored: dict[str, Any]) -> None:

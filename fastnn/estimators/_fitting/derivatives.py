@@ -30,8 +30,7 @@ class Differentiable(Fitted):
     """The methods whose derivatives can be computed; the first is the default."""
 
     def _get_output_matrix(self, of: str) -> Array | None:
-        """The matrix A (n_predictions, n_outputs) for the method `of`; None if it is the identity.
-        """
+        """The matrix A (n_predictions, n_outputs) for the method `of`; None for the identity."""
         raise NotImplementedError
 
     @property
