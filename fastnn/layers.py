@@ -174,6 +174,15 @@ def iterate_dense_layers(layers: tuple[Layer, ...]) -> Iterator[Dense]:
             yield from iterate_dense_layers(layer.layers)
 
 
+def contains_dropout(layers: tuple[Layer, ...]) -> bool:
+    """Whether any layer is a Dropout, including those in Residual blocks."""
+    return any(
+        isinstance(layer, Dropout)
+        or (isinstance(layer, Residual) and contains_dropout(layer.layers))
+        for layer in layers
+    )
+
+
 def get_output_activation(layers: tuple[Layer, ...]) -> Activation:
     """Return the activation of the last layer if that is a Dense layer, otherwise linear."""
     last = layers[-1]

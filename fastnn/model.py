@@ -245,6 +245,8 @@ class Sequential:
         callbacks: Iterable[Callback] = (),
         reset_optimizer: bool = True,
         train_metrics: bool = False,
+        gradient_targets: Any = None,
+        gradient_weight: float = 1.0,
         verbose: int = 0,
         engine: str = "native",
         n_threads: int | None = None,
@@ -300,6 +302,14 @@ class Sequential:
         train_metrics : bool, default False
             Whether to record the metric of the training rows (`accuracy` or `r2`) after each
             epoch, predicted without dropout. This adds 30 to 80 % to the time of an epoch.
+        gradient_targets : array-like, shape (n, n_outputs, n_features), optional
+            Targets of the Jacobian, the derivatives of each output with respect to each feature:
+            the network then learns values and derivatives (Sobolev training, W. Czarnecki and
+            others, NeurIPS 2017). With one output, (n, n_features) is accepted too. The loss is
+            one of squared_error, absolute_error, huber, log_cosh and quantile; Dropout layers are
+            not accepted. A step costs about n_features times as much.
+        gradient_weight : float, default 1.0
+            Weight, above 0, of the mean squared error of the Jacobian in the objective.
         verbose : bool or int, default 0
             1 shows a progress bar in notebooks and on terminals; otherwise, as in log files, it
             prints a line per epoch to stderr, at most one per second.
@@ -349,9 +359,14 @@ class Sequential:
             shuffle=shuffle, callbacks=callbacks, verbose=verbose, engine=engine,
             n_threads=n_threads, reset_optimizer=reset_optimizer,
         )  # fmt: skip
+        options = arguments.check_gradient_options(
+            self.state, options, gradient_targets, gradient_weight
+        )
         checks.flag("train_metrics", train_metrics)
         data = source.make_source(X, y, sample_weight, check_finite)
         plan, arrays = source.prepare(self.state, data, options.loss)
+        if gradient_targets is not None:
+            arrays = source.add_gradient_targets(arrays, plan, gradient_targets, check_finite)
         validation = None
         if validation_split is not None:
             if validation_data is not None:

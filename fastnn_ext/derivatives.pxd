@@ -64,11 +64,9 @@ cdef struct DerivativeRequest:
 cdef inline real* get_directions(
     const Plan* plan, const DerivativeRequest* request, real* work, Py_ssize_t buffer
 ) noexcept nogil:
-    """The directions at a buffer. The inputs, which are read in place and have no values in the
-    workspace, come last."""
-    cdef Py_ssize_t before = plan.buffers[buffer].values if buffer > 0 else plan.s.panels
+    """The directions at a buffer."""
     cdef Py_ssize_t rows = request.block_rows * request.block_directions
-    return work + request.memory.directions + before // plan.s.microbatch_rows * rows
+    return work + request.memory.directions + plan.buffers[buffer].column * rows
 
 
 cdef inline Py_ssize_t get_output_buffer(const Plan* plan) noexcept nogil:

@@ -27,6 +27,7 @@ class Trainer:
         permutation: NDArray[np.intp],
         row_losses: _Floats,
         row_sums: _Floats,
+        gradient_targets: _Array | None,
         *,
         batch_size: int,
         shuffle: bool,

@@ -48,6 +48,7 @@ cdef class CompiledPlan:
         self.plan.layers = <const Layer*> &layers[0]
         self.plan.n_layers = layers.shape[0] // <Py_ssize_t> sizeof(Layer)
         self.plan.buffers = <const Buffer*> &buffers[0]
+        self.plan.n_buffers = buffers.shape[0] // <Py_ssize_t> sizeof(Buffer)
         self.plan.s = (<const Settings*> &settings[0])[0]
         self.plan.seed = 0
         self.plan.multithreaded = False
@@ -76,7 +77,7 @@ cdef void run_on_thread(
 ) noexcept nogil:
     """Run the steps on one thread of a team. Not inline: compiled once, called in two places."""
     cdef Plan thread_plan = plan[0]
-    thread_plan.panel = work + plan.s.panels + thread * plan.s.panel_stride
+    thread_plan.panel = work + plan.s.panels + thread * plan.s.thread_stride
     run_steps(&thread_plan, data, params, slots, work, run, thread, team_size)
 
 
@@ -97,8 +98,9 @@ cdef class Trainer:
     """A training run with its plan, parameters and data bound once, so that a call passes only the
     steps to make.
 
-    `rows` (n,) selects the rows of X (n_X, n_features), y (n_X, n_targets) and sample_weight (n_X,)
-    or None to train on; None selects all. `permutation` has n elements. A call changes params
+    `rows` (n,) selects the rows of X (n_X, n_features), y (n_X, n_targets), and, which may be None,
+    sample_weight (n_X,) and gradient_targets (n_X, n_outputs, n_features) to train on; None selects
+    all. `permutation` has n elements. A call changes params
     (n_params,), slots (flat), work, permutation, row_losses (batch_size,) and row_sums
     (2 * n_parameter_rows,); the other arrays are read. Without `apply_update`, gradients are left
     in `work` and no parameter changes. `n_steps_done` is the number of steps of the last call; a
@@ -121,7 +123,7 @@ cdef class Trainer:
     def __init__(
         self, CompiledPlan plan not None, cnp.ndarray params, slots, work, X, y, sample_weight,
         const Py_ssize_t[::1] rows, Py_ssize_t[::1] permutation, double[::1] row_losses,
-        double[::1] row_sums, *,
+        double[::1] row_sums, gradient_targets, *,
         Py_ssize_t batch_size, bint shuffle, Py_ssize_t seed, Py_ssize_t epoch_offset,
         Py_ssize_t step_offset, bint apply_update, bint dropout_active, bint sparse,
         Py_ssize_t clock_every, check
@@ -137,9 +139,9 @@ cdef class Trainer:
         self.data.shuffle = shuffle
         self.type_number = cnp.PyArray_TYPE(params)
         if self.type_number == cnp.NPY_FLOAT:
-            bind_arrays[float](self, params, slots, work, X, y, sample_weight)
+            bind_arrays[float](self, params, slots, work, X, y, sample_weight, gradient_targets)
         else:
-            bind_arrays[double](self, params, slots, work, X, y, sample_weight)
+            bind_arrays[double](self, params, slots, work, X, y, sample_weight, gradient_targets)
         self.start.permutation = &permutation[0]
         self.start.row_losses = &row_losses[0]
         self.start.row_sums = &row_sums[0]
@@ -158,7 +160,7 @@ cdef class Trainer:
         self.start.barrier.phase = 0
         self.check = check
         self.references = (plan, params, slots, work, X, y, sample_weight, rows, permutation,
-                           row_losses, row_sums)
+                           row_losses, row_sums, gradient_targets)
 
     def run(
         self, const double[::1] rates, double[::1] losses, double[::1] batch_weights,
@@ -199,7 +201,7 @@ cdef class Trainer:
 
 cdef int bind_arrays(
     Trainer trainer, real[::1] params, real[::1] slots, real[::1] work, const real[:, ::1] X,
-    const real[:, ::1] y, const real[::1] sample_weight
+    const real[:, ::1] y, const real[::1] sample_weight, const real[:, :, ::1] gradient_targets
 ) except -1:
     """Store the addresses of the arrays, which have the network's dtype."""
     trainer.params = &params[0]
@@ -211,6 +213,9 @@ cdef int bind_arrays(
     trainer.data.sample_weight = NULL
     if sample_weight is not None:
         trainer.data.sample_weight = &sample_weight[0]
+    trainer.data.gradient_targets = NULL
+    if gradient_targets is not None:
+        trainer.data.gradient_targets = &gradient_targets[0, 0, 0]
     return 0
 
 

@@ -38,6 +38,7 @@ cdef struct Buffer:
     Py_ssize_t stride              # elements from one row to the next: whole cache lines
     Py_ssize_t values              # in work: (microbatch_rows, stride)
     Py_ssize_t gradient            # in work: (microbatch_rows, stride)
+    Py_ssize_t column              # its first column if all buffers stand side by side
 
 # One value per network. Hyperparameters have the names of the dataclass fields in
 # fastnn/optimizers.py; those that an optimizer does not have are zero.
@@ -52,8 +53,10 @@ cdef struct Settings:
     Py_ssize_t shard_rows          # most rows of a gradient shard; 0: no shards
     Py_ssize_t gradient_shards     # in work: (n_shards, shard_stride)
     Py_ssize_t shard_stride
-    Py_ssize_t panels              # in work: (threads, panel_stride), packed weights (tile.h)
-    Py_ssize_t panel_stride        # 0: no weights are packed
+    Py_ssize_t panels              # in work: (threads, thread_stride), the regions of the threads
+    Py_ssize_t thread_stride       # packed weights (tile.h), and arrays for derivatives
+    Py_ssize_t panel_stride        # elements of packed weights; 0: no weights are packed
+    Py_ssize_t derivative_rows     # rows whose Jacobian a thread compares at a time; 0: none
     Py_ssize_t penalized           # 1: some layer has l1 or l2
     Py_ssize_t output_activation   # codes.Activation from raw outputs to predictions
     Py_ssize_t loss                # codes.Loss
@@ -66,6 +69,7 @@ cdef struct Settings:
     double beta_2
     double epsilon
     double weight_decay
+    double gradient_weight         # of the error of the Jacobian (sobolev.pxd); 0: not compared
     double clip_norm               # 0: off
     double clip_value              # 0: off
 
@@ -73,8 +77,9 @@ cdef struct Plan:
     const Layer* layers
     Py_ssize_t n_layers
     const Buffer* buffers
+    Py_ssize_t n_buffers
     Settings s
     Py_ssize_t seed                # of shuffles and dropout; 0 in prediction, which has neither
     bint multithreaded             # other threads read what this thread writes
     bint sparse                    # most inputs are zero
-    void* panel                    # of the calling thread: (panel_stride,)
+    void* panel                    # of the calling thread: (thread_stride,)

@@ -40,6 +40,7 @@ from fastnn_ext.penalties cimport has_penalty_or_clipping
 from fastnn_ext.plan cimport Buffer, Plan
 from fastnn_ext.random cimport make_key, shuffle as shuffle_rows
 from fastnn_ext.real cimport real
+from fastnn_ext.sobolev cimport add_jacobian_gradient
 from fastnn_ext.threads cimport fn_barrier, fn_barrier_wait, fn_seconds
 
 cdef enum:
@@ -54,6 +55,7 @@ cdef struct TrainingData:
     const void* X                  # (n_X, n_features)
     const void* y                  # (n_X, n_targets)
     const void* sample_weight      # (n_X,) or NULL
+    const void* gradient_targets   # (n_X, n_outputs, n_features) or NULL
     const Py_ssize_t* rows         # (n,): rows of X to train on; NULL: 0..n-1
     Py_ssize_t n                   # rows in an epoch
     Py_ssize_t batch_size
@@ -125,12 +127,19 @@ cdef inline void compute_gradient_by_shards(
     cdef Py_ssize_t n_workers = team_size if team_size < n_regions else n_regions
     cdef Py_ssize_t row = thread * plan.s.shard_rows
     cdef Py_ssize_t shard, first, size
+    cdef BatchRows rows = batch[0]
     if thread < n_workers:
         for shard in range(n_shards * thread // n_workers, n_shards * (thread + 1) // n_workers):
             first = n * shard // n_shards
             size = n * (shard + 1) // n_shards - first
             propagate_rows(plan, data, batch, params, work, run, first - row, row, row + size, step)
             compute_gradient_shard(plan, work, shard, row, size)
+            if data.gradient_targets != NULL:
+                rows.permutation = batch.permutation + first
+                add_jacobian_gradient(
+                    plan, &rows, <const real*> data.gradient_targets, params, work, row, row + size,
+                    work + plan.s.gradient_shards + shard * plan.s.shard_stride,
+                    run.row_losses + first)
     fn_barrier_wait(&run.barrier, team_size)
     sum_gradient_shards(plan, params, work, run.row_sums, n_shards, thread, team_size)
 
@@ -230,7 +239,7 @@ cdef inline bint run_step(
     cdef Py_ssize_t start = (run.first_step + s) % n_batches * data.batch_size
     cdef Py_ssize_t n = data.n - start if data.n - start < data.batch_size else data.batch_size
     cdef BatchRows batch = BatchRows(run.permutation + start, data.y, data.sample_weight, 0)
-    cdef bint sharded = 0 < plan.s.shard_rows < n
+    cdef bint sharded = 0 < plan.s.shard_rows < n or data.gradient_targets != NULL
     # Whether the full gradient is needed before any parameter changes.
     cdef bint full_gradient = (
         sharded or plan.s.clip_norm > 0 or n > plan.s.microbatch_rows or not run.apply_update)

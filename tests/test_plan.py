@@ -82,7 +82,7 @@ def test_buffers_tile_the_workspace(widths, n_features, batch_size, dtype):
         pieces.append((shards, -(-batch_size // shard_rows) * stride))
     line = CACHE_LINE // plan.dtype.itemsize
     pieces.append((plan.settings["gradients"][0], -(-plan.n_params // line) * line))
-    pieces.append((plan.settings["panels"][0], plan.panel_stride))
+    pieces.append((plan.settings["panels"][0], plan.thread_stride))
     end = 0
     for start, size in sorted(pieces):
         assert start == end

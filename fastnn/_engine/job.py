@@ -32,6 +32,8 @@ class TrainingJob:
     first_epoch: int  # epochs and steps for which the network was trained before this job, so
     first_step: int  # that shuffles and dropout masks never repeat
     rows: NDArray[np.intp] | None = None  # rows of X to train on; None: all
+    gradient_targets: Array | None = None  # (n, n_outputs, n_features)
+    gradient_weight: float = 0.0  # of the mean squared error of the Jacobian
 
     @property
     def n_samples(self) -> int:

@@ -56,7 +56,7 @@ class _Buffers:
 
 def _make_buffers(plan: Plan, job: TrainingJob, n_threads: int) -> _Buffers:
     return _Buffers(
-        aligned_zeros(plan.work_size + (n_threads - 1) * plan.panel_stride, plan.dtype),
+        aligned_zeros(plan.work_size + (n_threads - 1) * plan.thread_stride, plan.dtype),
         np.arange(len(job.X), dtype=np.intp) if job.rows is None else job.rows.copy(),
         np.zeros(job.batch_size),
         np.zeros(2 * int(plan.settings["n_parameter_rows"][0])),
@@ -66,7 +66,7 @@ def _make_buffers(plan: Plan, job: TrainingJob, n_threads: int) -> _Buffers:
 def _compile_plan(job: TrainingJob) -> Plan:
     return compile_plan(
         job.layers, job.X.shape[1], job.X.dtype, loss=job.loss, optimizer=job.optimizer,
-        n_targets=job.y.shape[1], batch_size=job.batch_size,
+        n_targets=job.y.shape[1], batch_size=job.batch_size, gradient_weight=job.gradient_weight,
     )  # fmt: skip
 
 
@@ -112,6 +112,7 @@ class Trainer:
         self._engine = engine.Trainer(
             plan.compiled, params, slots, buffers.work, job.X, job.y,
             job.sample_weight, job.rows, buffers.permutation, buffers.row_losses, buffers.row_sums,
+            job.gradient_targets,
             batch_size=job.batch_size, shuffle=job.shuffle == "epoch", seed=job.seed,
             epoch_offset=job.first_epoch, step_offset=job.first_step, apply_update=apply_update,
             dropout_active=dropout_active, sparse=_is_sparse(plan, job.X),

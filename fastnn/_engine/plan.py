@@ -44,6 +44,11 @@ FEWEST_SHARD_ROWS = 64
 ROWS_OVER_GRADIENT = 8
 MOST_SHARDS = 16
 
+# Training on derivatives splits a batch into shards of at least this many rows, and a thread
+# compares the Jacobians of as many of them at a time as fit into this many bytes.
+FEWEST_DERIVATIVE_ROWS = 8
+DERIVATIVE_BYTES = 256 * 1024
+
 # Weights are packed for a matrix multiplication into panels of this many bytes (tile.h, decision
 # b), one per thread.
 PANEL_BYTES = 64 * 1024
@@ -91,18 +96,19 @@ class Plan:
 
     @cached_property
     def work_size(self) -> int:
-        """Elements of the workspace for one thread; each further thread adds a panel."""
-        return int(self.settings["panels"][0]) + self.panel_stride
+        """Elements of the workspace for one thread; each further thread adds a region."""
+        return int(self.settings["panels"][0]) + self.thread_stride
 
     @property
-    def panel_stride(self) -> int:
-        """Elements of the panel into which a thread packs weights; 0 if none are packed."""
-        return int(self.settings["panel_stride"][0])
+    def thread_stride(self) -> int:
+        """Elements of the region of the workspace that a thread has for itself."""
+        return int(self.settings["thread_stride"][0])
 
     @cached_property
     def flops_per_row(self) -> float:
         """Estimated FLOP of a training step per row of the batch."""
-        return cost_model.estimate_training_flops(self.layers, self.buffers)
+        flops = cost_model.estimate_training_flops(self.layers, self.buffers)
+        return flops * (1 + self.n_features) if self.settings["gradient_weight"][0] else flops
 
     @cached_property
     def prediction_flops_per_row(self) -> float:
@@ -141,9 +147,10 @@ def compile_plan(
     n_targets: int = 1,
     batch_size: int = PREDICTION_ROWS,
     differentiates: bool = False,
+    gradient_weight: float = 0.0,
 ) -> Plan:
     """The plan of a network; without a loss, a plan that can only predict, or if `differentiates`,
-    compute derivatives of its predictions.
+    compute derivatives of its predictions. With a `gradient_weight`, it also trains on derivatives.
 
     Plans are cached, because the same layers come again: in the folds of a search, and in an
     estimator from its initial weights to its scores.
@@ -164,6 +171,8 @@ def compile_plan(
     _check_addressable(lowering, (FEWEST_MICROBATCH_ROWS * per_row + 4 * n_params) * dtype.itemsize)
     rows = _choose_microbatch_rows(per_row * dtype.itemsize, batch_size)
     shard_rows = _choose_shard_rows(per_row, n_params, batch_size, rows) if optimizer else 0
+    if gradient_weight:
+        shard_rows = max(FEWEST_DERIVATIVE_ROWS, -(-batch_size // MOST_SHARDS))
     n_shards = -(-batch_size // shard_rows) if shard_rows else 0
     rows = max(rows, n_shards * shard_rows)  # room for all shards
     buffers, shards = _lay_out_buffers(
@@ -172,11 +181,23 @@ def compile_plan(
     shard_stride = -(-n_params // line) * line
     gradients = shards + n_shards * shard_stride
     panels = gradients if loss is None else gradients + shard_stride
-    packs = differentiates or any(
-        layer["kind"] == Kind.DENSE
-        and (layer["input"] in needed or layer["n_out"] * dtype.itemsize % PAGE == 0)
-        for layer in lowering.layers
+    derivative_rows, derivative_size = 0, 0
+    if gradient_weight:  # three arrays for directions, three for values (fastnn_ext/sobolev.pxd)
+        per_derivative_row = 3 * (n_features + 1) * sum(strides)
+        fitting = DERIVATIVE_BYTES // (per_derivative_row * dtype.itemsize)
+        derivative_rows = min(max(1, fitting), FEWEST_DERIVATIVE_ROWS)
+        derivative_size = derivative_rows * per_derivative_row
+    packs = (
+        differentiates
+        or bool(gradient_weight)
+        or any(
+            layer["kind"] == Kind.DENSE
+            and (layer["input"] in needed or layer["n_out"] * dtype.itemsize % PAGE == 0)
+            for layer in lowering.layers
+        )
     )
+
+    panel_stride = PANEL_BYTES // dtype.itemsize if packs else 0
 
     names = LAYER.names or ()
     table = [tuple(layer.get(name, 0) for name in names) for layer in lowering.layers]
@@ -187,7 +208,8 @@ def compile_plan(
         "n_parameter_rows": lowering.n_parameter_rows, "microbatch_rows": rows,
         "shard_rows": shard_rows, "gradient_shards": shards, "shard_stride": shard_stride,
         "gradients": gradients, "panels": panels,
-        "panel_stride": PANEL_BYTES // dtype.itemsize if packs else 0,
+        "panel_stride": panel_stride, "thread_stride": panel_stride + derivative_size,
+        "derivative_rows": derivative_rows, "gradient_weight": gradient_weight,
         "output_activation": lowering.output_activation,
         "penalized": any(layer.get("l1") or layer.get("l2") for layer in lowering.layers),
     }.items():  # fmt: skip
@@ -208,11 +230,12 @@ def _lay_out_buffers(
     buffers = np.zeros(len(strides), BUFFER)
     position = 0
     for index, (width, stride) in enumerate(zip(widths, strides, strict=True)):
+        column = sum(strides[:index])
         if index == 0 and reads_in_place:
-            buffers[index] = (width, stride, NONE, NONE)
+            buffers[index] = (width, stride, NONE, NONE, column)
             continue
         gradient = position + rows * stride if index in needed else NONE
-        buffers[index] = (width, stride, position, gradient)
+        buffers[index] = (width, stride, position, gradient, column)
         position += rows * stride * (2 if index in needed else 1)
     return buffers, position
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastnn import losses, optimizers
@@ -11,7 +11,7 @@ from fastnn._training.scoring import choose_loss
 from fastnn._training.state import NetworkState
 from fastnn._util import checks
 from fastnn.callbacks import Callback
-from fastnn.layers import Layer, get_output_activation
+from fastnn.layers import Layer, contains_dropout, get_output_activation
 from fastnn.losses import Loss
 from fastnn.optimizers import Optimizer
 
@@ -33,6 +33,7 @@ class Options:
     engine: str = "native"
     n_threads: int | None = None
     reset_optimizer: bool = True
+    gradient_weight: float = 0.0
 
 
 def check_options(
@@ -55,6 +56,30 @@ def check_options(
         callbacks=callbacks, verbose=verbose, engine=engine, n_threads=n_threads,
         reset_optimizer=reset_optimizer,
     )  # fmt: skip
+
+
+# Losses of predictions that are the network's outputs, each compared with one target.
+SOBOLEV_LOSSES = ("squared_error", "absolute_error", "huber", "log_cosh", "quantile")
+
+
+def check_gradient_options(
+    state: NetworkState, options: Options, gradient_targets: Any, gradient_weight: Any
+) -> Options:
+    """The options with the weight of the error of the Jacobian, which is 0 without targets for
+    it."""
+    weight = checks.number("gradient_weight", gradient_weight, above=0)
+    if gradient_targets is None:
+        return options
+    if losses.get_name(options.loss) not in SOBOLEV_LOSSES:
+        raise ValueError(
+            f"loss: expected one of {', '.join(SOBOLEV_LOSSES)} with gradient_targets; got "
+            f"{losses.get_name(options.loss)}"
+        )
+    if options.engine != "native":
+        raise ValueError(f"engine: expected 'native' with gradient_targets; got {options.engine!r}")
+    if contains_dropout(state.layers):
+        raise ValueError("gradient_targets: expected a network without Dropout; got one with it")
+    return replace(options, gradient_weight=weight)
 
 
 def _check_continued(state: NetworkState, loss: Loss, optimizer: Optimizer) -> None:

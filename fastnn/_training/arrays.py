@@ -180,6 +180,25 @@ def _check_labels(column: Array, n_classes: int, name: str) -> None:
         )
 
 
+def convert_gradient_targets(
+    values: Any, shape: tuple[int, int, int], dtype: np.dtype[Any], *, finite: bool = True
+) -> Array:
+    """Targets of the Jacobian with shape (n, n_outputs, n_features), in the network's dtype. With a
+    single output, they may have the shape (n, n_features)."""
+    array = as_numeric("gradient_targets", values)
+    n, n_outputs, n_features = shape
+    if array.shape != shape and not (n_outputs == 1 and array.shape == (n, n_features)):
+        short = f" or {(n, n_features)}" if n_outputs == 1 else ""
+        raise ValueError(
+            f"gradient_targets: expected shape (n, n_outputs, n_features) = {shape}{short}; got "
+            f"{array.shape}"
+        )
+    array = convert(array.reshape(shape), dtype)
+    if finite:
+        check_finite("gradient_targets", array)
+    return array
+
+
 def convert_weights(
     sample_weight: Any, n_rows: int, dtype: np.dtype[Any], name: str = "sample_weight"
 ) -> Array | None:

@@ -89,7 +89,10 @@ class Fit:
             state.optimizer = initialize_optimizer(
                 options.loss, options.optimizer, get_parameters(state), horizon
             )
-        job = make_job(state, options.loss, options.optimizer, arrays, size, options.shuffle)
+        job = make_job(
+            state, options.loss, options.optimizer, arrays, size, options.shuffle,
+            options.gradient_weight,
+        )  # fmt: skip
         evaluated = self.validation is not None or self.scored is not None
         return run_epochs(TrainingRun(
             network=self.model, state=state, job=job,
@@ -200,13 +203,14 @@ def continue_optimizer(state: NetworkState, loss: Loss, optimizer: Optimizer) ->
 
 def make_job(
     state: NetworkState, loss: Loss, optimizer: Optimizer, arrays: Arrays, batch_size: int,
-    shuffle: str,
+    shuffle: str, gradient_weight: float = 0.0,
 ) -> TrainingJob:  # fmt: skip
     """The engine's description of a training run on checked arrays."""
     return TrainingJob(
         layers=state.layers, loss=loss, optimizer=optimizer, X=arrays.X, y=arrays.y,
         sample_weight=arrays.weights, rows=arrays.rows, batch_size=batch_size, shuffle=shuffle,
         seed=state.seed, first_epoch=state.n_epochs, first_step=state.n_steps,
+        gradient_targets=arrays.gradients, gradient_weight=gradient_weight,
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
@@ -11,7 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn._engine.plan import Plan, compile_plan
-from fastnn._training.arrays import convert_features, convert_targets, convert_weights
+from fastnn._training.arrays import (
+    convert_features,
+    convert_gradient_targets,
+    convert_targets,
+    convert_weights,
+)
 from fastnn._training.state import NetworkState
 from fastnn._util import checks
 from fastnn._util.conversion import read_feature_names
@@ -29,13 +34,14 @@ class Arrays:
     y: Array  # (n, n_targets)
     weights: Array | None  # (n,)
     rows: Rows | None = None  # indices (m,)
+    gradients: Array | None = None  # targets of the Jacobian (n, n_outputs, n_features)
 
     def __len__(self) -> int:
         return len(self.X if self.rows is None else self.rows)
 
     def select(self, rows: Rows) -> Arrays:
         """The same arrays with other rows."""
-        return Arrays(self.X, self.y, self.weights, rows)
+        return replace(self, rows=rows)
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,13 @@ def prepare(state: NetworkState, source: Source, loss: Loss) -> tuple[Plan, Arra
     n = len(features)
     targets = source.targets(loss, n, plan.n_outputs, state.dtype)
     return plan, Arrays(features, targets, source.weights(n, state.dtype))
+
+
+def add_gradient_targets(arrays: Arrays, plan: Plan, values: Any, check_finite: bool) -> Arrays:
+    """The arrays with targets of the Jacobian."""
+    shape = (len(arrays.X), plan.n_outputs, plan.n_features)
+    gradients = convert_gradient_targets(values, shape, plan.dtype, finite=check_finite)
+    return replace(arrays, gradients=gradients)
 
 
 def prepare_validation(
