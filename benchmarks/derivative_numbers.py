@@ -66,6 +66,11 @@ def make_arrays(task: Task) -> tuple[list[np.ndarray[Any, Any]], np.ndarray[Any,
     return parameters, X, rng.normal(size=(task.rows, task.widths[-1])).astype("f4")
 
 
+# The cost of the two modes: networks of two hidden layers of 64 units, for 1,000 rows.
+MODE_ROWS = 1_000
+MODE_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
+
+
 # ---- the libraries -------------------------------------------------------------------------------
 
 
@@ -242,6 +247,27 @@ def _check_equal(folder: Path) -> None:
             raise AssertionError(f"{name} differs from the other results by {error:.1e}")
 
 
+def measure_modes(rounds: int) -> list[tuple[int, int, float, float]]:
+    """(n_features, n_outputs, seconds of forward mode, seconds of reverse mode): medians, first for
+    growing numbers of features, then of outputs; the other number is 8."""
+    import fastnn as fn
+
+    rng, rows = np.random.default_rng(0), []
+    for n_features, n_outputs in [(n, 8) for n in MODE_SIZES] + [(8, n) for n in MODE_SIZES]:
+        net = fn.Sequential(fn.Dense(64, "tanh"), fn.Dense(64, "tanh"), fn.Dense(n_outputs))
+        net.build(n_features)
+        X = rng.normal(size=(MODE_ROWS, n_features)).astype("f4")
+        taken: dict[str, list[float]] = {"forward": [], "reverse": []}
+        for _ in range(rounds + 1):
+            for mode, seconds in taken.items():
+                began = time.perf_counter()
+                net.jacobian(X, mode=mode)
+                seconds.append(time.perf_counter() - began)
+        medians = [statistics.median(seconds[1:]) for seconds in taken.values()]
+        rows.append((n_features, n_outputs, medians[0], medians[1]))
+    return rows
+
+
 def find_libraries(log: Callable[[str], None]) -> tuple[str, ...]:
     """The installed libraries."""
     found = []
@@ -273,7 +299,46 @@ def compare(quick: bool, log: Callable[[str], None]) -> str:
         cells += [f"{np.median(np.array(taken[x]) / own):.1f}" for x in libraries[1:]]
         lines.append(f"| {task.name} | {' | '.join(cells)} |")
         log(lines[-1])
+    lines += [
+        "", f"## The two modes, {MODE_ROWS:,} rows, n_features-64-64-n_outputs tanh", "",
+        "| n_features | n_outputs | forward | reverse |", "| --: | --: | --: | --: |",
+        *(f"| {n_in} | {n_out} | {1e3 * forward:.3g} ms | {1e3 * reverse:.3g} ms |"
+          for n_in, n_out, forward, reverse in measure_modes(5 if quick else 31)),
+    ]  # fmt: skip
     return "\n".join(lines)
+
+
+def draw_modes(report: str, path: Path) -> None:
+    """Draw the times of the two modes from a report in Markdown: by the number of features, and by
+    the number of outputs."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    table = report.split("## The two modes")[1]
+    rows = [
+        [float(cell.split()[0]) for cell in line.strip("| ").split("|")]
+        for line in table.splitlines()
+        if line.startswith("| ") and line[2].isdigit()
+    ]
+    figure, panels = plt.subplots(1, 2, figsize=(7, 2.8), sharey=True, layout="constrained")
+    for axes, column, label, other in zip(
+        panels, (0, 1), ("number of features", "number of outputs"), ("8 outputs", "8 features"),
+        strict=True,
+    ):  # fmt: skip
+        half = rows[: len(rows) // 2] if column == 0 else rows[len(rows) // 2 :]
+        x = [row[column] for row in half]
+        axes.plot(x, [row[2] for row in half], "o-", color="#0072B2", label="forward mode")
+        axes.plot(x, [row[3] for row in half], "s--", color="#D55E00", label="reverse mode")
+        axes.set(xscale="log", yscale="log", xlabel=f"{label} ({other})")
+        axes.set_xticks(x, [f"{value:g}" for value in x], minor=False)
+        axes.minorticks_off()
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].set_ylabel("time of a Jacobian (ms)")
+    panels[0].legend(frameon=False)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
 
 
 def _format_seconds(seconds: float) -> str:

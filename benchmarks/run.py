@@ -103,6 +103,8 @@ def main() -> None:
         print(text)
         if not options.quick:
             (HERE / file).write_text(text + "\n")
+        if options.plot and "derivatives" in options.only:
+            derivative_numbers.draw_modes(text, HERE.parent / "docs" / "derivatives.png")
         return
     run = _run(options)
     text = report.format_report(run)

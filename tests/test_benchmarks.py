@@ -79,3 +79,21 @@ def test_a_short_run_on_a_table(tmp_path):
     for contender in ("fastnn", "scikit-learn", "boosting", "pytorch"):
         assert f"| {contender} | " in text
     assert "| RMSE | fastnn | 0." in text
+
+
+@pytest.mark.process
+def test_a_short_comparison_of_derivatives(monkeypatch, tmp_path):
+    """With fastnn and the other libraries that are installed, whose results have to be equal."""
+    command = [sys.executable, FOLDER / "run.py", "--quick", "--only", "derivatives"]
+    process = subprocess.run(
+        command, check=False, cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.count("Jacobian, ") == 4
+    assert process.stdout.count("Hessian, ") == 2
+    assert process.stdout.count("| 8 | ") == 16
+    monkeypatch.syspath_prepend(FOLDER)
+    pytest.importorskip("matplotlib")
+    numbers = importlib.import_module("derivative_numbers")
+    numbers.draw_modes(process.stdout, tmp_path / "modes.png")
+    assert (tmp_path / "modes.png").stat().st_size > 10_000
