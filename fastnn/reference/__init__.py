@@ -12,6 +12,7 @@ take the files in this order, each together with the module of the same name in 
 6. `parameters.py`: all weights and biases in one flat array.
 7. `training.py`: the objective, its gradient with respect to all parameters, and the loop over
    minibatches.
+8. `derivatives.py`: the derivatives of predictions, by forward and by reverse mode.
 
 The code is not optimized for speed, and imports nothing from the compiled package.
 """
