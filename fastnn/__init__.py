@@ -40,6 +40,7 @@ from fastnn.history import History
 from fastnn.layers import Dense, Dropout, Residual
 from fastnn.model import Sequential, load
 from fastnn.preprocessing import Standardizer, one_hot, train_test_split
+from fastnn.tracing.trace import trace
 
 if TYPE_CHECKING:
     from fastnn.estimators import LogisticRegression as LogisticRegression
@@ -79,6 +80,7 @@ __all__ = [
     "optimizers",
     "schedules",
     "show_config",
+    "trace",
     "train_test_split",
 ]
 

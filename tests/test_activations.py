@@ -30,7 +30,7 @@ def compute_native(name, z):
 
 def compute_reference(name, z):
     """Value and derivative at z from the reference."""
-    value, derivative = reference.FUNCTIONS[name]
+    value, derivative, _ = reference.FUNCTIONS[name]
     parameter = Activation(name).parameter
     return value(z.astype(np.float64), parameter), derivative(z.astype(np.float64), parameter)
 

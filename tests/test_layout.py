@@ -41,7 +41,7 @@ ROOMS = [
     ["_training"],
     ["_io"],
     ["model", "config"],
-    ["experiments"],
+    ["experiments", "tracing"],
     ["estimators"],
     ["cli", "__main__"],
 ]

@@ -67,7 +67,7 @@ ANALYTIC = {
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_derivative_against_central_differences(name):
-    f, derivative = activations.FUNCTIONS[name]
+    f, derivative, _ = activations.FUNCTIONS[name]
     a, h = PARAMETER.get(name, 0.0), 1e-5
     z = POINTS[np.abs(POINTS) < 5]
     expected = (f(z + h, a) - f(z - h, a)) / (2 * h)
@@ -76,7 +76,7 @@ def test_derivative_against_central_differences(name):
 
 @pytest.mark.parametrize("name", ANALYTIC)
 def test_value_and_derivative_against_a_complex_step(name):
-    f, derivative = activations.FUNCTIONS[name]
+    f, derivative, _ = activations.FUNCTIONS[name]
     z = POINTS[np.abs(POINTS) < 4]
     stepped = ANALYTIC[name](z + 1e-30j)
     np.testing.assert_allclose(f(z, 0.0), stepped.real, rtol=1e-12)
@@ -90,7 +90,7 @@ def test_every_activation_has_a_formula():
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activation_of_nan_and_large_inputs(name):
-    f, derivative = activations.FUNCTIONS[name]
+    f, derivative, _ = activations.FUNCTIONS[name]
     a = PARAMETER.get(name, 0.0)
     assert np.isnan(f(np.array([np.nan]), a)).all()
     far = np.array([-700.0, 700.0])
@@ -111,7 +111,7 @@ def test_activation_of_nan_and_large_inputs(name):
     ],
 )
 def test_derivative_at_a_corner(name, z, expected):
-    _, derivative = activations.FUNCTIONS[name]
+    _, derivative, _ = activations.FUNCTIONS[name]
     assert derivative(np.array([z]), PARAMETER.get(name, 0.0))[0] == pytest.approx(expected)
 
 

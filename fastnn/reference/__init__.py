@@ -12,11 +12,21 @@ take the files in this order, each together with the module of the same name in 
 6. `parameters.py`: all weights and biases in one flat array.
 7. `training.py`: the objective, its gradient with respect to all parameters, and the loop over
    minibatches.
+8. `derivatives.py`: the derivatives of predictions, by forward and by reverse mode.
+9. `tracing.py`: all values of one forward and backward pass.
 
 The code is not optimized for speed, and imports nothing from the compiled package.
 """
 
 from fastnn.reference.activations import FUNCTIONS, softmax
+from fastnn.reference.derivatives import (
+    hessian,
+    jacobian,
+    jvp,
+    parameter_jacobian,
+    sample_gradients,
+    vjp,
+)
 from fastnn.reference.losses import value_and_gradient
 from fastnn.reference.optimizers import clip, update
 from fastnn.reference.parameters import join, penalty, split
@@ -28,15 +38,21 @@ __all__ = [
     "Trainer",
     "clip",
     "evaluate",
+    "hessian",
+    "jacobian",
     "join",
+    "jvp",
     "loss_and_gradients",
+    "parameter_jacobian",
     "penalty",
     "predict",
     "rate",
+    "sample_gradients",
     "softmax",
     "split",
     "update",
     "value_and_gradient",
+    "vjp",
 ]
 
 

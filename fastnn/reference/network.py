@@ -30,15 +30,20 @@ Parameters = tuple[Array, Array | None]  # weights (n_in, n_out), bias (n_out,) 
 Backward = Callable[[Array], tuple[Array, list[Parameters]]]
 
 
+def preactivate(W: Array, b: Array | None, x: Array) -> Array:
+    """z = x W + b, row by row."""
+    return x @ W if b is None else x @ W + b
+
+
 def dense(layer: Dense, W: Array, b: Array | None, x: Array) -> tuple[Array, Backward]:
     """z = x W + b and y = f(z), row by row.
 
     Backward: dz = dy * f'(z), dW = x^T dz, db = the sum of the rows of dz, dx = dz W^T.
     """
     activation = resolve(layer.activation)
-    f, derivative = FUNCTIONS[activation.name]
+    f, derivative, _ = FUNCTIONS[activation.name]
     parameter = activation.parameter or 0.0
-    z = x @ W if b is None else x @ W + b
+    z = preactivate(W, b, x)
 
     def backward(dy: Array) -> tuple[Array, list[Parameters]]:
         dz = dy * derivative(z, parameter)
@@ -138,5 +143,5 @@ def predictions(layers: Sequence[Layer], raw: Array) -> Array:
     activation = get_output_activation(tuple(layers))
     if activation.name == "softmax":
         return softmax(raw)
-    f, _ = FUNCTIONS[activation.name]
+    f, _, _ = FUNCTIONS[activation.name]
     return f(raw, activation.parameter or 0.0)
