@@ -75,8 +75,6 @@ def check_gradient_options(
             f"loss: expected one of {', '.join(SOBOLEV_LOSSES)} with gradient_targets; got "
             f"{losses.get_name(options.loss)}"
         )
-    if options.engine != "native":
-        raise ValueError(f"engine: expected 'native' with gradient_targets; got {options.engine!r}")
     if contains_dropout(state.layers):
         raise ValueError("gradient_targets: expected a network without Dropout; got one with it")
     return replace(options, gradient_weight=weight)

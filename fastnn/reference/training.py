@@ -3,7 +3,8 @@
     J = sum_i w_i loss_i / sum_i w_i  +  sum over the Dense layers of l1 sum|W| + l2/2 sum W**2
 
 where i runs over the rows of the minibatch and w_i are sample weights. An epoch is one pass over
-all rows, in random order.
+all rows, in random order. With targets of the Jacobian, its weighted error is added to loss_i (see
+sobolev.py).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from fastnn._util import prng
 from fastnn.layers import Layer, get_output_activation, iterate_dense_layers
 from fastnn.losses import Loss, check_head
-from fastnn.reference import losses, network, optimizers
+from fastnn.reference import losses, network, optimizers, sobolev
 from fastnn.reference.parameters import (
     Arrays,
     join,
@@ -109,6 +110,16 @@ def loss_and_gradients(
     value = w @ row_losses / w.sum() + penalty(job.layers, weights)
 
     _, gradients = backward(dz * (w / w.sum())[:, np.newaxis])
+    if job.gradient_targets is not None:
+        targets = job.gradient_targets[rows].astype(np.float64)
+        error, added = sobolev.jacobian_error(
+            job.layers, weights, biases, X, targets, job.gradient_weight * w / w.sum()
+        )
+        value += error
+        gradients = [
+            (dW + dV, None if db is None or dc is None else db + dc)
+            for (dW, db), (dV, dc) in zip(gradients, added, strict=True)
+        ]
     layers_and_gradients = zip(iterate_dense_layers(job.layers), weights, gradients, strict=True)
     d_weights = [dW + penalty_gradient(layer, W) for layer, W, (dW, _) in layers_and_gradients]
     return float(value), (d_weights, [db for _, db in gradients])
