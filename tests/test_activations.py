@@ -16,27 +16,26 @@ TOLERANCE = 8
 
 
 def compute_native(name, z):
-    """Value and derivative at z from the engine."""
+    """Value, first and second derivative at z from the engine."""
     activation = Activation(name)
     parameter = activation.parameter or 0.0
-    y = z.copy()
+    y, first, second = z.copy(), np.ones_like(z), np.ones_like(z)
     engine.apply_activation(activation.code, parameter, y)
-    derivative = np.ones_like(z)
-    engine.apply_derivative(
-        activation.code, parameter, z if activation.code in DERIVATIVE_FROM_INPUT else y, derivative
-    )
-    return y, derivative if activation.code != codes.Activation.LINEAR else np.ones_like(z)
+    saved = z if activation.code in DERIVATIVE_FROM_INPUT else y
+    if activation.code != codes.Activation.LINEAR:
+        engine.apply_derivative(activation.code, parameter, saved, first)
+    engine.apply_second_derivative(activation.code, parameter, saved, second)
+    return y, first, second
 
 
 def compute_reference(name, z):
-    """Value and derivative at z from the reference."""
-    value, derivative, _ = reference.FUNCTIONS[name]
+    """Value, first and second derivative at z from the reference."""
     parameter = Activation(name).parameter
-    return value(z.astype(np.float64), parameter), derivative(z.astype(np.float64), parameter)
+    return [f(z.astype(np.float64), parameter) for f in reference.FUNCTIONS[name]]
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
-def test_value_and_derivative(name, dtype, rng):
+def test_value_and_derivatives(name, dtype, rng):
     z = np.concatenate([rng.normal(size=1001), 10 * rng.normal(size=1001), np.linspace(-4, 4, 999)])
     z = z.astype(dtype)
     epsilon = np.finfo(dtype).eps
@@ -51,10 +50,9 @@ def test_large_inputs(name, dtype):
     """Large inputs saturate and never give NaN."""
     z = np.array([-1e4, -700.0, -90.0, -30.0, 30.0, 80.0], dtype)
     with np.errstate(over="ignore"):
-        value, derivative = compute_reference(name, z)
-    got, got_derivative = compute_native(name, z)
-    np.testing.assert_allclose(got, value.astype(dtype), rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(got_derivative, derivative.astype(dtype), rtol=1e-5, atol=1e-6)
+        expected = compute_reference(name, z)
+    for got, exact in zip(compute_native(name, z), expected, strict=True):
+        np.testing.assert_allclose(got, exact.astype(dtype), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
