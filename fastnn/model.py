@@ -13,7 +13,7 @@ from fastnn import optimizers as optimizers_module
 from fastnn._engine import native
 from fastnn._engine.plan import format_table
 from fastnn._io import merge_scaling, serialize
-from fastnn._training import arguments, fit, gradients, scoring, source
+from fastnn._training import arguments, fit, gradient_check, gradients, scoring, source
 from fastnn._training.arrays import check_output, convert_features
 from fastnn._training.loop import TrainingRun, run_epochs, warn_if_diverged
 from fastnn._training.state import (
@@ -516,6 +516,8 @@ class Sequential:
         return gradients.compute_gradients(
             self.state, resolved, arrays, training=training, engine=engine, n_threads=n_threads
         )
+
+    check_gradients = gradient_check.check_gradients
 
     # ---- using the network ----
 
