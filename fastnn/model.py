@@ -13,7 +13,15 @@ from fastnn import optimizers as optimizers_module
 from fastnn._engine import native
 from fastnn._engine.plan import format_table
 from fastnn._io import merge_scaling, serialize
-from fastnn._training import arguments, derivatives, fit, gradients, scoring, source
+from fastnn._training import (
+    arguments,
+    derivatives,
+    fit,
+    gradient_check,
+    gradients,
+    scoring,
+    source,
+)
 from fastnn._training.arrays import check_output, convert_features
 from fastnn._training.loop import TrainingRun, run_epochs, warn_if_diverged
 from fastnn._training.state import (
@@ -540,6 +548,7 @@ class Sequential:
     hessian = derivatives.hessian
     parameter_jacobian = derivatives.parameter_jacobian
     sample_gradients = derivatives.sample_gradients
+    check_gradients = gradient_check.check_gradients
 
     # ---- using the network ----
 

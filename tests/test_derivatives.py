@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import fastnn as fn
+from fastnn import losses, reference
 from fastnn.activations import NAMES
 from fastnn.losses import HEADS
 
@@ -288,6 +289,41 @@ def test_derivatives_follow_the_parameters(rng):
     np.testing.assert_array_equal(net.jacobian(X), after)
     net.reset().build(N_FEATURES)
     np.testing.assert_allclose(net.jacobian(X), differences(net.predict, X), atol=1e-8)
+
+
+# ---- the reference ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", NAMES)
+@pytest.mark.parametrize("hidden", HIDDEN)
+def test_against_the_reference(hidden, end, rng):
+    """All derivatives, also where a preactivation is exactly 0."""
+    net, X = network(hidden, end, residual=True), rng.normal(size=(N_ROWS, N_FEATURES))
+    X[0] = 0
+    V, U = rng.normal(size=(N_ROWS, N_FEATURES)), rng.normal(size=(N_ROWS, 4))
+    arguments = (net.layers, list(net.weights), list(net.biases), X)
+    for found, expected in [
+        (net.jacobian(X, mode="reverse"), reference.jacobian(*arguments, "reverse")),
+        (net.jacobian(X, mode="forward"), reference.jacobian(*arguments, "forward")),
+        (net.jvp(X, V), reference.jvp(*arguments, V)),
+        (net.vjp(X, U), reference.vjp(*arguments, U)),
+        (net.hessian(X, output=2), reference.hessian(*arguments, 2)),
+        (net.parameter_jacobian(X), reference.parameter_jacobian(*arguments)),
+    ]:
+        scale = max(1.0, np.abs(expected).max())
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12 * scale)
+
+
+@pytest.mark.parametrize(("loss", "head"), [(loss, head) for loss in HEADS for head in HEADS[loss]])
+def test_sample_gradients_against_the_reference(loss, head, rng):
+    net, X = network("gelu", head, residual=True), rng.normal(size=(N_ROWS, N_FEATURES))
+    y = np.asarray(targets_of(loss, rng), dtype=np.float64)
+    expected = reference.sample_gradients(
+        net.layers, losses.resolve(loss), list(net.weights), list(net.biases), X,
+        y.reshape(N_ROWS, -1),
+    )  # fmt: skip
+    found = net.sample_gradients(X, y, loss=loss)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-13)
 
 
 # ---- PyTorch -------------------------------------------------------------------------------------

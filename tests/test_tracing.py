@@ -200,6 +200,16 @@ def test_six_wide_columns_fit(capsys):
     assert max(map(len, read_lines(capsys))) <= 80
 
 
+def test_zero_has_no_sign(capsys):
+    """The inactive relu multiplies negative derivatives by 0."""
+    net = fn.Sequential(fn.Dense(1, "relu"), fn.Dense(1), dtype="float64").build(1)
+    net.parameters[:] = [-1.0, 0.0, 1.0, 0.0]
+    record = fn.trace(net, [1.0], 1.0, as_dict=True)
+    assert np.signbit(record["layers"][0]["dL/dz"]).all()
+    fn.trace(net, [1.0], 1.0)
+    assert "-0" not in "\n".join(read_lines(capsys))
+
+
 def test_the_text_shows_the_numbers(rng, capsys):
     net = make_network("gelu", "softmax")
     X, y = make_rows("cross_entropy", rng, n=1)
