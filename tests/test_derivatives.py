@@ -329,6 +329,7 @@ def test_sample_gradients_against_the_reference(loss, head, rng):
 # ---- PyTorch -------------------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of PyTorch itself
 @pytest.mark.parametrize("name", ["tanh", "sigmoid", "relu", "elu", "gelu", "silu", "softplus"])
 def test_against_pytorch(name, rng):
     torch = pytest.importorskip("torch")
