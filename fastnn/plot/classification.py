@@ -1,0 +1,302 @@
+"""Plots that compare predicted classes and probabilities with the true classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn._util import checks
+from fastnn._util.checks.arrays import check_array, check_classes, check_numbers
+from fastnn._util.plotting import BLUE, check_axes, get_axes
+from fastnn.metrics import confusion_matrix
+from fastnn.plot.response import check_model, compute_response
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+
+CONFUSION_COLORS = "Blues"  # the larger, the darker
+
+# The sum by which counts are divided, as the axis of the matrix.
+SUM_AXES: dict[str, Any] = {"true": 1, "pred": 0, "all": None}
+
+
+def confusion(
+    y_true: Any,
+    y_pred: Any,
+    X: Any = None,
+    *,
+    labels: Any = None,
+    normalize: str | None = None,
+    display_labels: Any = None,
+    include_values: bool = True,
+    colorbar: bool = True,
+    ax: Any = None,
+) -> Any:
+    """Plot a confusion matrix: the number of rows for each pair of true and predicted class.
+
+    Parameters are named as those of scikit-learn's `ConfusionMatrixDisplay`, which is not needed.
+
+    Parameters
+    ----------
+    y_true : array-like, shape (n,)
+        Labels, numbers or text.
+    y_pred : array-like, shape (n,) or (n, k), or a model
+        Predicted labels; or scores of the labels 0 to k - 1 with k ≥ 2, of which the largest is
+        the prediction. Or a classifier that predicts the rows of X: a `Sequential`, an `Ensemble`
+        or an estimator.
+    X : array-like, shape (n, n_features), optional
+        Features for the model.
+    labels : sequence, optional
+        Classes to show, in this order; by default all labels of `y_true` and `y_pred`, sorted.
+        Rows with other labels are left out.
+    normalize : "true", "pred" or "all", optional
+        Show fractions of the rows of the true class, of those of the predicted class, or of all
+        rows; by default counts.
+    display_labels : sequence of str, optional
+        Names of the classes.
+    include_values : bool, default True
+        Whether to write the values into the cells.
+    colorbar : bool, default True
+        Whether to draw a color bar.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    ValueError, TypeError
+        If a parameter or an array is invalid, or the model is not a classifier.
+
+    Examples
+    --------
+    >>> import fastnn as fn
+    >>> ax = fn.plot.confusion(["cat", "dog", "dog"], ["cat", "cat", "dog"])
+    >>> [text.get_text() for text in ax.texts]
+    ['1', '0', '1', '1']
+    """
+    check_axes(ax, "plot.confusion")
+    checks.flag("include_values", include_values)
+    checks.flag("colorbar", colorbar)
+    if normalize is not None:
+        checks.choice("normalize", normalize, SUM_AXES)
+    true = check_classes("y_true", y_true)
+    if true.ndim != 1:
+        raise ValueError(f"y_true: expected shape (n,); got shape {true.shape}")
+    predicted = _get_predictions(y_pred, X, len(true))
+    if (true.dtype.kind == "U") != (predicted.dtype.kind == "U"):
+        kinds = ["text" if a.dtype.kind == "U" else "numbers" for a in (true, predicted)]
+        raise TypeError(f"y_pred: expected {kinds[0]}, as y_true; got {kinds[1]}")
+    classes = _check_labels(labels, true, predicted)
+    names = _check_names(display_labels, classes)
+    matrix = _count(true, predicted, classes)
+    if normalize is not None:
+        total = matrix.sum(axis=SUM_AXES[normalize], keepdims=True)
+        matrix = matrix / np.maximum(total, 1)
+    ax = get_axes(ax, "plot.confusion")
+    _draw_matrix(ax, matrix, names, include_values)
+    if colorbar:
+        label = "number of rows" if normalize is None else "fraction of rows"
+        ax.figure.colorbar(ax.images[-1], ax=ax, label=label)
+    return ax
+
+
+def _get_predictions(y_pred: Any, X: Any, n: int) -> Array:
+    """Predicted labels (n,)."""
+    if X is not None:
+        check_model(y_pred)
+        response = compute_response(y_pred, X)
+        if response.classes is None:
+            raise ValueError("y_pred: expected a classifier; got a model that predicts numbers")
+        predicted = response.predict()
+    elif hasattr(y_pred, "predict"):
+        raise ValueError("X: expected the rows that the model is to predict; got None")
+    else:
+        predicted = check_classes("y_pred", y_pred)
+        if predicted.ndim == 2 and predicted.shape[1] > 1:
+            predicted = predicted.argmax(axis=1)
+    if predicted.shape != (n,):
+        raise ValueError(f"y_pred: expected one label per row, ({n},); got {predicted.shape}")
+    return predicted
+
+
+def _check_labels(labels: Any, true: Array, predicted: Array) -> Array:
+    if labels is None:
+        return np.union1d(true, predicted)
+    classes = check_array("labels", labels)
+    if classes.ndim != 1 or not len(classes) or len(set(classes.tolist())) < len(classes):
+        raise ValueError(f"labels: expected different labels; got {checks.describe(labels)}")
+    if not np.isin(true, classes).any():
+        raise ValueError(f"labels: expected some labels of y_true; got {checks.describe(labels)}")
+    return classes
+
+
+def _check_names(display_labels: Any, classes: Array) -> list[str]:
+    names = classes.tolist() if display_labels is None else list(display_labels)
+    if len(names) != len(classes):
+        raise ValueError(f"display_labels: expected {len(classes)} names; got {len(names)}")
+    return [str(name) for name in names]
+
+
+def _count(true: Array, predicted: Array, classes: Array) -> Array:
+    codes = {label: k for k, label in enumerate(classes.tolist())}
+    pairs = [
+        (codes[t], codes[p]) for t, p in zip(true.tolist(), predicted.tolist(), strict=True)
+        if t in codes and p in codes
+    ]  # fmt: skip
+    if not pairs:
+        return np.zeros((len(classes), len(classes)), np.int64)
+    rows, columns = np.transpose(pairs)
+    return confusion_matrix(rows, columns, n_classes=len(classes))
+
+
+def _draw_matrix(ax: Any, matrix: Array, names: list[str], include_values: bool) -> None:
+    ax.imshow(matrix, cmap=CONFUSION_COLORS, vmin=0, aspect="auto")
+    ticks = np.arange(len(names))
+    ax.set_yticks(ticks, names)
+    tilted = max(map(len, names)) * len(names) > 40  # characters: they would overlap
+    slope = {"rotation": 45, "ha": "right"} if tilted else {}
+    ax.set_xticks(ticks, names, **slope)
+    ax.set(xlabel="Predicted label", ylabel="True label")
+    if include_values:
+        _write_values(ax, matrix)
+
+
+def _write_values(ax: Any, matrix: Array) -> None:
+    form = "{}" if matrix.dtype.kind == "i" else "{:.2f}"
+    size = "medium" if len(matrix) <= 6 else "x-small"
+    for (i, j), value in np.ndenumerate(matrix):
+        color = "white" if value > matrix.max() / 2 else "black"
+        ax.text(j, i, form.format(value), ha="center", va="center", color=color, fontsize=size)
+
+
+def calibration(
+    y_true: Any,
+    y_prob: Any,
+    *,
+    n_bins: int = 5,
+    strategy: str = "uniform",
+    pos_label: Any = None,
+    name: str | None = None,
+    ref_line: bool = True,
+    ax: Any = None,
+) -> Any:
+    """Plot a calibration curve, also called reliability diagram.
+
+    Predicted probabilities are divided into bins; for each bin, the fraction of rows of the
+    positive class is plotted against the mean probability. M. DeGroot, S. Fienberg, "The comparison
+    and evaluation of forecasters", The Statistician 32, 1983. Parameters are named as those of
+    scikit-learn's `CalibrationDisplay.from_predictions`, which is not needed.
+
+    Parameters
+    ----------
+    y_true : array-like, shape (n,)
+        Labels.
+    y_prob : array-like, shape (n,), (n, 1) or (n, k)
+        Probabilities of the positive class; or of the classes 0 to k - 1, as a network predicts
+        them.
+    n_bins : int, default 5
+        Number of bins; empty ones are left out.
+    strategy : "uniform" (default) or "quantile"
+        Bins of equal width, or with equal numbers of rows.
+    pos_label : label, optional
+        The positive class; by default 1, if all labels are 0 and 1, or -1 and 1. For more than two
+        columns of `y_prob`, the index of the column.
+    name : str, optional
+        Name of the model in the legend.
+    ref_line : bool, default True
+        Whether to draw the diagonal, on which a perfectly calibrated model lies.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure. Several models can share axes.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    ValueError, TypeError
+        If a parameter or an array is invalid.
+
+    Examples
+    --------
+    >>> import fastnn as fn
+    >>> ax = fn.plot.calibration([0, 0, 1, 1, 1], [0.1, 0.3, 0.3, 0.7, 0.9], n_bins=2)
+    >>> ax.get_lines()[-1].get_ydata().round(2).tolist()
+    [0.33, 1.0]
+    """
+    check_axes(ax, "plot.calibration")
+    n_bins = checks.whole("n_bins", n_bins, at_least=1)
+    checks.choice("strategy", strategy, ("uniform", "quantile"))
+    checks.flag("ref_line", ref_line)
+    probabilities, column_label = _check_probabilities(y_prob, pos_label)
+    label = column_label if pos_label is None else pos_label
+    positive = _check_positive(y_true, label, len(probabilities))
+    mean, fraction = compute_calibration(positive, probabilities, n_bins, strategy)
+    ax = get_axes(ax, "plot.calibration")
+    reference = "perfectly calibrated"
+    if ref_line and reference not in [line.get_label() for line in ax.get_lines()]:
+        ax.plot([0, 1], [0, 1], color="black", linestyle=":", label=reference)
+    first = not any(line.get_marker() != "None" for line in ax.get_lines())
+    style = {"color": BLUE} if first else {}
+    ax.plot(mean, fraction, marker="s", label=name or "model", **style)
+    suffix = f" (positive class: {1 if label is None else label})"
+    ax.set(xlabel="mean predicted probability" + suffix, ylabel="fraction of positives")
+    ax.legend(loc="upper left")
+    return ax
+
+
+def _check_probabilities(y_prob: Any, pos_label: Any) -> tuple[Floats, Any]:
+    """Probabilities of the positive class (n,), and its label if the columns determine it."""
+    values = check_numbers("y_prob", y_prob).astype(np.float64)
+    if values.min() < 0 or values.max() > 1:
+        wrong = values[(values < 0) | (values > 1)][0]
+        raise ValueError(f"y_prob: expected numbers from 0 to 1; got {wrong}")
+    if values.ndim == 1 or values.shape[1] == 1:
+        return values.ravel(), None
+    n_classes = values.shape[1]
+    if pos_label is None and n_classes == 2:
+        return values[:, 1], None
+    if pos_label is None:
+        raise ValueError(f"pos_label: expected a class from 0 to {n_classes - 1}; got None")
+    return values[:, checks.whole("pos_label", pos_label, at_most=n_classes - 1)], pos_label
+
+
+def _check_positive(y_true: Any, pos_label: Any, n: int) -> NDArray[np.bool_]:
+    """Whether each row is of the positive class."""
+    true = check_classes("y_true", y_true)
+    true = true[:, 0] if true.ndim == 2 and true.shape[1] == 1 else true
+    if true.shape != (n,):
+        raise ValueError(f"y_true: expected shape ({n},), as y_prob; got shape {true.shape}")
+    labels = set(true.tolist())
+    if pos_label is None:
+        if not (labels <= {0, 1} or labels <= {-1, 1}):
+            got = checks.describe(sorted(labels))
+            raise ValueError(f"pos_label: expected one of the labels; got None with labels {got}")
+        pos_label = 1
+    elif pos_label not in labels:
+        raise ValueError(f"pos_label: expected a label of y_true; got {pos_label!r}")
+    return np.asarray(true == pos_label)
+
+
+def compute_calibration(
+    positive: NDArray[np.bool_], probabilities: Floats, n_bins: int, strategy: str
+) -> tuple[Floats, Floats]:
+    """Mean probability and fraction of positives of each bin with rows. A probability on an edge
+    belongs to the bin below."""
+    edges = np.linspace(0, 1, n_bins + 1)
+    if strategy == "quantile":
+        edges = np.quantile(probabilities, edges)
+    bins = np.searchsorted(edges[1:-1], probabilities)
+    counts = np.bincount(bins, minlength=n_bins)
+    used = counts > 0
+    sums = [np.bincount(bins, weights, n_bins) for weights in (probabilities, positive)]
+    return sums[0][used] / counts[used], sums[1][used] / counts[used]
