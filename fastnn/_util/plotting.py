@@ -24,14 +24,14 @@ def check_axes(ax: Any, caller: str) -> None:
     """Check that matplotlib is installed and that `ax` is None or axes. `caller` is the function
     that the error message names."""
     try:
-        from matplotlib.axes import Axes
+        from matplotlib import axes
     except ImportError:
         raise ImportError(
             f"{caller} needs matplotlib: pip install matplotlib, or pip install '.[plot]' in a "
             "clone of fastnn"
         ) from None
     if ax is not None:
-        checks.instance("ax", ax, Axes, "matplotlib axes")
+        checks.instance("ax", ax, axes.Axes, "matplotlib axes")
 
 
 def get_axes(ax: Any, caller: str) -> Any:

@@ -13,7 +13,7 @@ from fastnn._training.arguments import get_last_loss, resolve_loss
 from fastnn._training.source import Arrays, make_source, prepare
 from fastnn._training.state import copy_state
 from fastnn._util import checks
-from fastnn._util.checks.arrays import check_seed
+from fastnn._util.checks.arrays import check_numbers, check_seed
 from fastnn._util.plotting import COLOR_MAP, ORANGE, check_axes, get_axes
 from fastnn.losses import Loss
 from fastnn.model import Sequential
@@ -135,11 +135,9 @@ def loss_surface(
 
 
 def _check_path(path: Any, n_parameters: int) -> Floats:
-    points = np.array([np.asarray(point, np.float64) for point in path])
-    if points.ndim != 2 or not len(points) or points.shape[1] != n_parameters:
+    points = check_numbers("path", path, ndims=(2,)).astype(np.float64)
+    if points.shape[1] != n_parameters:
         raise ValueError(f"path: expected shape (n, {n_parameters}); got {points.shape}")
-    if not np.isfinite(points).all():
-        raise ValueError("path: expected finite numbers; got NaN or infinity")
     return points
 
 
