@@ -100,10 +100,12 @@ def confusion(
         total = matrix.sum(axis=SUM_AXES[normalize], keepdims=True)
         matrix = matrix / np.maximum(total, 1)
     ax = get_axes(ax, "plot.confusion")
-    _draw_matrix(ax, matrix, names, include_values)
+    cells = _draw_matrix(ax, matrix, names)
+    if include_values:
+        _write_values(ax, matrix)
     if colorbar:
         label = "number of rows" if normalize is None else "fraction of rows"
-        ax.figure.colorbar(ax.images[-1], ax=ax, label=label)
+        ax.figure.colorbar(cells, ax=ax, label=label)
     return ax
 
 
@@ -156,21 +158,21 @@ def _count(true: Array, predicted: Array, classes: Array) -> Array:
     return confusion_matrix(rows, columns, n_classes=len(classes))
 
 
-def _draw_matrix(ax: Any, matrix: Array, names: list[str], include_values: bool) -> None:
-    ax.imshow(matrix, cmap=CONFUSION_COLORS, vmin=0, aspect="auto")
+def _draw_matrix(ax: Any, matrix: Array, names: list[str]) -> Any:
     ticks = np.arange(len(names))
+    cells = ax.pcolormesh(ticks, ticks, matrix, cmap=CONFUSION_COLORS, vmin=0)
+    ax.set(xlim=(-0.5, len(names) - 0.5), ylim=(len(names) - 0.5, -0.5))  # the first class on top
     ax.set_yticks(ticks, names)
     tilted = max(map(len, names)) * len(names) > 40  # characters: they would overlap
     slope = {"rotation": 45, "ha": "right"} if tilted else {}
     ax.set_xticks(ticks, names, **slope)
     ax.set(xlabel="Predicted label", ylabel="True label")
-    if include_values:
-        _write_values(ax, matrix)
+    return cells
 
 
 def _write_values(ax: Any, matrix: Array) -> None:
     form = "{}" if matrix.dtype.kind == "i" else "{:.2f}"
-    size = "medium" if len(matrix) <= 6 else "x-small"
+    size = "medium" if len(matrix) <= 6 else "small"
     for (i, j), value in np.ndenumerate(matrix):
         color = "white" if value > matrix.max() / 2 else "black"
         ax.text(j, i, form.format(value), ha="center", va="center", color=color, fontsize=size)

@@ -14,7 +14,7 @@ from fastnn._training.source import Arrays, make_source, prepare
 from fastnn._training.state import copy_state
 from fastnn._util import checks
 from fastnn._util.checks.arrays import check_numbers, check_seed
-from fastnn._util.plotting import COLOR_MAP, ORANGE, check_axes, get_axes
+from fastnn._util.plotting import COLOR_MAP, check_axes, get_axes
 from fastnn.losses import Loss
 from fastnn.model import Sequential
 from fastnn.plot.directions import draw_directions, find_principal_directions, project
@@ -23,6 +23,7 @@ Array = NDArray[Any]
 Floats = NDArray[np.float64]
 
 N_LEVELS = 14  # of filled contours
+MAX_MARKERS = 30  # points of a path that are marked; more would hide the line
 MARGIN = 1.15  # of the plane around the path, as a factor
 LOGARITHMIC_SPAN = 10  # ratio of the largest to the smallest loss above which the scale is log
 
@@ -165,6 +166,7 @@ def _compute_losses(
 
 def _draw_surface(ax: Any, surface: Surface) -> Any:
     from matplotlib.colors import LogNorm
+    from matplotlib.patheffects import Normal, Stroke
 
     low, high = np.nanmin(surface.losses), np.nanmax(surface.losses)
     high = high if high > low else low + 1
@@ -177,8 +179,10 @@ def _draw_surface(ax: Any, surface: Surface) -> Any:
     ax.contour(surface.a, surface.b, surface.losses, colors="black", linewidths=0.4, **style)
     ax.figure.colorbar(filled, ax=ax, label="loss", format="%.2g")
     if surface.path is not None:
-        line = {"color": ORANGE, "marker": "o", "markersize": 4, "markeredgecolor": "white"}
-        ax.plot(*surface.path.T, label="path", **line)
+        marker = "o" if len(surface.path) <= MAX_MARKERS else None
+        outline = [Stroke(linewidth=3, foreground="black"), Normal()]  # seen on any color
+        line = {"color": "white", "marker": marker, "markersize": 4, "markeredgecolor": "black"}
+        ax.plot(*surface.path.T, label="path", path_effects=outline, **line)
     ax.plot(0, 0, "*", color="white", markeredgecolor="black", markersize=12, label="network")
-    ax.legend(loc="upper right", fontsize="small")
+    ax.legend(fontsize="small")
     return ax
