@@ -337,6 +337,10 @@ def test_data_frames_have_named_features(ax):
     net.fit(X, X["a"], epochs=1)
     fn.plot.decision_boundary(net, X, X["a"], features=("c", 0), fixed={"b": 1.0}, ax=ax)
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("c", "a")
+    # scikit-learn warns if a model that was fitted on named features predicts others.
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    model = linear_model.LinearRegression().fit(X, X["a"])
+    fn.plot.decision_boundary(model, X, features=("a", "b"), ax=ax)
 
 
 def test_estimators_of_scikit_learn(pyplot):
@@ -583,8 +587,9 @@ def test_loss_surface_has_the_loss_of_the_network_in_its_center(ax, monkeypatch)
     assert np.abs(result.path).max(axis=0) == pytest.approx(
         [result.a[-1] / 1.15, result.b[-1] / 1.15]
     )
-    offset = np.hypot(result.a[0] - result.path[0, 0], result.b[0] - result.path[0, 1])
-    assert result.losses[0, 0] == pytest.approx(offset**2 / 2)
+    # The first point of the path are weights of 0, whose loss is 0.
+    squares = (result.a - result.path[0, 0]) ** 2 + (result.b[:, None] - result.path[0, 1]) ** 2
+    np.testing.assert_allclose(result.losses, squares / 2, atol=1e-12)
 
 
 def test_an_infinite_loss_is_left_out(ax):
