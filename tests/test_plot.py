@@ -592,6 +592,14 @@ def test_loss_surface_has_the_loss_of_the_network_in_its_center(ax, monkeypatch)
     np.testing.assert_allclose(result.losses, squares / 2, atol=1e-12)
 
 
+def test_an_infinite_loss_everywhere_is_an_error(pyplot):
+    net = fn.Sequential(fn.Dense(1, "exp")).build(1)
+    net.biases[0] = [1e4]
+    with pytest.raises(ValueError, match="net: expected finite losses; got infinity or NaN"):
+        fn.plot.loss_surface(net, [[0.0]], [1.0], loss="squared_error", grid_resolution=2)
+    assert not pyplot.get_fignums()
+
+
 def test_an_infinite_loss_is_left_out(ax):
     net = fn.Sequential(fn.Dense(1, "exp")).build(1)
     net.weights[0] = [[10.0]]

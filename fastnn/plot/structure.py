@@ -29,7 +29,6 @@ class Column:
 
     x: float
     title: str
-    n_units: int
     drawn: NDArray[np.intp]  # indices of the units that are drawn
     y: Array  # their positions, from the top down
     gap: float | None  # the position of the ellipsis
@@ -39,7 +38,7 @@ def network(net: Sequential, *, max_units: int = 8, ax: Any = None) -> Any:
     """Draw the units of a network as nodes, and its weights as edges.
 
     The width of an edge is proportional to the absolute value of the weight, relative to the
-    largest one of the layer; positive weights are solid and blue, negative ones dashed and
+    largest one drawn of the layer; positive weights are solid and blue, negative ones dashed and
     vermillion. Skip connections of residual blocks are gray arcs. Biases are not drawn.
 
     Parameters
@@ -104,11 +103,11 @@ def _make_columns(net: Sequential, max_units: int) -> list[Column]:
 def _make_column(x: float, name: str, n_units: int, max_units: int) -> Column:
     title = f"{name}\n{n_units}"
     if n_units <= max_units:
-        return Column(x, title, n_units, np.arange(n_units), _spread(n_units, max_units), None)
+        return Column(x, title, np.arange(n_units), _spread(n_units, max_units), None)
     slots = _spread(max_units + 1, max_units + 1)
     top = (max_units + 1) // 2
     drawn = np.r_[:top, n_units - (max_units - top) : n_units]
-    return Column(x, title, n_units, drawn, np.delete(slots, top), float(slots[top]))
+    return Column(x, title, drawn, np.delete(slots, top), float(slots[top]))
 
 
 def _spread(n: int, most: int) -> Array:

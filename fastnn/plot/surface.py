@@ -128,11 +128,13 @@ def loss_surface(
         limits = np.maximum(limits, MARGIN * np.abs(points).max(axis=0))
     limits = np.where(limits > 0, limits, span)  # of a path along a line
     a, b = np.linspace(-limits, limits, resolution).T
-    surface = Surface(a, b, _compute_losses(net, resolved, arrays, a, b, plane), points)
+    losses = _compute_losses(net, resolved, arrays, a, b, plane)
+    if not np.isfinite(losses).any():
+        raise ValueError("net: expected finite losses; got infinity or NaN at all points")
     ax = get_axes(ax, "plot.loss_surface")
     kind = "direction" if directions == "random" else "principal component"
     ax.set(xlabel=f"first {kind}", ylabel=f"second {kind}")
-    return _draw_surface(ax, surface)
+    return _draw_surface(ax, Surface(a, b, losses, points))
 
 
 def _check_path(path: Any, n_parameters: int) -> Floats:
