@@ -13,8 +13,8 @@ import pytest
 
 import fastnn as fn
 from fastnn.activations import NAMES, PARAMETERS, Activation
-from fastnn.plot.classification import compute_calibration
 from fastnn.plot.directions import draw_directions, project
+from fastnn.plot.reliability import compute_calibration
 from fastnn.reference import FUNCTIONS, softmax
 
 matplotlib = pytest.importorskip("matplotlib")

@@ -10,9 +10,10 @@ grayscale. `docs/pictures.md` shows an example of each plot.
 """
 
 from fastnn.plot.boundary import decision_boundary
-from fastnn.plot.classification import calibration, confusion
 from fastnn.plot.curves import activation, lr_range, schedule
 from fastnn.plot.heat_maps import diagnostics
+from fastnn.plot.matrix import confusion
+from fastnn.plot.reliability import calibration
 from fastnn.plot.structure import network
 from fastnn.plot.surface import loss_surface
 
