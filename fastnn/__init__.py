@@ -10,11 +10,13 @@ Examples
 >>> net.predict(X_test).shape
 (450, 10)
 
-`MLPClassifier`, `MLPRegressor` and the other estimators need scikit-learn and are imported on first
-use. Activations, losses, optimizers, schedules and initializers are documented in the modules of
-these names, for example `help(fn.optimizers)`.
+`MLPClassifier`, `MLPRegressor` and the other estimators need scikit-learn, the functions of `plot`
+need matplotlib; both are imported on first use. Activations, losses, optimizers, schedules,
+initializers and plots are documented in the modules of these names, for example
+`help(fn.optimizers)`.
 """
 
+import importlib
 import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -43,6 +45,7 @@ from fastnn.preprocessing import Standardizer, one_hot, train_test_split
 from fastnn.tracing.trace import trace
 
 if TYPE_CHECKING:
+    from fastnn import plot as plot
     from fastnn.estimators import LogisticRegression as LogisticRegression
     from fastnn.estimators import MLPClassifier as MLPClassifier
     from fastnn.estimators import MLPEnsemble as MLPEnsemble
@@ -78,6 +81,7 @@ __all__ = [
     "metrics",
     "one_hot",
     "optimizers",
+    "plot",
     "schedules",
     "show_config",
     "trace",
@@ -94,6 +98,8 @@ if find_spec("sklearn") is not None:  # without importing it, which takes a seco
 
 
 def __getattr__(name: str) -> Any:
+    if name == "plot":  # imported on first use, as it imports SciPy
+        return importlib.import_module("fastnn.plot")
     missing = f"module 'fastnn' has no attribute {name!r}"
     if name not in _ESTIMATORS:
         raise AttributeError(missing)

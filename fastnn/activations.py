@@ -22,7 +22,8 @@ exp           exp(z)
 softmax       exp(zₖ) / Σⱼ exp(zⱼ) in each row    (output layer only)
 ============  ==================================  ===============================================
 
-An activation is given by its name, or by an instance such as `leaky_relu(slope=0.2)`. Since the
+An activation is given by its name, or by an instance such as `leaky_relu(slope=0.2)`. An instance
+can be called on an array: `Activation("relu")(z)`. `fastnn.plot.activation` draws one. Since the
 derivative of step is zero, that activation is useful only in the output layer, with the loss
 perceptron or hinge. At z = 0, the derivative of relu, leaky_relu, elu and selu is the one from the
 left.
@@ -34,9 +35,13 @@ The functions and their derivatives are implemented in `fastnn_ext/activations.p
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from fastnn._util import checks
-from fastnn_ext import codes
+from fastnn_ext import codes, engine
 
 __all__ = ["NAMES", "PARAMETERS", "Activation", "elu", "leaky_relu"]
 
@@ -72,6 +77,8 @@ class Activation:
     --------
     >>> Activation("leaky_relu")
     Activation(name='leaky_relu', parameter=0.01)
+    >>> Activation("relu")([-1.0, 2.0])
+    array([0., 2.])
     """
 
     name: str
@@ -88,6 +95,36 @@ class Activation:
         title, default, low = PARAMETERS[self.name]
         value = default if self.parameter is None else self.parameter
         object.__setattr__(self, "parameter", checks.number(title, value, at_least=low))
+
+    def __call__(self, z: ArrayLike) -> NDArray[Any]:
+        """Evaluate the activation, as the compiled kernels do.
+
+        Parameters
+        ----------
+        z : array-like of real numbers
+            Preactivations of any shape; for softmax, scores along the last axis.
+
+        Returns
+        -------
+        ndarray
+            A new array of z's shape: float32 if z is, otherwise float64.
+
+        Raises
+        ------
+        TypeError
+            If z does not contain real numbers.
+        """
+        array = np.asarray(z)
+        if array.dtype.kind not in "biuf":
+            raise TypeError(f"z: expected real numbers; got {checks.describe(z)}")
+        y = np.array(array, np.float32 if array.dtype == np.float32 else np.float64, order="C")
+        if self.name == "softmax":
+            from scipy.special import softmax
+
+            return np.asarray(softmax(y, axis=-1))
+        if y.size:
+            engine.apply_activation(self.code, self.parameter or 0.0, y.reshape(-1))
+        return y
 
     @property
     def code(self) -> codes.Activation:

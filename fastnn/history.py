@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn._util.columns import Columns
-from fastnn._util.plotting import get_axes
+from fastnn._util.plotting import BLUE, VERMILLION, get_axes, split_axes
 
 Floats = NDArray[np.float64]
 
@@ -69,46 +69,66 @@ class History(Columns[Floats]):
         why = f", stopped: {self.stop_reason}" if self.stop_reason else ""
         return f"History({self.n_epochs} epochs; last: {last or 'none'}{why})"
 
-    def plot(self, axes: Any = None) -> Any:
-        """Plot losses against epochs, and metrics on a second y-axis.
+    def plot(self, ax: Any = None) -> Any:
+        """Plot loss, metric and learning rate against epochs.
+
+        Training rows have solid lines and validation data dashed ones; the epoch with the lowest
+        validation loss is marked. The metric, and the learning rate if it varies, have panels of
+        their own below the losses.
 
         Parameters
         ----------
-        axes : matplotlib.axes.Axes, optional
-            Axes to draw on; by default those of a new figure.
+        ax : matplotlib.axes.Axes, optional
+            Axes to draw on, of which the panels take a part; by default those of a new figure.
 
         Returns
         -------
         matplotlib.axes.Axes
+            The axes of the losses.
 
         Raises
         ------
         ImportError
             If matplotlib is not installed (`pip install matplotlib`).
+        TypeError
+            If `ax` is not axes of matplotlib.
         """
-        axes = get_axes(axes, "History.plot")
+        ax = get_axes(ax, "History.plot")
         from matplotlib.ticker import MaxNLocator
 
-        axes.set(xlabel="epoch", ylabel="loss")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        lines = self._draw(axes, {"loss": "tab:blue", "val_loss": "tab:orange"})
+        heights = {"loss": 1.0}
         for metric in ("accuracy", "r2"):
             if metric in self or f"val_{metric}" in self:
-                top = axes.twinx()
-                top.set_ylabel(metric)
-                lines += self._draw(top, {metric: "tab:red", f"val_{metric}": "tab:green"})
-                top.legend(handles=lines)  # lists the lines of both axes, and is drawn above them
-                return axes
-        axes.legend(handles=lines)
-        return axes
+                heights[metric] = 0.6
+        rates = self.get("learning_rate", np.empty(0))
+        if (rates != rates[:1]).any():
+            heights["learning_rate"] = 0.35
+        panels = split_axes(ax, tuple(heights.values())) if len(heights) > 1 else [ax]
+        for panel, name in zip(panels, heights, strict=True):
+            self._draw(panel, name)
+        self._mark_lowest(ax)
+        ax.legend(fontsize="small")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        panels[-1].set_xlabel("epoch")
+        return ax
 
-    def _draw(self, axes: Any, colors: Mapping[str, str]) -> list[Any]:
-        """Draw the recorded values of these names; a single epoch is drawn as a point."""
+    def _draw(self, ax: Any, name: str) -> None:
+        """Draw the values of a name, and those of the validation data; a single epoch is drawn as
+        a point."""
         epochs, marker = np.arange(1, self.n_epochs + 1), "o" if self.n_epochs == 1 else None
-        return [
-            line for name, color in colors.items() if name in self
-            for line in axes.plot(epochs, self[name], color=color, marker=marker, label=name)
-        ]  # fmt: skip
+        for label, color, line in ((name, BLUE, "-"), (f"val_{name}", VERMILLION, "--")):
+            if label in self:
+                ax.plot(epochs, self[label], line, color=color, marker=marker, label=label)
+        ax.set_ylabel(name.replace("_", "\n"))
+
+    def _mark_lowest(self, ax: Any) -> None:
+        """Mark the epoch with the lowest validation loss."""
+        values = self.get("val_loss", np.empty(0))
+        if np.isfinite(values).any():
+            best = int(np.nanargmin(values))
+            label = f"lowest val_loss, epoch {best + 1}"
+            style = {"marker": "o", "facecolor": "none", "edgecolor": "black", "zorder": 3}
+            ax.scatter([best + 1], [values[best]], label=label, **style)
 
 
 def _extend(column: Floats | None, values: Floats) -> Floats:

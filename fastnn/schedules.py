@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import singledispatch
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fastnn._util import checks
 
@@ -33,7 +33,43 @@ Array = NDArray[np.float64]
 
 
 class Schedule:
-    """Base class of all schedules, for `isinstance` checks."""
+    """Base class of all schedules. A schedule can be called on steps."""
+
+    def __call__(self, steps: ArrayLike, n_steps: int | None = None) -> Array:
+        """Return the learning rates of the given steps.
+
+        `fastnn.plot.schedule` draws them.
+
+        Parameters
+        ----------
+        steps : array-like of real numbers, shape (k,) or ()
+            Steps, counted from 0.
+        n_steps : int, optional
+            Value of `n_steps` for a schedule whose own is None.
+
+        Returns
+        -------
+        ndarray of float64, shape of `steps`
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a step is negative or not a real number, or the schedule requires `n_steps` and it is
+            None both in the schedule and here.
+
+        Examples
+        --------
+        >>> import fastnn as fn
+        >>> fn.schedules.CosineDecay(0.1)([0, 5, 10], n_steps=10)
+        array([0.1 , 0.05, 0.  ])
+        """
+        _check_steps(n_steps)
+        array = np.asarray(steps)
+        if array.dtype.kind not in "iuf":
+            raise TypeError(f"steps: expected real numbers; got {checks.describe(steps)}")
+        if not (array >= 0).all():
+            raise ValueError(f"steps: expected numbers of at least 0; got {array.min()}")
+        return rates(self, array.astype(np.float64).ravel(), n_steps).reshape(array.shape)
 
 
 def _check_steps(n_steps: int | None) -> None:

@@ -383,8 +383,7 @@ def test_plot_shows_both(rows):
     from matplotlib import pyplot
 
     axes = network().fit(*rows, epochs=3, train_metrics=True, validation_split=0.2).plot()
-    (legend,) = (one.get_legend() for one in axes.figure.axes if one.get_legend())
-    shown = [text.get_text() for text in legend.get_texts()]
+    shown = [line.get_label() for one in axes.figure.axes for line in one.get_lines()]
     assert shown == ["loss", "val_loss", "accuracy", "val_accuracy"]
     axes = network().fit(*rows, epochs=3, train_metrics=True).plot()
     assert len(axes.figure.axes) == 2

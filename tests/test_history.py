@@ -185,24 +185,58 @@ def pyplot():
     matplotlib.use(before)
 
 
+def read_lines(axes):
+    return {line.get_label(): line for line in axes.get_lines()}
+
+
+def read_legend(axes):
+    return [text.get_text() for text in axes.get_legend().get_texts()]
+
+
 def test_plot_draws_losses_and_metric(rows, pyplot):
     history = network().fit(*rows, epochs=4, validation_data=rows)
     axes = history.plot()
-    lines = {line.get_label(): line for line in axes.get_lines()}
-    assert list(lines) == ["loss", "val_loss"]
-    for name, line in lines.items():
+    upper, lower = axes.figure.axes
+    assert upper is axes
+    assert list(read_lines(upper)) == ["loss", "val_loss"]
+    assert list(read_lines(lower)) == ["val_accuracy"]
+    for name, line in (read_lines(upper) | read_lines(lower)).items():
         assert line.get_xdata().tolist() == [1, 2, 3, 4]
         assert line.get_ydata().tolist() == history[name].tolist()
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("epoch", "loss")
-    (right,) = (one for one in axes.figure.axes if one is not axes)
-    (line,) = right.get_lines()
-    assert line.get_label() == "val_accuracy"
-    assert line.get_ydata().tolist() == history["val_accuracy"].tolist()
-    (legend,) = (one.get_legend() for one in axes.figure.axes if one.get_legend())
-    assert [text.get_text() for text in legend.get_texts()] == ["loss", "val_loss", "val_accuracy"]
-    colors = {line.get_color() for one in axes.figure.axes for line in one.get_lines()}
-    assert len(colors) == 3
+        assert line.get_linestyle() == ("--" if name.startswith("val_") else "-")
+    assert (upper.get_ylabel(), lower.get_ylabel()) == ("loss", "accuracy")
+    assert (upper.get_xlabel(), lower.get_xlabel()) == ("", "epoch")
+    assert len({line.get_color() for line in upper.get_lines()}) == 2
     axes.figure.savefig(io.BytesIO())
+
+
+def test_plot_marks_the_lowest_validation_loss(pyplot):
+    axes = History({"loss": [3.0, 2.0, 1.0], "val_loss": [2.0, 1.5, np.nan]}).plot()
+    assert axes.collections[0].get_offsets().tolist() == [[2.0, 1.5]]
+    assert read_legend(axes) == ["loss", "val_loss", "lowest val_loss, epoch 2"]
+    axes = History({"loss": [1.0], "val_loss": [np.nan]}).plot()
+    assert read_legend(axes) == ["loss", "val_loss"]
+
+
+def test_plot_shows_the_learning_rate_if_it_varies(pyplot):
+    losses = {"loss": [3.0, 2.0, 1.0]}
+    assert len(History({**losses, "learning_rate": [0.1, 0.1, 0.1]}).plot().figure.axes) == 1
+    _, panel = History({**losses, "learning_rate": [0.1, 0.2, 0.1]}).plot().figure.axes
+    assert panel.get_ylabel() == "learning\nrate"
+    assert panel.get_lines()[0].get_ydata().tolist() == [0.1, 0.2, 0.1]
+
+
+def test_panels_of_a_plot_stay_in_the_place_of_the_axes(pyplot):
+    history = History({"loss": [2.0, 1.0], "accuracy": [0.5, 0.75], "learning_rate": [0.2, 0.1]})
+    for axes in (pyplot.figure().add_axes((0.5, 0.25, 0.25, 0.5)), pyplot.subplots(1, 2)[1][1]):
+        place = axes.get_position()
+        others = set(axes.figure.axes) - {axes}
+        assert history.plot(axes) is axes
+        panels = [panel.get_position() for panel in axes.figure.axes if panel not in others]
+        assert len(panels) == 3
+        for corner, extreme in (("x0", min), ("y0", min), ("x1", max), ("y1", max)):
+            got = extreme(getattr(panel, corner) for panel in panels)
+            assert got == pytest.approx(getattr(place, corner))
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 4, 25])
@@ -219,6 +253,12 @@ def test_plot_shows_a_single_epoch_as_points(rows, pyplot):
     axes = network().fit(*rows, epochs=1).plot()
     (line,) = axes.get_lines()
     assert line.get_marker() == "o"
+
+
+def test_plot_rejects_other_objects_than_axes(pyplot):
+    with pytest.raises(TypeError, match="ax: expected matplotlib axes; got"):
+        History().plot(pyplot.figure())
+    assert not pyplot.gcf().axes
 
 
 def test_plot_without_validation_data_on_existing_axes(rows, pyplot):

@@ -21,6 +21,7 @@ from fastnn_ext import codes
 
 ROOT = Path(__file__).parents[1]
 HAS_SKLEARN = importlib.util.find_spec("sklearn") is not None
+HAS_MATPLOTLIB = importlib.util.find_spec("matplotlib") is not None
 MODULES = sorted(
     name for _, name, _ in pkgutil.walk_packages(fastnn.__path__, "fastnn.")
     if name != "fastnn.__main__" and (HAS_SKLEARN or not name.startswith("fastnn.estimators"))
@@ -42,6 +43,7 @@ ROOMS = [
     ["_io"],
     ["model", "config"],
     ["experiments", "tracing"],
+    ["plot"],
     ["estimators"],
     ["cli", "__main__"],
 ]
@@ -231,15 +233,36 @@ def test_paths_in_documents_exist(document):
 # ---- documents -----------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def figures():
+    """Closes the figures that examples open, which are drawn without a screen."""
+    if not HAS_MATPLOTLIB:
+        yield
+        return
+    from matplotlib import pyplot
+
+    before = pyplot.get_backend()
+    pyplot.switch_backend("agg")
+    yield
+    pyplot.close("all")
+    pyplot.switch_backend(before)
+
+
 @pytest.mark.parametrize("name", ["fastnn", *MODULES])
+@pytest.mark.usefixtures("figures")
 def test_docstring_examples(name):
+    if name.startswith("fastnn.plot"):
+        pytest.importorskip("matplotlib")
     result = doctest.testmod(importlib.import_module(name))
     assert result.failed == 0
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", *PAGES])
+@pytest.mark.usefixtures("figures")
 def test_examples_in_documents(document):
     """The Python examples of a document, run in order, print what the document shows."""
+    if document == "docs/pictures.md":
+        pytest.importorskip("matplotlib")
     if document in PAGES:
         pytest.importorskip("sklearn")
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(), re.S)

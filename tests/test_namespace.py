@@ -12,7 +12,7 @@ import fastnn as fn
 
 PUBLIC = [
     "activations", "callbacks", "datasets", "initializers", "layers", "losses", "metrics",
-    "optimizers", "preprocessing", "reference", "schedules",
+    "optimizers", "plot", "preprocessing", "reference", "schedules",
 ]  # fmt: skip
 ESTIMATORS = {
     "LogisticRegression", "MLPClassifier", "MLPEnsemble", "MLPRegressor", "MLPSearchCV",
@@ -119,6 +119,16 @@ assert net.predict([[1.0]]).shape == (1, 1)
 @pytest.mark.process
 def test_without_scikit_learn():
     subprocess.run([sys.executable, "-c", WITHOUT], check=True, timeout=60)
+
+
+@pytest.mark.process
+def test_importing_fastnn_and_its_plots_imports_no_matplotlib():
+    code = """
+import sys, fastnn
+assert "fastnn.plot" not in sys.modules
+assert fastnn.plot.network and "matplotlib" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 @pytest.mark.process

@@ -60,12 +60,16 @@ def compute_penalty(layers: tuple[Layer, ...], weights: list[Array]) -> float:
     return total
 
 
+def get_threshold(activation: Activation) -> float:
+    """The output above which the label is 1: of logits 0, of probabilities 1/2."""
+    return 0.0 if activation.name == "linear" else 0.5
+
+
 def predict_labels(predictions: Array, activation: Activation) -> Array:
     """Labels (n,) by argmax for softmax; otherwise labels 0 or 1 (n, n_outputs) by a threshold."""
     if activation.name == "softmax":
         return np.asarray(predictions.argmax(axis=1))
-    threshold = 0.0 if activation.name == "linear" else 0.5
-    return np.asarray(predictions > threshold, dtype=np.int64)
+    return np.asarray(predictions > get_threshold(activation), dtype=np.int64)
 
 
 def _compute_accuracy(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn._util.plotting import get_axes
+from fastnn._util.plotting import BLUE, VERMILLION, get_axes
 from fastnn.experiments.table import Table
 from fastnn.statistics import estimate
 
@@ -56,12 +56,12 @@ class Curve:
     def __str__(self) -> str:
         return str(self.table())
 
-    def plot(self, axes: Any = None) -> Any:
+    def plot(self, ax: Any = None) -> Any:
         """Plot the mean scores, with bands of one standard deviation to either side.
 
         Parameters
         ----------
-        axes : matplotlib axes, optional
+        ax : matplotlib axes, optional
             Where to plot; by default in a new figure.
 
         Returns
@@ -73,23 +73,27 @@ class Curve:
         ImportError
             If matplotlib is not installed (`pip install matplotlib`).
         """
-        axes = get_axes(axes, "Curve.plot")
-        positions = self._get_positions(axes)
+        ax = get_axes(ax, "Curve.plot")
+        positions = self._get_positions(ax)
         table = self.table()
-        for name, label in (("train", "training rows"), ("test", "held-out rows")):
+        styles = (
+            ("train", "training rows", BLUE, "-"),
+            ("test", "held-out rows", VERMILLION, "--"),
+        )
+        for name, label, color, line in styles:
             mean, std = np.array(table[f"{name}_mean"]), np.array(table[f"{name}_std"])
-            axes.fill_between(positions, mean - std, mean + std, alpha=0.2)
-            axes.plot(positions, mean, marker="o", markersize=3, label=label)
-        axes.set(xlabel=self.parameter, ylabel="score")
-        axes.legend()
-        return axes
+            ax.fill_between(positions, mean - std, mean + std, color=color, alpha=0.2, linewidth=0)
+            ax.plot(positions, mean, line, color=color, marker="o", markersize=3, label=label)
+        ax.set(xlabel=self.parameter, ylabel="score")
+        ax.legend()
+        return ax
 
-    def _get_positions(self, axes: Any) -> Any:
+    def _get_positions(self, ax: Any) -> Any:
         """Positions of the points on the x axis: numbers at their values, others evenly spaced."""
         if any(isinstance(value, bool) or not isinstance(value, Real) for value in self.values):
-            axes.set_xticks(range(len(self.values)), [str(value) for value in self.values])
+            ax.set_xticks(range(len(self.values)), [str(value) for value in self.values])
             return np.arange(len(self.values))
         positions = np.array(self.values, np.float64)
         if positions.min() > 0 and positions.max() > LOGARITHMIC_SPAN * positions.min():
-            axes.set_xscale("log")
+            ax.set_xscale("log")
         return positions

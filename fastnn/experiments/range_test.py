@@ -28,7 +28,7 @@ from fastnn._training.loop import SECONDS_PER_CALL
 from fastnn._training.source import Arrays, make_source, prepare
 from fastnn._training.state import NetworkState, build, get_parameters, initialize_optimizer
 from fastnn._util import checks
-from fastnn._util.plotting import get_axes
+from fastnn._util.plotting import BLUE, get_axes
 from fastnn.losses import Loss
 from fastnn.model import Sequential
 from fastnn.optimizers import Optimizer
@@ -149,14 +149,14 @@ class RangeTest:
             (HIGH_FACTOR * first, HIGH_FACTOR * last), len(valid),
         )  # fmt: skip
 
-    def plot(self, axes: Any = None) -> Any:
+    def plot(self, ax: Any = None) -> Any:
         """Plot the smoothed losses against the learning rate, with the suggested bounds.
 
         Each seed has a line. The suggestion, if there is one, is drawn with its quartiles.
 
         Parameters
         ----------
-        axes : matplotlib.axes.Axes, optional
+        ax : matplotlib.axes.Axes, optional
             Axes to draw on; by default those of a new figure.
 
         Returns
@@ -168,19 +168,22 @@ class RangeTest:
         ImportError
             If matplotlib is not installed (`pip install matplotlib`).
         """
-        axes = get_axes(axes, "RangeTest.plot")
+        ax = get_axes(ax, "RangeTest.plot")
         for losses in self.losses:
             finite = losses[np.isfinite(losses)]
             smooth = _smooth(finite, len(losses))
-            axes.plot(self.learning_rates[: len(finite)], smooth, linewidth=0.8)
+            ax.plot(self.learning_rates[: len(finite)], smooth, color=BLUE, linewidth=0.8)
         with contextlib.suppress(ValueError):  # without a suggestion, only the losses are drawn
             bounds = self.suggest()
-            for rate, band in ((bounds.low, bounds.low_band), (bounds.high, bounds.high_band)):
-                axes.axvline(rate, color="black", linestyle="--", label=f"{rate:.2g}")
-                axes.axvspan(*band, color="black", alpha=0.15)
-            axes.legend()
-        axes.set(xscale="log", xlabel="learning rate", ylabel="loss, smoothed")
-        return axes
+            for name, style, rate, band in (
+                ("low", ":", bounds.low, bounds.low_band),
+                ("high", "--", bounds.high, bounds.high_band),
+            ):
+                ax.axvline(rate, color="black", linestyle=style, label=f"{name} {rate:.2g}")
+                ax.axvspan(*band, color="black", alpha=0.15, linewidth=0)
+            ax.legend()
+        ax.set(xscale="log", xlabel="learning rate", ylabel="loss (moving mean)")
+        return ax
 
 
 def _smooth(losses: Floats, n_steps: int) -> Floats:
