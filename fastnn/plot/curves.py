@@ -57,7 +57,7 @@ def activation(name: str | Activation, *, span: float = 4.0, ax: Any = None) -> 
         )
     span = checks.number("span", span, above=0)
     z = np.linspace(-span, span, N_POINTS)
-    function, derivative = FUNCTIONS[resolved.name]
+    function, derivative, _ = FUNCTIONS[resolved.name]
     parameter = resolved.parameter or 0.0
     ax = get_axes(ax, "plot.activation")
     ax.grid(color="0.9")
