@@ -91,7 +91,8 @@ def test_minimum_is_that_of_scipy():
     """SciPy has no penalties: they are further residuals."""
     X, y = make_data(60)
     net = make_network((fn.Dense(2, "tanh", l2=0.01), fn.Dense(1, l2=0.01)))
-    start = net.parameters.copy()
+    net.fit(X, y, optimizer=LM(), epochs=1000)
+    start = net.parameters + np.random.default_rng(3).normal(scale=0.02, size=net.n_parameters)
     is_weight = np.zeros(net.n_parameters)
     for view in get_views(net.state, is_weight)[0]:
         view[:] = 1
@@ -341,6 +342,11 @@ def test_bayesian_regularization_prevents_overfitting():
         ((fn.Dense(1),), {"callbacks": [fn.ReduceOnPlateau("loss")]}, "callbacks: expected no"),
         ((fn.Dense(1),), {"reset_optimizer": False}, "reset_optimizer: expected True"),
         ((fn.Dense(1, l2=0.1),), {"optimizer": LM(regularization="bayesian")}, "l2: expected 0"),
+        (
+            (fn.Dense(1),),
+            {"gradient_targets": np.zeros((40, 3))},
+            "gradient_targets: expected None",
+        ),
         ((fn.Dense(1),), {"optimizer": "lm"}, "Did you mean 'levenberg_marquardt'"),
         ((fn.Dense(1),), {"callbacks": [fn.EarlyStopping("learning_rate")]}, "monitor: expected"),
     ],

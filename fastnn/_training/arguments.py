@@ -73,6 +73,10 @@ def check_gradient_options(
     weight = checks.number("gradient_weight", gradient_weight, above=0)
     if gradient_targets is None:
         return options
+    if isinstance(options.optimizer, FullBatch):
+        raise ValueError(
+            f"gradient_targets: expected None with {type(options.optimizer).__name__}; got an array"
+        )
     if losses.get_name(options.loss) not in SOBOLEV_LOSSES:
         raise ValueError(
             f"loss: expected one of {', '.join(SOBOLEV_LOSSES)} with gradient_targets; got "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastnn.layers import Dropout, Layer, Residual, iterate_dense_layers
+from fastnn.layers import Layer, contains_dropout, iterate_dense_layers
 from fastnn.losses import Loss, SquaredError
 from fastnn.optimizers import FullBatch, LevenbergMarquardt
 
@@ -14,7 +14,7 @@ MOST_PARAMETERS = 3000
 def check_layers(optimizer: FullBatch, layers: tuple[Layer, ...], loss: Loss) -> None:
     """Raise an error for a loss or layers that the optimizer does not support."""
     name = type(optimizer).__name__
-    if _has_dropout(layers):
+    if contains_dropout(layers):
         raise ValueError(f"layers: expected no Dropout with {name}, which minimizes a fixed "
                          "function; got Dropout")  # fmt: skip
     l1 = max(layer.l1 for layer in iterate_dense_layers(layers))
@@ -38,13 +38,6 @@ def check_size(optimizer: FullBatch, n_params: int) -> None:
             f"layers: expected at most {MOST_PARAMETERS:,} parameters with LevenbergMarquardt; got "
             f"{n_params:,} (use the optimizer 'lbfgs' or 'adam')"
         )
-
-
-def _has_dropout(layers: tuple[Layer, ...]) -> bool:
-    return any(
-        isinstance(layer, Dropout) or (isinstance(layer, Residual) and _has_dropout(layer.layers))
-        for layer in layers
-    )
 
 
 def get_columns(optimizer: FullBatch) -> list[str]:

@@ -19,30 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.optimizers import LevenbergMarquardt
-from fastnn.reference import network
-from fastnn.reference.parameters import join, locate_parameters, split
-from fastnn.reference.training import get_row_weights
+from fastnn.reference.derivatives import parameter_jacobian
+from fastnn.reference.parameters import locate_parameters, split
+from fastnn.reference.training import get_row_weights, predict
 
 if TYPE_CHECKING:
     from fastnn._engine.job import TrainingJob
 
 Array = NDArray[np.float64]
-
-
-def jacobian(job: TrainingJob, flat: Array, X: Array) -> tuple[Array, Array]:
-    """Outputs (n, n_outputs) for X (n, n_features), and their derivatives with respect to the
-    parameters (n, n_outputs, n_params): one backward pass for each row and output."""
-    parameters = split(job.layers, X.shape[1], flat)
-    outputs, _ = network.forward(job.layers, *parameters, X)
-    J = np.empty((*outputs.shape, len(flat)))
-    for i in range(len(X)):
-        _, backward = network.forward(job.layers, *parameters, X[i : i + 1])
-        for k in range(outputs.shape[1]):
-            unit = np.zeros((1, outputs.shape[1]))
-            unit[0, k] = 1
-            _, gradients = backward(unit)
-            J[i, k] = join(*map(list, zip(*gradients, strict=True)))
-    return outputs, J
 
 
 def penalties(job: TrainingJob) -> Array:
@@ -68,16 +52,17 @@ def iterate_levenberg_marquardt(
     D = penalties(job) / scale
     w = start.astype(np.float64)
 
-    def residuals_and_jacobian(w: Array) -> tuple[Array, Array]:
-        outputs, J = jacobian(job, w, X)
-        r = roots * (outputs - y)
-        return r.ravel(), (roots[:, np.newaxis] * J).reshape(r.size, -1)
+    def residuals(w: Array) -> Array:
+        return (roots * (predict(job.layers, w, X) - y)).ravel()
+
+    def jacobian(w: Array) -> Array:
+        J = parameter_jacobian(job.layers, *split(job.layers, X.shape[1], w), X)
+        return (roots[:, np.newaxis] * J).reshape(y.size, -1)
 
     def half_squares(w: Array) -> float:
-        outputs, _ = network.forward(job.layers, *split(job.layers, X.shape[1], w), X)
-        return float(np.sum((roots * (outputs - y)) ** 2) + D @ w**2) / 2
+        return float(np.sum(residuals(w) ** 2) + D @ w**2) / 2
 
-    r, J = residuals_and_jacobian(w)
+    r, J = residuals(w), jacobian(w)
     damping = optimizer.damping * np.max(np.sum(J**2, axis=0) + D)
     growth = 2.0
     while True:
@@ -90,7 +75,7 @@ def iterate_levenberg_marquardt(
         if gain > 0:
             w = w + h
             yield w, scale * half_squares(w), damping
-            r, J = residuals_and_jacobian(w)
+            r, J = residuals(w), jacobian(w)
             damping *= max(1 / 3, 1 - (2 * gain - 1) ** 3)
             growth = 2.0
         else:
