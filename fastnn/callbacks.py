@@ -327,7 +327,8 @@ def start(callbacks: Iterable[Callback], recorded: list[str]) -> list[Running]:
         If `callbacks` is not iterable, or an item is neither a callback of this module nor a
         function.
     ValueError
-        If a callback monitors a name that is not recorded.
+        If a callback monitors a name that is not recorded, or reduces a learning rate that the
+        optimizer does not have.
     """
     running: list[Running] = []
     checks.instance("callbacks", callbacks, Iterable, "a list of callbacks")
@@ -352,5 +353,10 @@ def start(callbacks: Iterable[Callback], recorded: list[str]) -> list[Running]:
                     f"monitor: expected one of {recorded}{hint}; got {monitor!r} in "
                     f"{type(callback).__name__}"
                 )
+        if isinstance(callback, ReduceOnPlateau) and "learning_rate" not in recorded:
+            raise ValueError(
+                "callbacks: expected no ReduceOnPlateau with an optimizer that has no learning "
+                "rate; got one"
+            )
         running.append(_RUNNING[type(callback)](callback))
     return running

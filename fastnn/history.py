@@ -18,8 +18,10 @@ class History(Columns[Floats]):
     """A read-only mapping from names to arrays with one value per epoch.
 
     - `loss`: mean loss of the training rows, penalties included, computed at each step before its
-      update;
-    - `learning_rate`: that of the last step of the epoch;
+      update, or with `LBFGS` and `LevenbergMarquardt` after each iteration;
+    - `learning_rate`: that of the last step of the epoch, not with these two;
+    - `damping`, with `LevenbergMarquardt`: the damping of the accepted step; with
+      `regularization="bayesian"` also `effective_parameters`, `alpha` and `beta`;
     - `seconds`: training time;
     - `val_loss`, and `val_accuracy` or `val_r2`: loss and metric of the validation data, if given;
     - `accuracy` or `r2`: metric of the training rows, with `train_metrics=True`.

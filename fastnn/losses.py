@@ -327,12 +327,12 @@ ALIASES = {"mse": "squared_error", "mae": "absolute_error"}
 # propagate their gradient through them.
 _DIFFERENTIABLE = tuple(name for name in NAMES if name not in ("softmax", "step"))
 
+# Losses that compare each output of the network with one target.
+OUTPUT_LOSSES = ("squared_error", "absolute_error", "huber", "log_cosh", "quantile")
+
 # {loss: {output activation: "output", or "raw" for the values before the activation}}
 HEADS: dict[str, dict[str, str]] = {
-    **{
-        name: dict.fromkeys(_DIFFERENTIABLE, "output")
-        for name in ("squared_error", "absolute_error", "huber", "log_cosh", "quantile")
-    },
+    **{name: dict.fromkeys(_DIFFERENTIABLE, "output") for name in OUTPUT_LOSSES},
     "poisson": {"linear": "raw", "exp": "raw", "softplus": "raw"},
     "gaussian_nll": {"linear": "raw"},
     "binary_cross_entropy": {"linear": "raw", "sigmoid": "raw"},

@@ -19,6 +19,7 @@ from fastnn._training import (
     fit,
     gradient_check,
     gradients,
+    jobs,
     scoring,
     source,
 )
@@ -39,7 +40,7 @@ from fastnn.callbacks import Callback
 from fastnn.history import History
 from fastnn.layers import Layer, check_layers
 from fastnn.losses import Loss
-from fastnn.optimizers import Optimizer
+from fastnn.optimizers import FullBatch, Optimizer
 
 Array = NDArray[Any]
 
@@ -242,7 +243,7 @@ class Sequential:
         y: Any,
         *,
         loss: str | Loss = "auto",
-        optimizer: str | Optimizer = "adam",
+        optimizer: str | Optimizer | FullBatch = "adam",
         epochs: int = 10,
         batch_size: int | str = 32,
         validation_data: tuple[Any, ...] | None = None,
@@ -276,7 +277,9 @@ class Sequential:
             cross_entropy for softmax, binary_cross_entropy for sigmoid, poisson for exp,
             perceptron for step, and squared_error for any other.
         optimizer : str or Optimizer, default "adam"
-            A name or an instance from `fastnn.optimizers`.
+            A name or an instance from `fastnn.optimizers`. "lbfgs" and "levenberg_marquardt" read
+            all rows at each step: an iteration counts as an epoch, `batch_size` and `shuffle` are
+            ignored, and training may converge before the last epoch (`history.stop_reason`).
         epochs : int, default 10
             Number of passes over the data. With 0, the arguments are checked and the network is
             built, but not trained.
@@ -313,9 +316,9 @@ class Sequential:
         gradient_targets : array-like, shape (n, n_outputs, n_features), optional
             Targets of the Jacobian, the derivatives of each output with respect to each feature:
             the network then learns values and derivatives (Sobolev training, W. Czarnecki and
-            others, NeurIPS 2017). With one output, (n, n_features) is accepted too. The loss is
-            one of squared_error, absolute_error, huber, log_cosh and quantile; Dropout layers are
-            not accepted. A step costs about n_features times as much.
+            others, NeurIPS 2017). With one output, (n, n_features) is accepted too. The loss has to
+            compare each output with one target, as squared_error does, and there may be no layer
+            that draws random numbers. A step costs about n_features times as much.
         gradient_weight : float, default 1.0
             Weight, above 0, of the mean squared error of the Jacobian in the objective.
         verbose : bool or int, default 0
@@ -403,7 +406,7 @@ class Sequential:
         y: Any,
         *,
         loss: str | Loss | None = None,
-        optimizer: str | Optimizer | None = None,
+        optimizer: str | Optimizer | FullBatch | None = None,
         batch_size: int | str = 32,
         sample_weight: Any = None,
         shuffle: bool | str = True,
@@ -425,7 +428,8 @@ class Sequential:
         loss : str or Loss, optional
             By default the loss of the previous call, or "auto" in the first.
         optimizer : str or Optimizer, optional
-            By default the optimizer of the previous call, or "adam" in the first. A schedule
+            By default the optimizer of the previous call, or "adam" in the first. It has to train
+            on minibatches. A schedule
             requires `n_steps`, unless an earlier `fit` has set it.
         batch_size, sample_weight, shuffle, engine, n_threads, check_finite
             As for `fit`.
@@ -460,7 +464,7 @@ class Sequential:
             if optimizer is None:
                 optimizer = state.optimizer.optimizer if state.optimizer else "adam"
             new_loss = arguments.resolve_loss(state.layers, loss)
-            new_optimizer = optimizers_module.resolve(optimizer)
+            new_optimizer = optimizers_module.resolve_minibatch(optimizer, "for partial_fit")
             data = source.make_source(X, y, sample_weight, check_finite)
             plan, arrays = source.prepare(state, data, new_loss)
             arguments.check_batch_size(batch_size)
@@ -469,8 +473,8 @@ class Sequential:
             fit.build_for(state, plan, data.feature_names)
             state.optimizer = fit.continue_optimizer(state, new_loss, new_optimizer)
             size = arguments.limit_batch_size(batch_size, len(arrays))
-            job = fit.make_job(state, new_loss, new_optimizer, arrays, size, shuffle_mode)
-            trainer = fit.make_trainer(state, job, engine, n_threads)
+            job = jobs.make_job(state, new_loss, new_optimizer, arrays, size, shuffle_mode)
+            trainer = jobs.make_trainer(state, job, engine, n_threads)
             history = run_epochs(
                 TrainingRun(network=self, state=state, job=job, trainer=trainer, epochs=1)
             )

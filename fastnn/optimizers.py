@@ -11,8 +11,11 @@ gradient of all parameters is then scaled to the Euclidean norm C if its norm is
 (R. Pascanu, T. Mikolov, Y. Bengio, "On the difficulty of training recurrent neural networks",
 ICML 2013, algorithm 1).
 
-The update rules are implemented in `fastnn_ext/optimizers.pxd`; `fastnn/reference/optimizers.py`
-has the same rules in NumPy.
+`LBFGS` and `LevenbergMarquardt` read all rows at each step and have no learning rate; the above
+does not apply to them.
+
+The update rules of the others are implemented in `fastnn_ext/optimizers.pxd`;
+`fastnn/reference/optimizers.py` has the same rules in NumPy.
 """
 
 from __future__ import annotations
@@ -27,7 +30,10 @@ from fastnn._util import checks
 from fastnn.schedules import Schedule
 from fastnn_ext import codes
 
-__all__ = ["CLASSES", "SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop"]
+__all__ = [
+    "ALL_CLASSES", "CLASSES", "FULL_BATCH", "LBFGS", "SGD", "Adagrad", "Adam", "AdamW", "FullBatch",
+    "LevenbergMarquardt", "Optimizer", "RMSprop",
+]  # fmt: skip
 
 
 def __dir__() -> list[str]:
@@ -347,6 +353,126 @@ def _check_adam(optimizer: Adam | AdamW) -> None:
     checks.number("epsilon", optimizer.epsilon, above=0)
 
 
+# ---- optimizers that read all rows at each step --------------------------------------------------
+
+
+@dataclass(frozen=True)
+class LBFGS:
+    """L-BFGS: a quasi-Newton method on all rows, for any differentiable loss.
+
+    It approximates the inverse Hessian by the last `memory` steps and changes of the gradient, and
+    chooses the length of each step by a line search. The implementation is SciPy's L-BFGS-B.
+    D. Liu, J. Nocedal, "On the limited memory BFGS method for large scale optimization",
+    Mathematical Programming 45 (1989).
+
+    `Sequential.fit` ignores `batch_size` and `shuffle` with it; an iteration counts as an epoch.
+    The network must have no dropout and no `l1` penalty.
+
+    Parameters
+    ----------
+    memory : int, default 10
+        Number of steps from which the Hessian is approximated.
+    tol : float, default 1e-5
+        Training ends when no element of the gradient of the loss is larger.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a parameter is outside its range or of another type.
+
+    Examples
+    --------
+    >>> import fastnn as fn
+    >>> net = fn.Sequential(fn.Dense(1), random_state=0, dtype="float64")
+    >>> history = net.fit([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0], optimizer="lbfgs", epochs=50)
+    >>> net.predict([[3.0]]).round(2)
+    array([[7.]])
+    """
+
+    memory: int = 10
+    tol: float = 1e-5
+    n_slots = 0
+
+    def __post_init__(self) -> None:
+        checks.whole("memory", self.memory, at_least=1)
+        checks.number("tol", self.tol, at_least=0)
+
+
+@dataclass(frozen=True)
+class LevenbergMarquardt:
+    """The Levenberg-Marquardt method: damped Gauss-Newton steps on all rows, for the squared error.
+
+    With the residuals r = f(X) - y and their Jacobian J with respect to the parameters w, each
+    iteration solves::
+
+        (JᵀJ + D + μ I) h = -(Jᵀr + D w),    w ← w + h
+
+    where D contains the layers' `l2` penalties, in the units of the sum of squares. A step that
+    does not decrease the objective is rejected and the damping μ is increased, until one does; so
+    the training loss never increases. Otherwise μ follows the ratio of the actual to the predicted
+    decrease. For networks of up to a few hundred parameters, this finds a minimum in far fewer
+    iterations than gradient descent. All computations are in float64, also for a network in
+    float32. Time per iteration grows with n p² + p³ / 3 for p parameters and n rows times outputs,
+    and memory with p².
+
+    D. Marquardt, "An algorithm for least-squares estimation of nonlinear parameters", Journal of
+    the Society for Industrial and Applied Mathematics 11 (1963); K. Madsen, H. Nielsen,
+    O. Tingleff, "Methods for non-linear least squares problems", 2nd edition, IMM, Technical
+    University of Denmark, 2004, algorithm 3.16, with the update of μ by equation 2.21.
+
+    With `regularization="bayesian"`, a penalty on all parameters is chosen during training such
+    that it maximizes the evidence: the objective is β E_D + α E_W, with E_D half the sum of squared
+    errors and E_W half the sum of squared parameters, and after each iteration::
+
+        γ = p - α trace(H⁻¹),    α = γ / (2 E_W),    β = (N - γ) / (2 E_D)
+
+    for H = β JᵀJ + α I and N residuals. γ, the effective number of parameters, is recorded in the
+    history. No validation data are needed. D. MacKay, "Bayesian interpolation" and "A practical
+    Bayesian framework for backpropagation networks", Neural Computation 4 (1992); F. Foresee,
+    M. Hagan, "Gauss-Newton approximation to Bayesian learning", ICNN 1997.
+
+    `Sequential.fit` ignores `batch_size` and `shuffle` with this optimizer; an iteration counts as
+    an epoch. The loss must be the squared error, the network must have at most 3,000 parameters,
+    no dropout and no `l1` penalty.
+
+    Parameters
+    ----------
+    damping : float, default 1e-3
+        The initial μ divided by the largest element on the diagonal of JᵀJ + D.
+    regularization : "bayesian" or None (default)
+        Whether to choose a penalty by the evidence; the layers' `l2` must then be 0.
+    tol : float, default 1e-10
+        Training ends when the Euclidean norm of the next step is at most tol times that of the
+        parameters.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a parameter is outside its range or of another type.
+
+    Examples
+    --------
+    >>> import numpy as np, fastnn as fn
+    >>> X = np.linspace(-1, 1, 50).reshape(-1, 1)
+    >>> net = fn.Sequential(fn.Dense(5, "tanh"), fn.Dense(1), random_state=0)
+    >>> history = net.fit(X, np.sin(3 * X), optimizer="levenberg_marquardt", epochs=100)
+    >>> bool(history["loss"][-1] < 1e-5)
+    True
+    """
+
+    damping: float = 1e-3
+    regularization: str | None = None
+    tol: float = 1e-10
+    n_slots = 0
+
+    def __post_init__(self) -> None:
+        checks.number("damping", self.damping, above=0)
+        if self.regularization is not None:
+            checks.choice("regularization", self.regularization, ("bayesian",))
+        checks.number("tol", self.tol, at_least=0)
+
+
+FullBatch = LBFGS | LevenbergMarquardt
 Optimizer = SGD | Adagrad | RMSprop | Adam | AdamW
 
 CLASSES: dict[str, type[Optimizer]] = {
@@ -356,6 +482,15 @@ CLASSES: dict[str, type[Optimizer]] = {
     "adam": Adam,
     "adamw": AdamW,
 }
+"""Optimizers that train on minibatches."""
+
+FULL_BATCH: dict[str, type[FullBatch]] = {
+    "lbfgs": LBFGS,
+    "levenberg_marquardt": LevenbergMarquardt,
+}
+"""Optimizers that read all rows at each step."""
+
+ALL_CLASSES: dict[str, type[Optimizer | FullBatch]] = {**CLASSES, **FULL_BATCH}
 
 
 def get_code(optimizer: Optimizer) -> codes.Optimizer:
@@ -363,21 +498,32 @@ def get_code(optimizer: Optimizer) -> codes.Optimizer:
     return codes.Optimizer[type(optimizer).__name__.upper()]
 
 
-def resolve(value: str | Optimizer) -> Optimizer:
+def resolve(value: str | Optimizer | FullBatch) -> Optimizer | FullBatch:
     """Return the optimizer for a name or an optimizer; raise an error for anything else.
 
     >>> resolve("sgd").learning_rate
     0.01
     """
-    if not isinstance(value, str) and isinstance(value, tuple(CLASSES.values())):
+    if not isinstance(value, str) and isinstance(value, tuple(ALL_CLASSES.values())):
         return value
-    return _make_default(checks.choice("optimizer", value, CLASSES))
+    return _make_default(checks.choice("optimizer", value, ALL_CLASSES))
 
 
 @cache
-def _make_default(name: str) -> Optimizer:
+def _make_default(name: str) -> Optimizer | FullBatch:
     """Return the optimizer of that name with its defaults, created and checked once."""
-    return CLASSES[name]()
+    return ALL_CLASSES[name]()
+
+
+def resolve_minibatch(value: str | Optimizer | FullBatch, where: str) -> Optimizer:
+    """Return the optimizer, which has to train on minibatches; `where` begins the error message."""
+    resolved = resolve(value)
+    if isinstance(resolved, FullBatch):
+        raise ValueError(
+            f"optimizer: {where} expected one of {sorted(CLASSES)}, which train on minibatches; "
+            f"got {type(resolved).__name__}"
+        )
+    return resolved
 
 
 def check_horizon(optimizer: Optimizer, n_steps: int | None) -> None:

@@ -110,6 +110,23 @@ class Differentiator:
         row_losses: _Floats | None = None,
     ) -> _Array | None: ...
 
+FACTOR_ROWS: int
+
+def accumulate_normal_equations(
+    J: _Floats, r: _Floats, A: _Floats, g: _Floats, panels: _Floats
+) -> None: ...
+def factorize(
+    A: _Floats,
+    diagonal: _Floats,
+    R: _Floats,
+    negated: _Floats,
+    panels: _Floats,
+    check: Callable[[], object],
+) -> bool: ...
+def solve(R: _Floats, x: _Floats) -> None: ...
+def compute_inverse_diagonal(
+    R: _Floats, inverse: _Floats, check: Callable[[], object]
+) -> list[float]: ...
 def fill_permutation(
     permutation: NDArray[np.intp], rows: NDArray[np.intp] | None, seed: int, epoch: int
 ) -> None: ...

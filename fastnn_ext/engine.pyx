@@ -12,6 +12,16 @@ from fastnn_ext.activations cimport activate, scale_by_derivative, scale_by_seco
 from fastnn_ext.arrays cimport is_native_array, is_valid_output
 from fastnn_ext.codes cimport Derivative, Purpose
 from fastnn_ext.derivatives cimport DerivativeMemory, DerivativeRequest, differentiate_rows
+from fastnn_ext.normal_equations cimport (
+    PIECE,
+    add_products,
+    divide_by_triangle,
+    factorize_triangle,
+    invert_row,
+    negate_columns,
+    solve_factorized,
+    subtract_products,
+)
 from fastnn_ext.plan cimport Buffer, Layer, Plan, Settings
 from fastnn_ext.prediction cimport PredictionRequest, predict_rows
 from fastnn_ext.random cimport shuffle as shuffle_rows, make_key
@@ -29,6 +39,10 @@ from fastnn_ext.threads cimport (
 from fastnn_ext.training cimport POLLS_PER_SECOND, TrainingData, RunState, run_steps
 
 cnp.import_array()
+
+FACTOR_ROWS = PIECE
+"""Rows that `factorize` computes at a time."""
+
 if fn_register_fork_handler():
     raise MemoryError("fastnn: pthread_atfork failed")
 
@@ -562,6 +576,91 @@ cdef inline void skip_rows(
 cdef inline bint is_one_thread(n_threads) except -1:
     """Whether n_threads is the int 1, which needs no call of `choose`."""
     return type(n_threads) is int and n_threads == 1
+
+
+# ---- normal equations --------------------------------------------------------------------------
+
+def accumulate_normal_equations(
+    const double[:, ::1] J, const double[::1] r, double[:, ::1] A, double[::1] g,
+    double[:, ::1] panels
+):
+    """A (p, stride) += J'J, its upper triangle, and g (stride,) += J'r, for J (n, p), which is
+    followed by a readable cache line, and r (n,). Uses one thread for each row of `panels`, whose
+    width is at least FACTOR_ROWS * n plus a panel of packed vectors."""
+    cdef Py_ssize_t n = J.shape[0]
+    cdef Py_ssize_t p = J.shape[1]
+    cdef Py_ssize_t stride = A.shape[1]
+    cdef Py_ssize_t width = panels.shape[1]
+    cdef int n_threads = choose_team_size(<int> panels.shape[0])
+    if n_threads == 1:
+        with nogil:
+            add_products(&J[0, 0], &r[0], n, p, &A[0, 0], stride, &g[0], &panels[0, 0],
+                         width - PIECE * n, 0, 1)
+    else:
+        with nogil, parallel(num_threads=n_threads):
+            add_products(&J[0, 0], &r[0], n, p, &A[0, 0], stride, &g[0],
+                         &panels[0, 0] + threadid() * width, width - PIECE * n, threadid(),
+                         fn_team_size())
+
+
+def factorize(
+    const double[:, ::1] A, const double[::1] diagonal, double[:, ::1] R, double[::1] negated,
+    double[:, ::1] panels, check
+):
+    """Write the upper triangular R (p, stride) with R'R = A + diag(diagonal), given the upper
+    triangle of A (p, stride); returns False if that matrix is not positive definite. `negated`
+    (FACTOR_ROWS * p,) is overwritten. Uses one thread for each row of `panels`, packed vectors.
+    After every block of rows, signals are handled and `check()` is called."""
+    cdef Py_ssize_t p = A.shape[0]
+    cdef Py_ssize_t stride = A.shape[1]
+    cdef Py_ssize_t width = panels.shape[1]
+    cdef Py_ssize_t rows, first = 0
+    cdef int n_threads = choose_team_size(<int> panels.shape[0])
+    while first < p:
+        rows = min(PIECE, p - first)
+        with nogil:
+            negate_columns(&R[0, 0], stride, first, rows, &negated[0])
+            if n_threads == 1:
+                subtract_products(&A[0, 0], &negated[0], p, stride, first, rows, &R[0, 0],
+                                  &panels[0, 0], width, 0, 1)
+            else:
+                with parallel(num_threads=n_threads):
+                    subtract_products(&A[0, 0], &negated[0], p, stride, first, rows, &R[0, 0],
+                                      &panels[0, 0] + threadid() * width, width, threadid(),
+                                      fn_team_size())
+        if not factorize_triangle(&R[0, 0], &diagonal[0], stride, first, rows):
+            return False
+        with nogil:
+            if n_threads == 1:
+                divide_by_triangle(&R[0, 0], p, stride, first, rows, 0, 1)
+            else:
+                with parallel(num_threads=n_threads):
+                    divide_by_triangle(&R[0, 0], p, stride, first, rows, threadid(),
+                                       fn_team_size())
+        first += rows
+        PyErr_CheckSignals()
+        check()
+    return True
+
+
+def solve(const double[:, ::1] R, double[::1] x):
+    """Replace x (p,) by the solution z of R'R z = x, for a result R (p, stride) of `factorize`."""
+    with nogil:
+        solve_factorized(&R[0, 0], R.shape[0], R.shape[1], &x[0])
+
+
+def compute_inverse_diagonal(const double[:, ::1] R, double[:, ::1] inverse, check):
+    """The diagonal (p,) of the inverse of R'R, for a result R (p, stride) of `factorize`: the sums
+    of squares of the rows of the inverse of R, which is written to `inverse` (p, stride). Signals
+    are handled, and `check()` is called, after each row."""
+    cdef Py_ssize_t p = R.shape[0]
+    cdef Py_ssize_t row
+    diagonal = []
+    for row in range(p - 1, -1, -1):
+        diagonal.append(invert_row(&R[0, 0], p, R.shape[1], row, &inverse[0, 0]))
+        PyErr_CheckSignals()
+        check()
+    return diagonal[::-1]
 
 
 # ---- single kernels and facts about the build, for Python --------------------------------------

@@ -280,10 +280,12 @@ OPTIONS = [
     ("linear", {"loss": np.square}, TypeError,
      "loss: expected one of [...]; got <ufunc 'square'> (ufunc)"),
     ("linear", {"optimizer": "adamm"}, ValueError,
-     "optimizer: expected one of ['adagrad', 'adam', 'adamw', 'rmsprop', 'sgd']; got 'adamm'. "
+     "optimizer: expected one of ['adagrad', 'adam', 'adamw', 'lbfgs', "
+     "'levenberg_marquardt', 'rmsprop', 'sgd']; got 'adamm'. "
      "Did you mean 'adam'?"),
     ("linear", {"optimizer": ""}, ValueError,
-     "optimizer: expected one of ['adagrad', 'adam', 'adamw', 'rmsprop', 'sgd']; got ''."),
+     "optimizer: expected one of ['adagrad', 'adam', 'adamw', 'lbfgs', "
+     "'levenberg_marquardt', 'rmsprop', 'sgd']; got ''."),
     ("linear", {"optimizer": 0.1}, TypeError,
      "optimizer: expected one of [...]; got 0.1 (float)"),
     ("linear", {"optimizer": optimizers.Adam}, TypeError,

@@ -26,6 +26,7 @@ VALUES = [
     0.25, 3, 7, 0, 1.5, -0.5, True, False, None, LinearDecay(0.1), Warmup(LinearDecay(0.5), 2),
     fn.activations.elu(0.3), initializers.Normal(0.1, 0.2), *activations.NAMES,
     *initializers.BY_NAME, "auto", "glorot", "he", "normal", "triangular", "triangular2",
+    "bayesian",
 ]  # fmt: skip
 
 
@@ -60,7 +61,7 @@ def test_all_classes_are_found():
     names = {kind.__name__ for kind in CLASSES}
     assert {"Dense", "Residual", "Adam", "Hinge", "Warmup", "Scaled", "Activation"} <= names
     assert set(schedules.CLASSES) | set(losses.CLASSES.values()) <= set(CLASSES)
-    assert set(optimizers.CLASSES.values()) <= set(CLASSES)
+    assert set(optimizers.ALL_CLASSES.values()) <= set(CLASSES)
     assert Schedule not in CLASSES
 
 

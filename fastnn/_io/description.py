@@ -25,7 +25,7 @@ _CLASSES: dict[str, type] = {
             initializers.Orthogonal, initializers.Scaled,
         ),
         "losses": tuple(losses.CLASSES.values()),
-        "optimizers": tuple(optimizers.CLASSES.values()),
+        "optimizers": tuple(optimizers.ALL_CLASSES.values()),
         "schedules": schedules.CLASSES,
     }.items()
     for kind in kinds

@@ -189,7 +189,7 @@ def _read_training(config: dict[str, Any], layers: tuple[Layer, ...]) -> dict[st
     horizon = config["horizon"]
     return {
         "loss": loss,
-        "optimizer": from_data(config["optimizer"], tuple(optimizers.CLASSES.values())),
+        "optimizer": from_data(config["optimizer"], tuple(optimizers.ALL_CLASSES.values())),
         "n_steps": checks.whole("n_steps", config["n_steps"], at_most=MAX_COUNT),
         "horizon": None if horizon is None else checks.whole("horizon", horizon, at_least=1),
         "rate_factor": checks.number("rate_factor", config["rate_factor"], above=0),

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fastnn import losses, optimizers
+from fastnn._training import restrictions
 from fastnn._training.scoring import choose_loss
 from fastnn._training.state import NetworkState
 from fastnn._util import checks
 from fastnn.callbacks import Callback
-from fastnn.layers import Layer, contains_dropout, get_output_activation
+from fastnn.layers import Layer, get_output_activation
 from fastnn.losses import Loss
-from fastnn.optimizers import Optimizer
+from fastnn.optimizers import FullBatch, LevenbergMarquardt, Optimizer
 
 ENGINES = ("native", "reference")
 SHUFFLES = {True: "epoch", False: "never", "epoch": "epoch", "once": "once", "never": "never"}
@@ -24,7 +25,7 @@ class Options:
     """How a network is trained: all arguments of `Sequential.fit` but the data."""
 
     loss: Loss
-    optimizer: Optimizer
+    optimizer: Optimizer | FullBatch
     epochs: int
     batch_size: int | str
     shuffle: str
@@ -49,6 +50,8 @@ def check_options(
     check_batch_size(batch_size)
     shuffle = check_shuffle(shuffle)
     check_engine(engine, n_threads)
+    if isinstance(resolved, FullBatch):
+        _check_full_batch(state, loss, resolved, reset_optimizer, engine)
     if not checks.flag("reset_optimizer", reset_optimizer):
         _check_continued(state, loss, resolved)
     return Options(
@@ -56,10 +59,6 @@ def check_options(
         callbacks=callbacks, verbose=verbose, engine=engine, n_threads=n_threads,
         reset_optimizer=reset_optimizer,
     )  # fmt: skip
-
-
-# Losses of predictions that are the network's outputs, each compared with one target.
-SOBOLEV_LOSSES = ("squared_error", "absolute_error", "huber", "log_cosh", "quantile")
 
 
 def check_gradient_options(
@@ -70,17 +69,27 @@ def check_gradient_options(
     weight = checks.number("gradient_weight", gradient_weight, above=0)
     if gradient_targets is None:
         return options
-    if losses.get_name(options.loss) not in SOBOLEV_LOSSES:
-        raise ValueError(
-            f"loss: expected one of {', '.join(SOBOLEV_LOSSES)} with gradient_targets; got "
-            f"{losses.get_name(options.loss)}"
-        )
-    if contains_dropout(state.layers):
-        raise ValueError("gradient_targets: expected a network without Dropout; got one with it")
+    restrictions.check_gradient_training(state.layers, options.loss, options.optimizer)
     return replace(options, gradient_weight=weight)
 
 
-def _check_continued(state: NetworkState, loss: Loss, optimizer: Optimizer) -> None:
+def _check_full_batch(
+    state: NetworkState, loss: Loss, optimizer: FullBatch, reset_optimizer: Any, engine: str
+) -> None:
+    """Raise an error for options that an optimizer on all rows does not support."""
+    restrictions.check_layers(optimizer, state.layers, loss)
+    bayesian = isinstance(optimizer, LevenbergMarquardt) and optimizer.regularization is not None
+    if bayesian and engine == "reference":
+        raise ValueError("engine: expected 'native' with regularization='bayesian'; got "
+                         "'reference'")  # fmt: skip
+    if reset_optimizer is False:
+        raise ValueError(
+            f"reset_optimizer: expected True with {type(optimizer).__name__}, which keeps no state "
+            "between fits; got False"
+        )
+
+
+def _check_continued(state: NetworkState, loss: Loss, optimizer: Optimizer | FullBatch) -> None:
     """Raise an error if the last training used another loss or optimizer."""
     for name, value in (("loss", loss), ("optimizer", optimizer)):
         last = value if state.optimizer is None else getattr(state.optimizer, name)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from fastnn import callbacks, optimizers
-from fastnn._engine import native
-from fastnn._engine.job import Trainer, TrainingJob
 from fastnn._engine.plan import Plan
-from fastnn._training import class_weights, scoring
+from fastnn._training import class_weights, full_batch, restrictions, scoring
 from fastnn._training.arguments import Options, limit_batch_size
 from fastnn._training.exclusive import lock_model
+from fastnn._training.jobs import make_job, make_trainer
 from fastnn._training.loop import TrainingRun, run_epochs
 from fastnn._training.source import Arrays
 from fastnn._training.state import (
@@ -28,13 +27,16 @@ from fastnn._training.state import (
 from fastnn.callbacks import Network, Running
 from fastnn.history import History
 from fastnn.losses import Loss
-from fastnn.optimizers import Optimizer
+from fastnn.optimizers import FullBatch, Optimizer
 
 # When several networks are trained, one whose parameters, gradients and slots exceed this size is
 # trained alone on all threads instead of next to others on one thread each. Measured for two
 # networks on two cores, ratio of the times of one after another to next to each other: 1.12 at 2 MB
 # per network, 1.26 at 4, 1.07 at 10, 1.13 at 28, 0.93 at 89 MB, where both exceed the L3 cache.
 WIDE_BYTES = 48 * 2**20
+
+Validate = Callable[[], dict[str, float]] | None
+"""A function that returns the values to record after an epoch, if there are any."""
 
 
 class Model(Network, Protocol):
@@ -81,23 +83,46 @@ class Fit:
             return self._train(state)
 
     def _train(self, state: NetworkState) -> History:
-        options, arrays = self.options, self.arrays
         build_for(state, self.plan, self.feature_names)
+        evaluated = self.validation is not None or self.scored is not None
+        validate = self._evaluate if evaluated else None
+        optimizer = self.options.optimizer
+        if isinstance(optimizer, FullBatch):
+            return self._train_on_all_rows(state, optimizer, validate)
+        return self._train_on_minibatches(state, optimizer, validate)
+
+    def _train_on_all_rows(
+        self, state: NetworkState, optimizer: FullBatch, validate: Validate
+    ) -> History:
+        options = self.options
+        state.optimizer = initialize_optimizer(
+            options.loss, optimizer, get_parameters(state), horizon=None
+        )
+        return full_batch.run_iterations(full_batch.FullBatchRun(
+            network=self.model, state=state, optimizer=optimizer, loss=options.loss,
+            arrays=self.arrays, epochs=options.epochs, validate=validate,
+            callbacks=self.callbacks, verbose=options.verbose, engine=options.engine,
+            n_threads=options.n_threads,
+        ))  # fmt: skip
+
+    def _train_on_minibatches(
+        self, state: NetworkState, optimizer: Optimizer, validate: Validate
+    ) -> History:
+        options, arrays = self.options, self.arrays
         size = limit_batch_size(options.batch_size, len(arrays))
         if options.reset_optimizer or state.optimizer is None:
             horizon = max(1, options.epochs * -(-len(arrays) // size))
             state.optimizer = initialize_optimizer(
-                options.loss, options.optimizer, get_parameters(state), horizon
+                options.loss, optimizer, get_parameters(state), horizon
             )
         job = make_job(
-            state, options.loss, options.optimizer, arrays, size, options.shuffle,
+            state, options.loss, optimizer, arrays, size, options.shuffle,
             options.gradient_weight,
         )  # fmt: skip
-        evaluated = self.validation is not None or self.scored is not None
         return run_epochs(TrainingRun(
             network=self.model, state=state, job=job,
             trainer=make_trainer(state, job, options.engine, options.n_threads),
-            epochs=options.epochs, validate=self._evaluate if evaluated else None,
+            epochs=options.epochs, validate=validate,
             callbacks=self.callbacks, verbose=options.verbose,
         ))  # fmt: skip
 
@@ -142,7 +167,11 @@ def make_fit(
     arrays: Arrays, validation: Arrays | None, scored: Arrays | None = None,
 ) -> Fit:  # fmt: skip
     """Prepare a fit, and check the names that callbacks monitor."""
+    optimizer = options.optimizer
     recorded = ["loss", "learning_rate", "seconds"]
+    if isinstance(optimizer, FullBatch):
+        restrictions.check_size(optimizer, plan.n_params)
+        recorded = restrictions.get_columns(optimizer)
     metrics = [name for name in (scoring.get_metric_name(options.loss),) if name is not None]
     if scored is not None:
         if not metrics:
@@ -199,29 +228,3 @@ def continue_optimizer(state: NetworkState, loss: Loss, optimizer: Optimizer) ->
     if continues and last:
         return last
     return initialize_optimizer(loss, optimizer, get_parameters(state), None)
-
-
-def make_job(
-    state: NetworkState, loss: Loss, optimizer: Optimizer, arrays: Arrays, batch_size: int,
-    shuffle: str, gradient_weight: float = 0.0,
-) -> TrainingJob:  # fmt: skip
-    """The engine's description of a training run on checked arrays."""
-    return TrainingJob(
-        layers=state.layers, loss=loss, optimizer=optimizer, X=arrays.X, y=arrays.y,
-        sample_weight=arrays.weights, rows=arrays.rows, batch_size=batch_size, shuffle=shuffle,
-        seed=state.seed, first_epoch=state.n_epochs, first_step=state.n_steps,
-        gradient_targets=arrays.gradients, gradient_weight=gradient_weight,
-    )  # fmt: skip
-
-
-def make_trainer(
-    state: NetworkState, job: TrainingJob, engine: str = "native", n_threads: int | None = None
-) -> Trainer:
-    """The trainer of the given engine, for the parameters and slots of a network."""
-    assert state.optimizer is not None
-    parameters, slots = get_parameters(state), state.optimizer.slots
-    if engine == "reference":
-        from fastnn import reference
-
-        return reference.Trainer(job, parameters, slots)
-    return native.Trainer(job, parameters, slots.reshape(-1), n_threads)

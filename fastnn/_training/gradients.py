@@ -9,19 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn._engine import native
-from fastnn._engine.job import TrainingJob
-from fastnn._training.fit import make_job
+from fastnn._training.jobs import make_full_batch_job
 from fastnn._training.source import Arrays
 from fastnn._training.state import NetworkState, get_parameters, get_views
 from fastnn.losses import Loss
-from fastnn.optimizers import SGD
 
 Array = NDArray[Any]
-
-
-def make_full_batch_job(state: NetworkState, loss: Loss, arrays: Arrays) -> TrainingJob:
-    """A training job with all rows in one batch, not shuffled."""
-    return make_job(state, loss, SGD(), arrays, len(arrays), "never")
 
 
 def make_objective(
@@ -35,7 +28,7 @@ def make_objective(
         return native.make_objective(job, parameters, training, n_threads)
     from fastnn import reference
 
-    rows = np.arange(len(job.X))
+    rows = np.arange(len(job.X)) if job.rows is None else job.rows
 
     def compute() -> tuple[float, Array]:
         value, gradients = reference.loss_and_gradients(job, parameters, rows, 0, training)

@@ -37,6 +37,10 @@ class DivergenceWarning(RuntimeWarning):
     """The training loss became infinite or NaN; training stopped and restored finite weights."""
 
 
+class NonFiniteLossError(ValueError):
+    """The loss is infinite or NaN at the current weights, and no earlier ones can be restored."""
+
+
 class _Diverged(Exception):  # noqa: N818 - never leaves this module
     """The objective of a step is not finite."""
 
@@ -177,7 +181,7 @@ def _make_steps(job: TrainingJob, optimizer: OptimizerState, epoch: int, n_epoch
     """The steps of n epochs, starting with the given one."""
     first, n = optimizer.n_steps, n_epochs * job.steps_per_epoch
     rates = optimizer.rate_factor * schedules.rates(
-        optimizer.optimizer.learning_rate, np.arange(first, first + n, dtype=np.float64),
+        job.optimizer.learning_rate, np.arange(first, first + n, dtype=np.float64),
         optimizer.horizon,
     )  # fmt: skip
     return Steps(epoch * job.steps_per_epoch, first, rates)

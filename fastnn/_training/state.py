@@ -21,7 +21,7 @@ from fastnn.activations import resolve as resolve_activation
 from fastnn.history import History
 from fastnn.layers import Dense, Layer, iterate_dense_layers
 from fastnn.losses import Loss
-from fastnn.optimizers import Optimizer
+from fastnn.optimizers import FullBatch, Optimizer
 from fastnn_ext.engine import Differentiator, Predictor
 
 Array = NDArray[Any]
@@ -32,7 +32,7 @@ class OptimizerState:
     """The state of an optimizer between calls of `partial_fit`; it is also saved in files."""
 
     loss: Loss
-    optimizer: Optimizer
+    optimizer: Optimizer | FullBatch
     slots: Array  # (n_slots, n_params)
     n_steps: int = 0  # number of updates so far, for schedules and Adam's bias correction
     horizon: int | None  # length of schedules without n_steps; None if unknown
@@ -40,7 +40,7 @@ class OptimizerState:
 
 
 def initialize_optimizer(
-    loss: Loss, optimizer: Optimizer, parameters: Array, horizon: int | None,
+    loss: Loss, optimizer: Optimizer | FullBatch, parameters: Array, horizon: int | None,
     rate_factor: float = 1.0,
 ) -> OptimizerState:  # fmt: skip
     """The state before the first step: all slots are zero."""

@@ -16,7 +16,11 @@ from fastnn.estimators._fitting import objective
 from fastnn.estimators._fitting.architecture import HiddenLayers
 from fastnn.estimators._fitting.base import MultilayerPerceptron
 from fastnn.estimators._fitting.objective import REGRESSION_LOSSES, Objective
-from fastnn.estimators._fitting.parameters import Parameters
+from fastnn.estimators._fitting.parameters import (
+    FULL_BATCH_SOLVERS,
+    MINIBATCH_SOLVERS,
+    Parameters,
+)
 from fastnn.estimators._fitting.samples import check_data
 
 Array = NDArray[Any]
@@ -41,6 +45,10 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):  # type: ignore[misc]
     delta : float, default 1.0
         The absolute error at which loss="huber" changes from quadratic to linear, in scaled units
         with `scale_target`.
+    solver : "adam" (default), "sgd", "lbfgs" or "lm"
+        "lm" is the Levenberg-Marquardt method (`fastnn.optimizers.LevenbergMarquardt`), for the
+        squared error and at most 3,000 weights. It ends when a step is negligible, and does not use
+        `tol`, except with `early_stopping`.
     scale_target : "standard", "robust" or None (default)
         Scaling of the targets inside the model. Predictions are in the units of y, losses in
         scaled units.
@@ -68,6 +76,7 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):  # type: ignore[misc]
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **Parameters._parameter_constraints,
+        "solver": [StrOptions({*MINIBATCH_SOLVERS, *FULL_BATCH_SOLVERS})],
         "loss": [StrOptions(set(REGRESSION_LOSSES))],
         "quantile": [Interval(Real, 0, 1, closed="neither")],
         "delta": [Interval(Real, 0, None, closed="neither")],
@@ -81,6 +90,11 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):  # type: ignore[misc]
             raise ValueError(
                 "scale_target: expected None with loss='poisson', whose targets are counts; got "
                 f"{self.scale_target!r}"
+            )
+        if self.solver == "lm" and self.loss != "squared_error":
+            raise ValueError(
+                f"loss: expected 'squared_error' with solver='lm'; got {self.loss!r} (the solvers "
+                "'lbfgs' and 'adam' minimize any loss)"
             )
         return super()._check_parameters(incremental)
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from fastnn._engine.job import Steps
 from fastnn._parallel import limits, pool
 from fastnn._parallel.pool import Task
-from fastnn._training import fit
+from fastnn._training import jobs
 from fastnn._training.arguments import Options, check_options, limit_batch_size
 from fastnn._training.loop import SECONDS_PER_CALL
 from fastnn._training.source import Arrays, make_source, prepare
@@ -31,7 +31,7 @@ from fastnn._util import checks
 from fastnn._util.plotting import BLUE, get_axes
 from fastnn.losses import Loss
 from fastnn.model import Sequential
-from fastnn.optimizers import Optimizer
+from fastnn.optimizers import FullBatch, Optimizer, resolve_minibatch
 
 Floats = NDArray[np.float64]
 
@@ -293,8 +293,9 @@ def lr_range_test(
     checks.whole("n_seeds", n_seeds, at_least=1)
     low = checks.number("min_learning_rate", min_learning_rate, above=0)
     high = checks.number("max_learning_rate", max_learning_rate, above=low)
+    resolved = resolve_minibatch(optimizer, "for a range test")
     options = check_options(
-        network.state, loss=loss, optimizer=optimizer, epochs=1, batch_size=batch_size,
+        network.state, loss=loss, optimizer=resolved, epochs=1, batch_size=batch_size,
         shuffle=shuffle, callbacks=(), n_threads=n_threads,
     )  # fmt: skip
     source = make_source(X, y, sample_weight, check_finite)
@@ -302,7 +303,7 @@ def lr_range_test(
     folds = _make_training_folds(arrays, cv, network.seed)
     rates = np.geomspace(low, high, n_steps)
     # Replaces a schedule, which may require a number of steps.
-    options = replace(options, optimizer=replace(options.optimizer, learning_rate=low))
+    options = replace(options, optimizer=replace(resolved, learning_rate=low))
     tasks = [
         Task(
             partial(
@@ -334,14 +335,15 @@ def _make_training_folds(arrays: Arrays, cv: int | None, seed: int) -> list[Arra
 
 def _train(net: Sequential, seed: int, options: Options, arrays: Arrays, rates: Floats) -> Floats:
     """Train one run and return its losses, NaN from the first loss that is not finite."""
+    assert not isinstance(options.optimizer, FullBatch)
     state = NetworkState(layers=net.layers, seed=seed, dtype=net.dtype)
     build(state, arrays.X.shape[1])
     size = limit_batch_size(options.batch_size, len(arrays))
     state.optimizer = initialize_optimizer(
         options.loss, options.optimizer, get_parameters(state), horizon=None
     )
-    job = fit.make_job(state, options.loss, options.optimizer, arrays, size, options.shuffle)
-    trainer = fit.make_trainer(state, job)
+    job = jobs.make_job(state, options.loss, options.optimizer, arrays, size, options.shuffle)
+    trainer = jobs.make_trainer(state, job)
     steps = Steps(0, 0, rates.copy())
     steps.losses[:] = np.nan
     while steps.done < len(rates) and np.isfinite(steps.losses[: steps.done]).all():

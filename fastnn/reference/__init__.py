@@ -14,6 +14,7 @@ take the files in this order, each together with the module of the same name in 
    minibatches.
 8. `derivatives.py`: the derivatives of predictions, by forward and by reverse mode.
 9. `tracing.py`: all values of one forward and backward pass.
+10. `levenberg_marquardt.py`: a second-order method for the squared error, on all rows.
 
 The code is not optimized for speed, and imports nothing from the compiled package.
 """
@@ -27,6 +28,7 @@ from fastnn.reference.derivatives import (
     sample_gradients,
     vjp,
 )
+from fastnn.reference.levenberg_marquardt import iterate_levenberg_marquardt
 from fastnn.reference.losses import value_and_gradient
 from fastnn.reference.optimizers import clip, update
 from fastnn.reference.parameters import join, penalty, split
@@ -39,6 +41,7 @@ __all__ = [
     "clip",
     "evaluate",
     "hessian",
+    "iterate_levenberg_marquardt",
     "jacobian",
     "join",
     "jvp",

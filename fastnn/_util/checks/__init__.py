@@ -29,7 +29,9 @@ OTHER_NAMES = {
     "l1": "absolute_error", "l1loss": "absolute_error", "meanabsoluteerror": "absolute_error",
     "smoothl1": "huber", "smoothl1loss": "huber", "pinball": "quantile",
     "poissonnllloss": "poisson", "gaussiannllloss": "gaussian_nll",
-    "momentum": "sgd", "nesterov": "sgd",
+    "momentum": "sgd", "nesterov": "sgd", "bfgs": "lbfgs", "lbfgsb": "lbfgs",
+    "lm": "levenberg_marquardt", "trainlm": "levenberg_marquardt",
+    "marquardt": "levenberg_marquardt",
     "kaimingnormal": "he_normal", "kaiminguniform": "he_uniform",
     "xaviernormal": "glorot_normal", "xavieruniform": "glorot_uniform",
 }  # fmt: skip

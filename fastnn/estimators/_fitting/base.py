@@ -20,6 +20,7 @@ from fastnn.estimators._fitting.commit import atomic_fit
 from fastnn.estimators._fitting.estimator_fit import EstimatorFit
 from fastnn.estimators._fitting.objective import Objective
 from fastnn.estimators._fitting.outcome import TrainingOutcome
+from fastnn.estimators._fitting.parameters import FULL_BATCH_SOLVERS
 from fastnn.estimators._fitting.samples import (
     EncodedRows,
     Sample,
@@ -128,7 +129,7 @@ class MultilayerPerceptron(CallbackSupportMixin, CheckedEstimator):  # type: ign
         return self._fit(X, y, sample_weight, validation, incremental=False)
 
     def _check_solver(self) -> bool:
-        if self.solver == "lbfgs":
+        if self.solver in FULL_BATCH_SOLVERS:
             raise AttributeError(
                 "partial_fit is only available for stochastic optimizers. "
                 f"{self.solver} is not stochastic."
@@ -141,7 +142,7 @@ class MultilayerPerceptron(CallbackSupportMixin, CheckedEstimator):  # type: ign
         """Train for one epoch on the given rows; the first call builds the model.
 
         Parameters and errors are those of `fit`. Not available with `early_stopping` or
-        solver="lbfgs".
+        the solvers that read all rows, "lbfgs" and "lm".
 
         Returns
         -------
@@ -180,7 +181,7 @@ class MultilayerPerceptron(CallbackSupportMixin, CheckedEstimator):  # type: ign
             strata = self._get_strata(take(sample.y, sample.index))
             sample, validation_sample = split(sample, self.validation_fraction, seeds[0], strata)
         rows = drop_zero_weights(self._encode_rows(sample, data.targets))
-        if self.solver == "lbfgs":  # it reads all rows at every step
+        if self.solver in FULL_BATCH_SOLVERS:  # they read all rows at every step
             rows = rows.gather()
         objective = self._make_objective(rows.targets, rows.sample_weight)
         if before is None:
@@ -252,7 +253,7 @@ class MultilayerPerceptron(CallbackSupportMixin, CheckedEstimator):  # type: ign
         validated = bool(progress.validation_scores)
         self._trained, self._progress = outcome.trained, progress
         self.n_iter_ = outcome.n_iter
-        self.t_ += 0 if self.solver == "lbfgs" else outcome.n_iter * n_rows
+        self.t_ += 0 if self.solver in FULL_BATCH_SOLVERS else outcome.n_iter * n_rows
         self.loss_ = outcome.loss
         self.loss_curve_ = progress.loss_curve
         self.best_loss_ = None if self.early_stopping else progress.best_loss

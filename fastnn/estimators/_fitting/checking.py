@@ -13,6 +13,7 @@ from fastnn._util.checks.arrays import check_unmasked
 from fastnn.estimators._fitting import architecture
 from fastnn.estimators._fitting.architecture import HiddenLayers
 from fastnn.estimators._fitting.derivatives import Differentiable
+from fastnn.estimators._fitting.parameters import FULL_BATCH_SOLVERS
 from fastnn.estimators._fitting.samples import Sample
 from fastnn.estimators._fitting.solvers import TrainedNetwork
 from fastnn.schedules import Schedule
@@ -100,14 +101,15 @@ class CheckedEstimator(Differentiable):
         """Check combinations of parameters; `_parameter_constraints` describe each by itself."""
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
-        unsupported_by_lbfgs = {
+        unsupported_on_all_rows = {
             "dropout": np.any(self.dropout), "l1": self.l1, "clip_norm": self.clip_norm,
             "learning_rate": isinstance(self.learning_rate, Schedule),
         }  # fmt: skip
-        for name, used in unsupported_by_lbfgs.items():
-            if used and self.solver == "lbfgs":
+        for name, used in unsupported_on_all_rows.items():
+            if used and self.solver in FULL_BATCH_SOLVERS:
                 raise ValueError(
-                    f"{name}: expected its default with solver='lbfgs'; got {getattr(self, name)!r}"
+                    f"{name}: expected its default with solver={self.solver!r}; got "
+                    f"{getattr(self, name)!r}"
                 )
         if self.weight_decay and self.solver != "adam":
             raise ValueError(

@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
+from fastnn._engine.plan import compile_plan
 from fastnn._parallel import limits
+from fastnn._training import full_batch, restrictions
 from fastnn._training.fit import train_exclusively
 from fastnn._training.loop import OUT_OF_TIME, DivergenceWarning
 from fastnn._training.state import replace_layers
@@ -24,13 +26,14 @@ from fastnn.estimators._fitting.architecture import HiddenLayers
 from fastnn.estimators._fitting.early_stopping import EpochMonitor, FitProgress, StoppingRule
 from fastnn.estimators._fitting.objective import Objective
 from fastnn.estimators._fitting.outcome import DeferredWarning, TrainingOutcome
-from fastnn.estimators._fitting.parameters import shallow_copy
+from fastnn.estimators._fitting.parameters import FULL_BATCH_SOLVERS, shallow_copy
 from fastnn.estimators._fitting.samples import EncodedRows
 from fastnn.estimators._fitting.sklearn_callbacks import CallbackNotifier
 from fastnn.estimators._fitting.solvers import SolverRun, TrainedNetwork
 from fastnn.estimators._fitting.validation import ValidationData
 from fastnn.layers import Layer, iterate_dense_layers
 from fastnn.model import Sequential
+from fastnn.optimizers import LevenbergMarquardt
 from fastnn.schedules import Schedule
 
 Array = NDArray[Any]
@@ -65,6 +68,9 @@ class EstimatorFit:
         self.start_time = time.monotonic()
         self.batch_size = self._get_batch_size()
         self.layers = self._build_layers()
+        if estimator.solver == "lm":
+            plan = compile_plan(self.layers, rows.X.shape[1], rows.X.dtype)
+            restrictions.check_size(LevenbergMarquardt(), plan.n_params)
 
     def defer_warning(self, text: str, category: type[Warning] = UserWarning) -> None:
         """Emit this warning after the fit."""
@@ -72,7 +78,7 @@ class EstimatorFit:
 
     def _get_batch_size(self) -> int:
         n, size = len(self.rows), self.estimator.batch_size
-        if self.estimator.solver == "lbfgs":
+        if self.estimator.solver in FULL_BATCH_SOLVERS:
             return n
         if size == "auto":
             return min(200, n)
@@ -153,7 +159,7 @@ class EstimatorFit:
             if network.layers != self.layers:
                 replace_layers(state, self.layers)
             try:
-                if self.estimator.solver == "lbfgs":
+                if self.estimator.solver in FULL_BATCH_SOLVERS:
                     reason = self._minimize(trained, monitor)
                 else:
                     reason = self._train(trained, monitor, epochs)
@@ -196,12 +202,12 @@ class EstimatorFit:
         return history.stop_reason
 
     def _minimize(self, trained: TrainedNetwork, monitor: EpochMonitor) -> str | None:
-        """Train by L-BFGS; returns why it stopped. L-BFGS decides about convergence, the monitor
-        records the losses and applies the time limit."""
+        """Train on all rows at each step; returns why it stopped. The solver decides about
+        convergence, the monitor records the losses and applies the time limit."""
         reason: str | None = None
         validate = self._make_validate(trained) or dict
 
-        def after(loss: float) -> bool:
+        def after(loss: float, columns: object = None) -> bool:
             nonlocal reason
             logs = {"loss": loss, "learning_rate": math.nan, **validate()}
             epoch = Epoch(trained.network, monitor.n_iter, logs)
@@ -210,17 +216,47 @@ class EstimatorFit:
             limits.check_cancelled()
             if reason is None and time.monotonic() >= limits.get_deadline():
                 reason = OUT_OF_TIME
-            return reason is not None
+            return reason is not None or (is_lm and monitor.n_iter == self.estimator.max_iter)
 
+        is_lm = self.estimator.solver == "lm"
+        if is_lm:
+            message = self._run_levenberg_marquardt(trained, monitor, after)
+            return reason or message
+        result = self._run_lbfgs(trained, monitor, after)
+        if reason is None:
+            self._warn_if_lbfgs_failed(result)
+        return reason or str(result.message)
+
+    def _run_lbfgs(
+        self, trained: TrainedNetwork, monitor: EpochMonitor, after: Callable[[float], bool]
+    ) -> Any:
         estimator = self.estimator
         options = {"maxfun": estimator.max_fun, "maxiter": estimator.max_iter,
                    "gtol": estimator.tol, **estimator._lbfgs_options}  # fmt: skip
         result = solvers.minimize(trained, self.objective, self.rows, options, after)
         if not monitor.n_iter:  # L-BFGS stopped before its first step
             monitor.loss = self.objective.convert_loss(result.fun / self.objective.gradient_scale)
-        if reason is None:
-            self._warn_if_lbfgs_failed(result)
-        return reason or str(result.message)
+        return result
+
+    def _run_levenberg_marquardt(
+        self, trained: TrainedNetwork, monitor: EpochMonitor,
+        after: Callable[[float, dict[str, float]], bool],
+    ) -> str:  # fmt: skip
+        deadline = min(monitor.deadline, limits.get_deadline())
+        message = solvers.minimize_squares(trained, self.rows, after, deadline)
+        if not monitor.n_iter:  # the initial weights are a minimum
+            rows = self.rows
+            loss, _ = trained.network.loss_and_gradients(
+                rows.X, rows.y, loss=self.objective.loss, sample_weight=rows.weights
+            )
+            monitor.loss = self.objective.convert_loss(loss)
+        max_iter = self.estimator.max_iter
+        if message == full_batch.STOPPED and monitor.n_iter == max_iter:
+            message = f"max_iter of {max_iter} iterations reached"
+            self.defer_warning(
+                f"lm: {message}, and the optimization hasn't converged yet.", ConvergenceWarning
+            )
+        return message
 
     def _warn_if_lbfgs_failed(self, result: Any) -> None:
         """Record scikit-learn's warning with its text; scikit-learn's own function would emit it
@@ -249,11 +285,13 @@ class EstimatorFit:
     def make_monitor(self, progress: FitProgress) -> EpochMonitor:
         """A monitor for the epochs of a training run."""
         estimator = self.estimator
-        lbfgs, sgd = estimator.solver == "lbfgs", estimator.solver == "sgd"
+        sgd, stops_early = estimator.solver == "sgd", estimator.early_stopping
+        # Solvers on all rows find convergence themselves; L-BFGS holds no rows out.
+        patient = estimator.solver == "lbfgs" or (estimator.solver == "lm" and not stops_early)
         rule = StoppingRule(
             tol=estimator.tol,
-            patience=math.inf if lbfgs else estimator.n_iter_no_change,
-            on_validation=estimator.early_stopping and not lbfgs,
+            patience=math.inf if patient else estimator.n_iter_no_change,
+            on_validation=stops_early and not patient,
             adaptive=sgd and isinstance(estimator.learning_rate, str)
             and estimator.learning_rate == "adaptive",
             max_time=estimator.max_time,

@@ -17,6 +17,9 @@ from fastnn.activations import Activation
 from fastnn.estimators._fitting.architecture import HIDDEN
 from fastnn.schedules import Schedule
 
+MINIBATCH_SOLVERS = ("adam", "sgd")
+FULL_BATCH_SOLVERS = ("lbfgs", "lm")  # "lm" is available for regression
+
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class Parameters(BaseEstimator):  # type: ignore[misc]

@@ -1,4 +1,5 @@
-"""The solvers of the estimators: SGD and Adam on minibatches, L-BFGS on all rows."""
+"""The solvers of the estimators: SGD and Adam on minibatches; L-BFGS and Levenberg-Marquardt on all
+rows."""
 
 from __future__ import annotations
 
@@ -10,32 +11,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import optimizers
-from fastnn._engine import native
-from fastnn._training.fit import make_job, make_trainer
-from fastnn._training.gradients import make_full_batch_job
-from fastnn._training.loop import TrainingRun, run_epochs
+from fastnn._training import full_batch, lbfgs
+from fastnn._training.jobs import make_job, make_trainer
+from fastnn._training.loop import NonFiniteLossError, TrainingRun, run_epochs
 from fastnn._training.state import (
     NetworkState,
     OptimizerState,
     get_parameters,
     initialize_optimizer,
 )
-from fastnn._util.conversion import all_finite
 from fastnn.estimators._fitting.early_stopping import EpochMonitor
 from fastnn.estimators._fitting.objective import Objective
 from fastnn.estimators._fitting.samples import EncodedRows
 from fastnn.history import History
 from fastnn.layers import Dense, Layer
 from fastnn.model import Sequential, replace_layers
-from fastnn.optimizers import SGD, Adam, AdamW, Optimizer
+from fastnn.optimizers import SGD, Adam, AdamW, LevenbergMarquardt, Optimizer
 from fastnn.schedules import InverseTimeDecay, Schedule
 
 Array = NDArray[Any]
-
-# The workspace that OpenBLAS, which scipy calls, allocates at its first call: 32 MiB and a page. If
-# that allocation fails, OpenBLAS retries forever (0.3.30) or ends the process (later versions).
-# Allocating the same amount beforehand raises MemoryError instead; the memory is not touched.
-BLAS_WORKSPACE_BYTES = 2**25 + 2**16
 
 
 @dataclass
@@ -163,48 +157,29 @@ def minimize(
     trained: TrainedNetwork, objective: Objective, rows: EncodedRows, options: dict[str, Any],
     after: Callable[[float], bool],
 ) -> Any:  # fmt: skip
-    """Train by scipy's L-BFGS-B on all rows; returns scipy's result.
-
-    `after` is called with the engine's loss after each iteration, which counts as one step;
-    training stops if it returns True. After an error the network has the weights of the last
-    completed iteration."""
-    from scipy.optimize import minimize as scipy_minimize
-
-    state = trained.network.state
-    parameters = get_parameters(state)
+    """Train by L-BFGS on all rows; returns scipy's result. See `lbfgs.minimize`."""
     trained.restore_last()
-    scale = objective.gradient_scale
-    job = make_full_batch_job(state, objective.loss, rows.arrays)
-    evaluate = native.make_objective(job, parameters, training=False, n_threads=None)
-
-    def value_and_gradient(x: Array) -> tuple[float, Array]:
-        parameters[:] = x
-        value, gradient = evaluate()
-        return scale * value, scale * gradient.astype(np.float64)
-
-    accepted = parameters.copy()
-
-    def after_iteration(intermediate_result: Any) -> None:
-        accepted[:] = intermediate_result.x
-        parameters[:], state.n_steps = accepted, state.n_steps + 1
-        if after(intermediate_result.fun / scale):
-            raise StopIteration
-
-    np.empty(BLAS_WORKSPACE_BYTES, np.uint8)
-    start, n_steps = parameters.astype(np.float64), state.n_steps
     try:
-        result = scipy_minimize(
-            value_and_gradient, start, method="L-BFGS-B", jac=True, options=options,
-            callback=after_iteration,
+        return lbfgs.minimize(
+            trained.network.state, objective.loss, rows.arrays, options, after,
+            scale=objective.gradient_scale,
         )  # fmt: skip
-    except BaseException:
-        parameters[:] = accepted
-        raise
-    parameters[:] = result.x
-    if not all_finite(parameters):
-        parameters[:], state.n_steps = start, n_steps
-        raise make_non_finite_error("the loss became non-finite in L-BFGS")
-    return result
+    except NonFiniteLossError as error:
+        raise make_non_finite_error(str(error)) from None
+
+
+def minimize_squares(
+    trained: TrainedNetwork, rows: EncodedRows, after: Callable[[float, dict[str, float]], bool],
+    deadline: float,
+) -> str:  # fmt: skip
+    """Train by Levenberg-Marquardt on all rows; returns why it ended."""
+    trained.restore_last()
+    try:
+        return full_batch.minimize_squares(
+            trained.network.state, rows.arrays, LevenbergMarquardt(), after, deadline
+        )
+    except NonFiniteLossError as error:
+        raise make_non_finite_error(str(error)) from None
 
 
 class NonFiniteError(ValueError):

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.estimators._fitting.parameters import FULL_BATCH_SOLVERS
 from fastnn.estimators.search.fits import CandidateFit, SearchLimits, run_fits
 
 
@@ -30,8 +31,10 @@ def check_halving(search: Any, settings: list[dict[str, Any]]) -> None:
         where = f"candidate {i}, {params}: with halving expected"
         if "max_iter" in params:
             raise ValueError(f"{where} no max_iter, as halving sets the number of epochs; got one")
-        if values["solver"] == "lbfgs":
-            raise ValueError(f"{where} solver='adam' or 'sgd'; got 'lbfgs', which cannot resume")
+        if values["solver"] in FULL_BATCH_SOLVERS:
+            raise ValueError(
+                f"{where} solver='adam' or 'sgd'; got {values['solver']!r}, which cannot resume"
+            )
         for name, default in (("n_init", 1), ("max_time", None)):
             if values.get(name, default) != default:
                 raise ValueError(f"{where} {name}={default}; got {values[name]!r}")

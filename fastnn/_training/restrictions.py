@@ -1,0 +1,67 @@
+"""What the optimizers on all rows and training on derivatives do not support, and what the former
+record."""
+
+from __future__ import annotations
+
+from fastnn import losses
+from fastnn.layers import Layer, contains_dropout, iterate_dense_layers
+from fastnn.losses import Loss, SquaredError
+from fastnn.optimizers import FullBatch, LevenbergMarquardt, Optimizer
+
+# J'J and its factor take 16 bytes per pair of parameters, and an iteration p**3 / 3 FLOPs: 144 MB
+# and a second for this number.
+MOST_PARAMETERS = 3000
+
+
+def check_layers(optimizer: FullBatch, layers: tuple[Layer, ...], loss: Loss) -> None:
+    """Raise an error for a loss or layers that the optimizer does not support."""
+    name = type(optimizer).__name__
+    if contains_dropout(layers):
+        raise ValueError(f"layers: expected no Dropout with {name}, which minimizes a fixed "
+                         "function; got Dropout")  # fmt: skip
+    l1 = max(layer.l1 for layer in iterate_dense_layers(layers))
+    if l1 > 0:
+        raise ValueError(f"l1: expected 0 with {name}, which needs derivatives; got {l1!r}")
+    if not isinstance(optimizer, LevenbergMarquardt):
+        return
+    if not isinstance(loss, SquaredError):
+        raise ValueError(f"loss: expected squared_error with {name}; got {loss} (the optimizers "
+                         "'lbfgs' and 'adam' minimize any loss)")  # fmt: skip
+    l2 = max(layer.l2 for layer in iterate_dense_layers(layers))
+    if l2 > 0 and optimizer.regularization is not None:
+        raise ValueError(f"l2: expected 0 with regularization='bayesian', which chooses the "
+                         f"penalty; got {l2!r}")  # fmt: skip
+
+
+def check_size(optimizer: FullBatch, n_params: int) -> None:
+    """Raise an error for a network with too many parameters for the optimizer."""
+    if isinstance(optimizer, LevenbergMarquardt) and n_params > MOST_PARAMETERS:
+        raise ValueError(
+            f"layers: expected at most {MOST_PARAMETERS:,} parameters with LevenbergMarquardt; got "
+            f"{n_params:,} (use the optimizer 'lbfgs' or 'adam')"
+        )
+
+
+def check_gradient_training(
+    layers: tuple[Layer, ...], loss: Loss, optimizer: Optimizer | FullBatch
+) -> None:
+    """Raise an error for what does not train on derivatives."""
+    if isinstance(optimizer, FullBatch):
+        raise ValueError(
+            f"gradient_targets: expected None with {type(optimizer).__name__}; got an array"
+        )
+    if losses.get_name(loss) not in losses.OUTPUT_LOSSES:
+        raise ValueError(
+            f"loss: expected one of {', '.join(losses.OUTPUT_LOSSES)} with gradient_targets; got "
+            f"{losses.get_name(loss)}"
+        )
+    if contains_dropout(layers):
+        raise ValueError("gradient_targets: expected a network without Dropout; got one with it")
+
+
+def get_columns(optimizer: FullBatch) -> list[str]:
+    """The names that the history records, without validation."""
+    if not isinstance(optimizer, LevenbergMarquardt):
+        return ["loss", "seconds"]
+    bayesian = ["effective_parameters", "alpha", "beta"] if optimizer.regularization else []
+    return ["loss", "damping", *bayesian, "seconds"]
