@@ -33,12 +33,13 @@ class Options:
     engine: str = "native"
     n_threads: int | None = None
     reset_optimizer: bool = True
+    diagnostics: bool = False
 
 
 def check_options(
     state: NetworkState, *, loss: Any, optimizer: Any, epochs: Any, batch_size: Any, shuffle: Any,
     callbacks: Any, verbose: Any = 0, engine: Any = "native", n_threads: Any = None,
-    reset_optimizer: Any = True,
+    reset_optimizer: Any = True, diagnostics: Any = False,
 ) -> Options:  # fmt: skip
     """Check the options; the error message has the name of the wrong one."""
     epochs = checks.whole("epochs", epochs)
@@ -53,7 +54,7 @@ def check_options(
     return Options(
         loss=loss, optimizer=resolved, epochs=epochs, batch_size=batch_size, shuffle=shuffle,
         callbacks=callbacks, verbose=verbose, engine=engine, n_threads=n_threads,
-        reset_optimizer=reset_optimizer,
+        reset_optimizer=reset_optimizer, diagnostics=checks.flag("diagnostics", diagnostics),
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from fastnn._engine.job import Trainer, TrainingJob
 from fastnn._engine.plan import Plan
 from fastnn._training import class_weights, scoring
 from fastnn._training.arguments import Options, limit_batch_size
+from fastnn._training.diagnostics import Diagnostics
 from fastnn._training.exclusive import lock_model
 from fastnn._training.loop import TrainingRun, run_epochs
 from fastnn._training.source import Arrays
@@ -91,12 +92,16 @@ class Fit:
             )
         job = make_job(state, options.loss, options.optimizer, arrays, size, options.shuffle)
         evaluated = self.validation is not None or self.scored is not None
-        return run_epochs(TrainingRun(
+        diagnostics = [Diagnostics(state, job, options.epochs)] if options.diagnostics else []
+        history = run_epochs(TrainingRun(
             network=self.model, state=state, job=job,
             trainer=make_trainer(state, job, options.engine, options.n_threads),
             epochs=options.epochs, validate=self._evaluate if evaluated else None,
-            callbacks=self.callbacks, verbose=options.verbose,
+            callbacks=[*self.callbacks, *diagnostics], verbose=options.verbose,
         ))  # fmt: skip
+        for one in diagnostics:
+            one.complete(history)
+        return history
 
     def _compute_scores(self, arrays: Arrays) -> dict[str, float]:
         options = self.options
