@@ -130,10 +130,10 @@ def find_overfitting(facts: RunFacts) -> Finding | None:
 
 def find_underfitting(facts: RunFacts) -> Finding | None:
     """A loss that has stopped falling close to that of a constant prediction."""
-    explained = facts.explained
-    if facts.diverged or explained is None or not np.isfinite(explained):
+    if facts.diverged or not is_flat(facts):
         return None
-    if explained >= LITTLE_EXPLAINED or not is_flat(facts):
+    explained = facts.explained
+    if explained is None or not -np.inf < explained < LITTLE_EXPLAINED:
         return None
     return Finding(
         "underfitting", "warning",

@@ -40,7 +40,7 @@ FACT_ROWS, FACT_FRACTION = 4096, 1 / 40
 
 # Work of the first and the last measurement as a fraction of that of the fit, and work of a further
 # measurement as a fraction of that of the epochs since the last one, estimated in FLOP. The
-# estimates assume the rate of large matrix multiplications; small networks reach a quarter to a half
+# estimates assume the rate of large matrix multiplications; small networks reach a quarter to half
 # of it. The fraction of the time, measured, is 1 to 4 %.
 END_FRACTION, INNER_FRACTION = 1 / 25, 1 / 50
 LAYER_FLOPS = 4e6  # of NumPy's calls per measurement and layer
