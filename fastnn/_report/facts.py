@@ -75,18 +75,22 @@ class RunFacts:
         return len(self.loss)
 
     @property
+    def constant_loss(self) -> float | None:
+        """The loss of a constant prediction; None if unknown."""
+        return None if self.data is None else self.data.constant_loss
+
+    @property
     def loss_scale(self) -> float:
         """The loss that counts as large: that of a constant prediction if known, but at most that
-        of the first epoch."""
-        constant = None if self.data is None else self.data.constant_loss
-        first = abs(float(self.loss[0]))
-        return first if constant is None or constant <= 0 else min(first, constant)
+        of the first epoch. 1 if neither is known."""
+        known = [abs(float(self.loss[0]))] if self.n_epochs else []
+        return min([*known, *([self.constant_loss] if self.constant_loss else [])], default=1.0)
 
     @property
     def explained(self) -> float | None:
         """Fraction of the loss of a constant prediction that the training has removed: R2 for
         squared_error, McFadden's pseudo-R2 for cross_entropy. Without diagnostics, R2 if
         recorded; otherwise None."""
-        if self.data is not None and self.data.constant_loss:
-            return 1 - float(self.loss[-1]) / self.data.constant_loss
+        if self.constant_loss:
+            return 1 - float(self.loss[-1]) / self.constant_loss
         return None if self.r2 is None else float(self.r2[-1])
