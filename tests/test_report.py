@@ -295,6 +295,19 @@ def test_overfitting_is_an_info_if_training_was_stopped():
     assert (finding.kind, finding.severity) == ("overfitting", "info")
 
 
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+def test_a_validation_loss_that_is_not_finite_shows_nothing(value):
+    validation = np.where(EPOCHS < 30, 1 + EPOCHS, value)
+    assert find_all(make_facts(0.98**EPOCHS, val_loss=validation)) == []
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e300])
+def test_findings_do_not_depend_on_the_scale_of_the_loss(scale):
+    loss = np.linspace(1, 0.5, 40)
+    (finding,) = find_all(make_facts(scale * loss))
+    assert finding.kind == "stopped too early"
+
+
 @pytest.mark.parametrize("n", [0, 1, 2, 5])
 def test_few_epochs_show_nothing(n):
     assert find_all(make_facts(1 - 0.01 * np.arange(n), val_loss=np.ones(n))) == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,7 +40,7 @@ LITTLE_EXPLAINED = 0.2
 
 # Improvement in the last quarter, as a fraction of the whole improvement and of the last loss: a
 # run with at least the former was stopped early, one below the latter has converged.
-STILL_IMPROVING, NO_LONGER_IMPROVING = 0.1, 0.01
+STILL_IMPROVING, NO_LONGER_IMPROVING = 0.05, 0.01
 
 
 def find_divergence(facts: RunFacts) -> Finding | None:
@@ -111,6 +113,8 @@ def find_overfitting(facts: RunFacts) -> Finding | None:
     """A validation loss that rises while the training loss falls."""
     loss, validation = facts.loss, facts.val_loss
     if validation is None or facts.diverged or len(loss) < FEWEST_EPOCHS:
+        return None
+    if not np.isfinite(validation).all():
         return None
     best = int(np.argmin(validation))
     last, lowest = float(np.mean(validation[-3:])), float(validation[best])
@@ -197,5 +201,7 @@ def _is_improving(curve: Floats) -> bool:
 def _measure_recent_fall(curve: Floats) -> float:
     """The fall over the last quarter of the epochs, at least four, by a least-squares line."""
     recent = curve[-max(4, len(curve) // 4) :]
-    slope = np.polyfit(np.arange(len(recent)), recent, 1)[0]
-    return float(-slope * (len(recent) - 1))
+    if not np.isfinite(recent).all():
+        return math.nan  # which is neither large nor small
+    time = np.arange(len(recent)) - (len(recent) - 1) / 2
+    return float(-(time @ recent) / (time @ time) * (len(recent) - 1))

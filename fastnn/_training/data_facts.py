@@ -12,6 +12,7 @@ from fastnn._engine import native
 from fastnn._engine.job import TrainingJob
 from fastnn._report.facts import DataFacts, OutputFacts
 from fastnn._training import scoring
+from fastnn._training.arrays import CLASSIFICATION_LOSSES
 from fastnn._training.class_weights import get_labels
 from fastnn._training.state import NetworkState, get_parameters, get_plan
 from fastnn.layers import get_output_activation
@@ -37,13 +38,13 @@ def choose_rows(job: TrainingJob, n: int) -> Rows:
 @np.errstate(all="ignore")
 def measure_data(job: TrainingJob, rows: Rows) -> DataFacts:
     """The facts about these rows of the training data."""
-    X, y = job.X[rows].astype(np.float64), job.y[rows].astype(np.float64)
+    X, y = job.X[rows], job.y[rows].astype(np.float64)
     weights = None if job.sample_weight is None else job.sample_weight[rows].astype(np.float64)
-    feature_rms = np.sqrt(np.square(X).mean(axis=0))
+    feature_rms = np.sqrt(np.einsum("ij,ij->j", X, X, dtype=np.float64) / len(X))
     feature = int(np.argmax(feature_rms))
     labels = get_labels(job.y[rows], job.loss)
     spread = float(y.std(axis=0).max())
-    is_real = scoring.get_metric_name(job.loss) == "r2" and (
+    is_real = losses.get_name(job.loss) not in (*CLASSIFICATION_LOSSES, "poisson") and (
         get_output_activation(job.layers).name == "linear"
     )
     return DataFacts(

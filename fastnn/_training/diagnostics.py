@@ -34,9 +34,9 @@ Array = NDArray[Any]
 # 27 % (64 rows).
 PROBE_ROWS = (256, 128, 64)
 
-# Upper bound of the rows from which facts about data and predictions are derived, and the fraction
-# of the rows of all epochs that they may be.
-FACT_ROWS, FACT_FRACTION = 4096, 1 / 40
+# Facts about data and predictions are derived from at most this many rows and elements of X, and
+# from at most this fraction of the rows of all epochs, but from as many rows as are measured.
+FACT_ROWS, FACT_ELEMENTS, FACT_FRACTION = 4096, 2**20, 1 / 40
 
 # Work of the first and the last measurement as a fraction of that of the fit, and work of a further
 # measurement as a fraction of that of the epochs since the last one, estimated in FLOP. The
@@ -56,7 +56,9 @@ class Diagnostics:
 
     def __init__(self, state: NetworkState, job: TrainingJob, epochs: int) -> None:
         self.state, self.job, self.epochs = state, job, epochs
-        n_facts = min(FACT_ROWS, int(job.n_samples * epochs * FACT_FRACTION))
+        n_facts = min(
+            FACT_ROWS, FACT_ELEMENTS // job.X.shape[1], int(job.n_samples * epochs * FACT_FRACTION)
+        )
         self.fact_rows = data_facts.choose_rows(job, max(PROBE_ROWS[0], n_facts))
         self.data = data_facts.measure_data(job, self.fact_rows)
         plan = get_plan(state, job.loss)
