@@ -326,6 +326,54 @@ def test_report_of_almost_no_epochs(epochs):
     assert (history.layers is None) == (epochs == 0)
 
 
+def make_layers(**columns):
+    """The columns of one measurement of three layers."""
+    norms = {"gradient_norm": [1.0] * 3, "weight_norm": [1.0] * 3, "parameters": [9] * 3}
+    units = {"dead": [np.nan] * 3, "saturated": [np.nan] * 3}
+    return {"layer": [0, 1, 2], **norms, **units, **columns}
+
+
+@pytest.mark.parametrize(
+    ("kinds", "columns"),
+    [
+        ([], {}),
+        (["vanishing gradients"], {"gradient_norm": [1e-5, 0.1, 1.0]}),
+        (["exploding gradients"], {"gradient_norm": [1e5, 1e5, 1.0]}),
+        (["exploding gradients"], {"gradient_norm": [1.0, 1.0, 1e5]}),
+        (["dead units"], {"dead": [0.9, 0.0, np.nan], "gradient_norm": [1e-5, 0.1, 1.0]}),
+        (["saturated units"], {"saturated": [0.0, 0.9, np.nan]}),
+        ([], {"saturated": [0.0, 0.0, 0.9]}),
+        ([], {"gradient_norm": [0.0, 0.0, 1.0]}),
+        ([], {"gradient_norm": [np.inf, np.nan, 1.0]}),
+    ],
+    ids=str,
+)
+def test_layers_alone(kinds, columns):
+    found = find_all(make_facts([1.0], layers=make_layers(**columns)))
+    assert [finding.kind for finding in found] == kinds
+
+
+def test_the_evidence_names_the_layers():
+    layers = make_layers(dead=[0.75, 0.5, np.nan])
+    (finding,) = find_all(make_facts([1.0], layers=layers))
+    assert finding.evidence.startswith("75% of the units of Dense layers 0, 1 are 0")
+
+
+@pytest.mark.parametrize(
+    ("name", "absent"),
+    [
+        ("concrete, raw X", "exploding gradients"),
+        ("digits at a rate of 0.3", "converged"),
+        ("wrong labels", "converged"),
+        ("digits at a tiny rate", "stopped too early"),
+        ("digits for 6 epochs", "learning rate too low"),
+    ],
+)
+def test_findings_that_a_bad_run_does_not_have(name, absent):
+    _, data, layers, options = BAD[name]
+    assert absent not in train(data, layers, **options).report().kinds
+
+
 # ---- the report ----------------------------------------------------------------------------------
 
 
@@ -423,6 +471,27 @@ def test_the_update_ratio_of_one_step():
     ratios = [np.linalg.norm(a - b) / np.linalg.norm(b) for a, b in zip(after, before, strict=True)]
     assert np.isnan(history.layers["update_ratio"][:2]).all()
     assert history.layers["update_ratio"][2:] == pytest.approx(ratios, rel=1e-12)
+
+
+def test_the_update_ratio_is_per_step():
+    net = fn.Sequential(fn.Dense(1, use_bias=False, weight_init="zeros"), dtype="float64").build(1)
+    net.weights[0] = [[1.0]]
+    history = net.fit([[1.0]] * 10, [0.0] * 10, loss="squared_error", optimizer=SGD(1e-4),
+                      batch_size=2, epochs=1, diagnostics=True)  # fmt: skip
+    assert history.layers["update_ratio"][1] == pytest.approx(2e-4, rel=1e-2)
+
+
+def test_measurements_are_of_the_epoch_that_they_name():
+    def get_norms(epochs):
+        layers = train("digits", [*hidden(64), TEN], epochs=epochs).layers
+        return dict(zip(layers["epoch"][::2], layers["weight_norm"][::2], strict=True))
+
+    norms = get_norms(50)
+    measured = [epoch for epoch in norms if 0 < epoch < 50]
+    assert measured
+    assert {epoch: get_norms(epoch)[epoch] for epoch in measured} == {
+        epoch: norms[epoch] for epoch in measured
+    }
 
 
 def test_the_first_the_last_and_every_kth_epoch_is_measured():

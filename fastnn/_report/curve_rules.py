@@ -84,7 +84,7 @@ def find_high_learning_rate(facts: RunFacts) -> Finding | None:
 def find_low_learning_rate(facts: RunFacts) -> Finding | None:
     """A loss that crawls."""
     loss = facts.loss
-    if not is_crawling(facts):
+    if facts.diverged or len(loss) < FEWEST_EPOCHS or not _is_crawling(loss):
         return None
     return Finding(
         "learning rate too low", "warning",
@@ -93,20 +93,6 @@ def find_low_learning_rate(facts: RunFacts) -> Finding | None:
         "Raise the learning_rate of the optimizer 3 to 10 times (fastnn.lr_range_test finds "
         "bounds).",
     )  # fmt: skip
-
-
-def is_crawling(facts: RunFacts) -> bool:
-    """Whether the loss falls steadily by tiny steps."""
-    loss = facts.loss
-    if facts.diverged or len(loss) < FEWEST_EPOCHS or loss[-1] <= 0:
-        return False
-    falls = -np.diff(loss)
-    first, second = np.array_split(falls, 2)
-    return bool(
-        np.mean(falls > 0) >= FALLING_FRACTION
-        and second.mean() >= STEADINESS * first.mean()
-        and loss[-1] >= (1 - LITTLE) * loss[0]
-    )
 
 
 def find_overfitting(facts: RunFacts) -> Finding | None:
@@ -155,9 +141,7 @@ def find_early_end(facts: RunFacts) -> Finding | None:
     loss, validation = facts.loss, facts.val_loss
     if facts.diverged or facts.stop_reason is not None or len(loss) < FEWEST_EPOCHS:
         return None
-    if is_crawling(facts) or not _is_improving(loss):
-        return None
-    if validation is not None and not _is_improving(validation):
+    if not all(_is_improving(curve) for curve in (loss, validation) if curve is not None):
         return None
     improvement = _measure_recent_fall(loss) / (loss[0] - loss[-1])
     return Finding(
@@ -190,6 +174,17 @@ def is_flat(facts: RunFacts) -> bool:
     if len(loss) < FEWEST_EPOCHS:
         return False
     return _measure_recent_fall(loss) <= NO_LONGER_IMPROVING * float(loss.max() - loss.min())
+
+
+def _is_crawling(curve: Floats) -> bool:
+    """Whether a curve falls steadily by tiny steps."""
+    falls = -np.diff(curve)
+    first, second = np.array_split(falls, 2)
+    return bool(
+        np.mean(falls > 0) >= FALLING_FRACTION
+        and second.mean() >= STEADINESS * first.mean()
+        and curve[-1] >= (1 - LITTLE) * curve[0] > 0
+    )
 
 
 def _is_improving(curve: Floats) -> bool:
