@@ -36,13 +36,13 @@ PROBE_ROWS = (256, 128, 64)
 
 # Facts about data and predictions are derived from at most this many rows and elements of X, and
 # from at most this fraction of the rows of all epochs, but from as many rows as are measured.
-FACT_ROWS, FACT_ELEMENTS, FACT_FRACTION = 4096, 2**20, 1 / 40
+FACT_ROWS, FACT_ELEMENTS, FACT_FRACTION = 4096, 2**20, 1 / 80
 
 # Work of the first and the last measurement as a fraction of that of the fit, and work of a further
 # measurement as a fraction of that of the epochs since the last one, estimated in FLOP. The
 # estimates assume the rate of large matrix multiplications; small networks reach a quarter to half
 # of it. The fraction of the time, measured, is 1 to 4 %.
-END_FRACTION, INNER_FRACTION = 1 / 25, 1 / 50
+END_FRACTION, INNER_FRACTION = 1 / 50, 1 / 100
 LAYER_FLOPS = 4e6  # of NumPy's calls per measurement and layer
 ELEMENT_FLOPS = 200  # of NumPy's passes over parameters and activations, per element
 
