@@ -8,8 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn._report.facts import DataFacts, OutputFacts, RunFacts
+from fastnn._report.finding import Report
+from fastnn._report.rules import find_all
 from fastnn._util.columns import Columns
 from fastnn._util.plotting import BLUE, VERMILLION, get_axes, split_axes
+from fastnn._util.table import Table
 
 Floats = NDArray[np.float64]
 
@@ -46,6 +50,16 @@ class History(Columns[Floats]):
         """Reason why training ended before the last epoch; None if it did not."""
         self.diverged = False
         """Whether training ended because the loss became infinite or NaN."""
+        self.diverged_step: int | None = None
+        """Step of this fit, from 1, at which the loss or a parameter was found to be infinite or
+        NaN; None if training did not diverge."""
+        self.layer_rows: list[dict[str, Any]] = []
+        """The rows of `layers`."""
+        self.data: DataFacts | None = None
+        """Facts about the training data with `fit(diagnostics=True)`, otherwise None."""
+        self.outputs: OutputFacts | None = None
+        """Facts about the predictions for training rows with `fit(diagnostics=True)`, otherwise
+        None."""
 
     def append(self, logs: dict[str, float]) -> None:
         """Append one epoch: one value per name."""
@@ -55,6 +69,12 @@ class History(Columns[Floats]):
         """Append several epochs: arrays of equal length by name."""
         columns = {name: _extend(self.get(name), values) for name, values in records.items()}
         dict.update(self, columns)  # in one call, so that an interrupt cannot split it
+
+    @property
+    def layers(self) -> Table | None:
+        """Measurements of each Dense layer with `fit(diagnostics=True)`, otherwise None. The
+        columns are described there."""
+        return Table.from_rows(self.layer_rows) if self.layer_rows else None
 
     @property
     def n_epochs(self) -> int:
@@ -70,6 +90,40 @@ class History(Columns[Floats]):
         last = ", ".join(f"{name} {values[-1]:.4g}" for name, values in self.items())
         why = f", stopped: {self.stop_reason}" if self.stop_reason else ""
         return f"History({self.n_epochs} epochs; last: {last or 'none'}{why})"
+
+    def report(self) -> Report:
+        """List what the record shows about the training: its problems, and how to solve them.
+
+        A finding is reported only if the recorded values show it, and a run without problems has
+        none, apart from infos. Most findings need `fit(..., diagnostics=True)`. See
+        docs/when-training-goes-badly.md for an example of each.
+
+        From the curves of losses and metrics: "diverged", "learning rate too high", "learning rate
+        too low", "overfitting", "underfitting", "stopped too early" and "converged". With
+        diagnostics also "vanishing gradients", "exploding gradients", "dead units", "saturated
+        units", "unscaled inputs", "unscaled targets", "sorted rows", "constant predictions" and
+        "class imbalance".
+
+        Returns
+        -------
+        Report
+            A list of findings, the most severe first, each with the attributes `kind`, `severity`
+            ("problem", "warning" or "info"), `evidence` and `remedy`.
+
+        Examples
+        --------
+        >>> import fastnn as fn
+        >>> X, y = fn.datasets.load_breast_cancer()              # columns up to 4,000
+        >>> net = fn.Sequential(fn.Dense(16, "tanh"), fn.Dense(1, "sigmoid"), random_state=0)
+        >>> history = net.fit(X, y, epochs=30, diagnostics=True)
+        >>> "unscaled inputs" in history.report().kinds
+        True
+        """
+        return Report(find_all(RunFacts(
+            loss=self.get("loss", np.empty(0)), val_loss=self.get("val_loss"),
+            r2=self.get("r2", self.get("val_r2")), diverged=self.diverged,
+            stop_reason=self.stop_reason, layers=self.layers, data=self.data, outputs=self.outputs,
+        )))  # fmt: skip
 
     def plot(self, ax: Any = None) -> Any:
         """Plot loss, metric and learning rate against epochs.

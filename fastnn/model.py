@@ -256,6 +256,7 @@ class Sequential:
         train_metrics: bool = False,
         gradient_targets: Any = None,
         gradient_weight: float = 1.0,
+        diagnostics: bool = False,
         verbose: int = 0,
         engine: str = "native",
         n_threads: int | None = None,
@@ -321,6 +322,10 @@ class Sequential:
             that draws random numbers. A step costs about n_features times as much.
         gradient_weight : float, default 1.0
             Weight, above 0, of the mean squared error of the Jacobian in the objective.
+        diagnostics : bool, default False
+            Whether to measure the layers during training and record the measurements in
+            `History.layers`, and facts about the data, which `History.report` uses. The trained
+            weights are the same. See the notes.
         verbose : bool or int, default 0
             1 shows a progress bar in notebooks and on terminals; otherwise, as in log files, it
             prints a line per epoch to stderr, at most one per second.
@@ -356,6 +361,35 @@ class Sequential:
         DivergenceWarning
             If the loss became infinite or NaN; the network keeps its last finite weights.
 
+        Notes
+        -----
+        With `diagnostics=True`, `History.layers` is a table with one row for each Dense layer and
+        measurement. The layers are measured before the first epoch, after every k-th and after the
+        last one; k is chosen by the sizes of the network and the data so that the measurements take
+        about 5 % of the time, and is 1 if an epoch takes long enough. A fit of less than 0.1 s is
+        a few milliseconds slower. The measurements use 64 to 256 (at most all) evenly
+        spaced training rows, without dropout, and do not depend on the number of threads. They are
+        made by the compiled engine also with `engine="reference"`. The columns:
+
+        - `epoch`: number of complete epochs of this fit, 0 for the initial weights;
+        - `layer`: index of the layer, as in `weights`; `units` and `activation` of the layer;
+          `parameters`: its number of weights and biases;
+        - `gradient_norm`: Euclidean norm of the gradient with respect to the layer's weights and
+          biases, of the mean loss of the measured rows, penalties included;
+        - `weight_norm`: Euclidean norm of the weights and biases;
+        - `update_ratio`: Euclidean norm of the change of weights and biases since the previous
+          measurement, divided by the number of steps since then and by the previous `weight_norm`.
+          Steps in different directions cancel in part, so this is a lower bound of the mean ratio
+          of a single step. NaN for the initial weights, and if the previous norm is 0;
+        - `dead`: fraction of the units whose output is 0 for every measured row, for relu;
+        - `saturated`: fraction of the outputs, over units and rows, at which the derivative is
+          below 5 % of its maximum, for sigmoid, tanh and hard_sigmoid. Both are NaN for other
+          activations;
+        - `mean`, `std`: mean and standard deviation of the outputs over units and rows.
+
+        The outputs of the last layer are those before softmax, and before sigmoid with
+        binary_cross_entropy.
+
         Examples
         --------
         >>> import fastnn as fn
@@ -368,7 +402,7 @@ class Sequential:
         options = arguments.check_options(
             self.state, loss=loss, optimizer=optimizer, epochs=epochs, batch_size=batch_size,
             shuffle=shuffle, callbacks=callbacks, verbose=verbose, engine=engine,
-            n_threads=n_threads, reset_optimizer=reset_optimizer,
+            n_threads=n_threads, reset_optimizer=reset_optimizer, diagnostics=diagnostics,
         )  # fmt: skip
         options = arguments.check_gradient_options(
             self.state, options, gradient_targets, gradient_weight

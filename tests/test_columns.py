@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import fastnn as fn
-from fastnn.experiments.table import Table
+from fastnn._util.table import Table
 from fastnn.history import History
 
 

@@ -33,6 +33,7 @@ PAGES = [f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))]
 ROOMS = [
     ["_util"],
     ["activations", "schedules", "initializers", "losses", "optimizers", "layers"],
+    ["_report"],
     ["history", "datasets", "callbacks", "statistics"],
     ["preprocessing"],
     ["metrics"],

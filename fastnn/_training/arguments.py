@@ -35,12 +35,13 @@ class Options:
     n_threads: int | None = None
     reset_optimizer: bool = True
     gradient_weight: float = 0.0
+    diagnostics: bool = False
 
 
 def check_options(
     state: NetworkState, *, loss: Any, optimizer: Any, epochs: Any, batch_size: Any, shuffle: Any,
     callbacks: Any, verbose: Any = 0, engine: Any = "native", n_threads: Any = None,
-    reset_optimizer: Any = True,
+    reset_optimizer: Any = True, diagnostics: Any = False,
 ) -> Options:  # fmt: skip
     """Check the options; the error message has the name of the wrong one."""
     epochs = checks.whole("epochs", epochs)
@@ -51,13 +52,13 @@ def check_options(
     shuffle = check_shuffle(shuffle)
     check_engine(engine, n_threads)
     if isinstance(resolved, FullBatch):
-        _check_full_batch(state, loss, resolved, reset_optimizer, engine)
+        _check_full_batch(state, loss, resolved, reset_optimizer, engine, diagnostics)
     if not checks.flag("reset_optimizer", reset_optimizer):
         _check_continued(state, loss, resolved)
     return Options(
         loss=loss, optimizer=resolved, epochs=epochs, batch_size=batch_size, shuffle=shuffle,
         callbacks=callbacks, verbose=verbose, engine=engine, n_threads=n_threads,
-        reset_optimizer=reset_optimizer,
+        reset_optimizer=reset_optimizer, diagnostics=checks.flag("diagnostics", diagnostics),
     )  # fmt: skip
 
 
@@ -74,9 +75,14 @@ def check_gradient_options(
 
 
 def _check_full_batch(
-    state: NetworkState, loss: Loss, optimizer: FullBatch, reset_optimizer: Any, engine: str
-) -> None:
+    state: NetworkState, loss: Loss, optimizer: FullBatch, reset_optimizer: Any, engine: str,
+    diagnostics: Any,
+) -> None:  # fmt: skip
     """Raise an error for options that an optimizer on all rows does not support."""
+    if diagnostics:
+        raise ValueError(
+            f"diagnostics: expected False with {type(optimizer).__name__}; got {diagnostics!r}"
+        )
     restrictions.check_layers(optimizer, state.layers, loss)
     bayesian = isinstance(optimizer, LevenbergMarquardt) and optimizer.regularization is not None
     if bayesian and engine == "reference":

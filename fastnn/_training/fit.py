@@ -12,6 +12,7 @@ from fastnn import callbacks, optimizers
 from fastnn._engine.plan import Plan
 from fastnn._training import class_weights, full_batch, restrictions, scoring
 from fastnn._training.arguments import Options, limit_batch_size
+from fastnn._training.diagnostics import Diagnostics
 from fastnn._training.exclusive import lock_model
 from fastnn._training.jobs import make_job, make_trainer
 from fastnn._training.loop import TrainingRun, run_epochs
@@ -119,12 +120,16 @@ class Fit:
             state, options.loss, optimizer, arrays, size, options.shuffle,
             options.gradient_weight,
         )  # fmt: skip
-        return run_epochs(TrainingRun(
+        diagnostics = [Diagnostics(state, job, options.epochs)] if options.diagnostics else []
+        history = run_epochs(TrainingRun(
             network=self.model, state=state, job=job,
             trainer=make_trainer(state, job, options.engine, options.n_threads),
             epochs=options.epochs, validate=validate,
-            callbacks=self.callbacks, verbose=options.verbose,
+            callbacks=[*self.callbacks, *diagnostics], verbose=options.verbose,
         ))  # fmt: skip
+        for one in diagnostics:
+            one.complete(history)
+        return history
 
     def _compute_scores(self, arrays: Arrays) -> dict[str, float]:
         options = self.options

@@ -42,7 +42,11 @@ class NonFiniteLossError(ValueError):
 
 
 class _Diverged(Exception):  # noqa: N818 - never leaves this module
-    """The objective of a step is not finite."""
+    """The objective of a step, or a parameter after it, is not finite."""
+
+    def __init__(self, steps: Steps, index: int) -> None:
+        self.step = steps.first + index + 1  # of this run, from 1
+        super().__init__(f"step {self.step} (learning rate {steps.rates[index]:.3g})")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +134,7 @@ def _train_group(run: TrainingRun, loop: _LoopState, bar: ProgressBar) -> None:
             loop.single_epochs = True
             return
         loop.history.diverged = True
+        loop.history.diverged_step = diverged.step
         loop.history.stop_reason = _describe_divergence(diverged, loop.epoch, run.epochs)
         return
     except BaseException:
@@ -199,19 +204,15 @@ def _run_steps(steps: Steps, run: TrainingRun, loop: _LoopState) -> None:
             seconds_left = loop.deadline - time.monotonic()
             finite = np.isfinite(steps.losses[done : steps.done])
             if not finite.all():
-                raise _Diverged(_describe_step(steps, done + int(finite.argmin())))
+                raise _Diverged(steps, done + int(finite.argmin()))
         if not all_finite(loop.parameters):
-            raise _Diverged(_describe_step(steps, steps.done - 1))
+            raise _Diverged(steps, steps.done - 1)
     finally:
         n_done = steps.first + steps.done
         loop.optimizer.n_steps = steps.optimizer_step + steps.done
         run.state.n_steps = run.job.first_step + n_done
         # An interrupted epoch counts, so that its permutation is not used again.
         run.state.n_epochs = run.job.first_epoch + -(-n_done // run.job.steps_per_epoch)
-
-
-def _describe_step(steps: Steps, step: int) -> str:
-    return f"step {steps.first + step + 1} (learning rate {steps.rates[step]:.3g})"
 
 
 def _make_records(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn._util.plotting import BLUE, VERMILLION, get_axes
-from fastnn.experiments.table import Table
+from fastnn._util.table import Table
 from fastnn.statistics import estimate
 
 Floats = NDArray[np.float64]

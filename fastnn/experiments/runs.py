@@ -10,8 +10,8 @@ from typing import Any
 from fastnn import activations, losses
 from fastnn._training.arguments import Options
 from fastnn._util import checks
+from fastnn._util.table import Table
 from fastnn.experiments.ensemble import Ensemble
-from fastnn.experiments.table import Table
 from fastnn.history import History
 from fastnn.layers import Dense, Dropout, Layer
 from fastnn.model import Sequential

@@ -1,0 +1,1 @@
+"""The findings of `History.report`: what a run shows about its training."""
