@@ -150,8 +150,8 @@ def make_history():
             "layer": layer,
             "gradient_norm": 10.0 ** (-epoch / 10 - layer),
             "update_ratio": 0.01 / epoch * (1 + layer),
-            "dead_fraction": np.minimum(1, 0.02 * epoch * layer),
-            "saturated_fraction": np.where(layer == 2, np.nan, 0.04 * epoch),
+            "dead": np.minimum(1, 0.02 * epoch * layer),
+            "saturated": np.where(layer == 2, np.nan, 0.04 * epoch),
         }
     )
 
@@ -775,7 +775,7 @@ def test_diagnostics_draws_layers_and_epochs(pyplot):
 
 
 def test_diagnostics_of_a_value_on_existing_axes(ax):
-    (panel,) = fn.plot.diagnostics(make_history(), "dead_fraction", ax=ax)
+    (panel,) = fn.plot.diagnostics(make_history(), "dead", ax=ax)
     assert panel is ax
 
 
@@ -794,7 +794,7 @@ def test_diagnostics_of_named_layers_and_a_missing_epoch(ax):
         (SimpleNamespace(layers={"epoch": []}), {}, "history: expected one with values"),
         (make_history(), {"values": ["loss"]}, "values: expected one of"),
         (make_history(), {"values": []}, "values: expected at least one name"),
-        (make_history(), {"values": ["activation_std"]}, "values: expected some of"),
+        (make_history(), {"values": ["std"]}, "values: expected some of"),
         (make_history(), {"ax": []}, "ax: expected 4 axes, one for each value; got 0"),
     ],
 )

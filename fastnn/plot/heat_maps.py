@@ -18,12 +18,12 @@ Floats = NDArray[np.float64]
 LABELS = {
     "gradient_norm": ("gradient norm", "log"),
     "update_ratio": ("update ratio", "log"),
-    "dead_fraction": ("dead units\n(fraction)", "fraction"),
-    "saturated_fraction": ("saturated units\n(fraction)", "fraction"),
-    "activation_mean": ("activation\nmean", "linear"),
-    "activation_std": ("activation\nstd", "linear"),
+    "dead": ("dead units\n(fraction)", "fraction"),
+    "saturated": ("saturated units\n(fraction)", "fraction"),
+    "mean": ("activation\nmean", "linear"),
+    "std": ("activation\nstd", "linear"),
 }
-DEFAULT = ("gradient_norm", "update_ratio", "dead_fraction", "saturated_fraction")
+DEFAULT = ("gradient_norm", "update_ratio", "dead", "saturated")
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ def diagnostics(history: Any, values: Sequence[str] = DEFAULT, *, ax: Any = None
         A history whose attribute `layers` is a table with one row per epoch and layer: the columns
         `epoch` and `layer`, and the values.
     values : sequence of str
-        Columns to draw, one below the other: of `gradient_norm`, `update_ratio`, `dead_fraction`
-        and `saturated_fraction` (by default these four), `activation_mean` and `activation_std`.
+        Columns to draw, one below the other: of `gradient_norm`, `update_ratio`, `dead`
+        and `saturated` (by default these four), `mean` and `std`.
     ax : sequence of matplotlib.axes.Axes, optional
         Axes to draw on, one for each value; by default those of a new figure.
 
@@ -66,8 +66,8 @@ def diagnostics(history: Any, values: Sequence[str] = DEFAULT, *, ax: Any = None
     --------
     >>> import fastnn as fn
     >>> from types import SimpleNamespace
-    >>> layers = {"epoch": [1, 1, 2, 2], "layer": [0, 1, 0, 1], "dead_fraction": [0, 0, 0.5, 0.25]}
-    >>> (ax,) = fn.plot.diagnostics(SimpleNamespace(layers=layers), values=["dead_fraction"])
+    >>> layers = {"epoch": [1, 1, 2, 2], "layer": [0, 1, 0, 1], "dead": [0, 0, 0.5, 0.25]}
+    >>> (ax,) = fn.plot.diagnostics(SimpleNamespace(layers=layers), values=["dead"])
     >>> ax.get_xlabel(), ax.get_ylabel()
     ('epoch', 'layer')
     """
