@@ -366,10 +366,10 @@ class Sequential:
         With `diagnostics=True`, `History.layers` is a table with one row for each Dense layer and
         measurement. The layers are measured before the first epoch, after every k-th and after the
         last one; k is chosen by the sizes of the network and the data so that the measurements take
-        about 5 % of the time, and is 1 if an epoch takes long enough. A fit of less than 0.1 s is
-        a few milliseconds slower. The measurements use 64 to 256 (at most all) evenly
-        spaced training rows, without dropout, and do not depend on the number of threads. They are
-        made by the compiled engine also with `engine="reference"`. The columns:
+        about 5 % of the time, and is 1 if an epoch takes long enough, but at most a tenth of
+        `epochs`: ten measurements take about 10 ms. The measurements use 64 to 256 (at most all)
+        evenly spaced training rows, without dropout, and do not depend on the number of threads.
+        They are made by the compiled engine also with `engine="reference"`. The columns:
 
         - `epoch`: number of complete epochs of this fit, 0 for the initial weights;
         - `layer`: index of the layer, as in `weights`; `units` and `activation` of the layer;

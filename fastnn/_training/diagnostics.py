@@ -5,8 +5,9 @@ Decisions
      rows, not during the training steps: the kernels of training are the same with and without
      diagnostics, and so are the bits of the trained weights.
   b. A measurement takes a known amount of work, which is bounded by choosing the epochs that are
-     measured: the first, the last, and every k-th, where k depends only on the sizes of the network
-     and of the data. The values do not depend on time or on the number of threads.
+     measured: the first, the last, and every k-th, where k depends only on the number of epochs and
+     the sizes of the network and of the data. The values do not depend on time or on the number of
+     threads.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ FACT_ROWS, FACT_ELEMENTS, FACT_FRACTION = 4096, 2**20, 1 / 80
 # of it. The fraction of the time, with all that surrounds a measurement, is 3 to 8 %, measured on a
 # busy machine in fits of 0.1 to 0.7 s.
 END_FRACTION, INNER_FRACTION = 1 / 50, 1 / 100
+# A fit is measured at least so often, however short it is; a measurement takes about a millisecond.
+FEWEST_MEASUREMENTS = 10
 LAYER_FLOPS = 4e6  # of NumPy's calls per measurement and layer
 ELEMENT_FLOPS = 200  # of NumPy's passes over parameters and activations, per element
 
@@ -64,7 +67,10 @@ class Diagnostics:
         self.data = data_facts.measure_data(job, self.fact_rows)
         plan = get_evaluation_plan(state, job.loss, job.y.shape[1])
         n_rows = choose_n_rows(plan, job.n_samples * epochs)
-        self.interval = choose_interval(plan, job.n_samples, n_rows)
+        self.interval = min(
+            choose_interval(plan, job.n_samples, n_rows),
+            max(1, math.ceil(epochs / FEWEST_MEASUREMENTS)),
+        )  # fmt: skip
         self.probe = Probe(job, get_parameters(state), data_facts.choose_rows(job, n_rows))
         self.parameters = get_parameters(state).copy()  # at the last measurement
         self.n_steps = state.n_steps  # at the last measurement
