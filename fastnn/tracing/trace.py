@@ -15,7 +15,6 @@ from fastnn._util.conversion import as_numeric
 from fastnn.layers import iterate_dense_layers
 from fastnn.losses import Loss
 from fastnn.model import Sequential
-from fastnn.reference import tracing
 from fastnn.tracing.text import format_trace
 
 Array = NDArray[np.float64]
@@ -142,6 +141,8 @@ def trace(
     X, targets = convert_rows(net, x, y, resolved)
     if not as_dict:
         check_size(net, len(X))
+    from fastnn.reference import tracing  # needs scipy.special, which `import fastnn` does not load
+
     record = tracing.trace(net.layers, resolved, parameters, X, targets)
     if as_dict:
         return record
