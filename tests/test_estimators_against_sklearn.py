@@ -391,7 +391,6 @@ def run_and_record(action):
 
 BAD_PARAMETERS = {
     "hidden_layer_sizes": ["7", -1, 0, 2.5, {3}],
-    "solver": ["newton", 3],
     "alpha": [-1, "1"],
     "batch_size": [0, -3, 1.5, "all"],
     "learning_rate_init": [0, -1, "fast"],
@@ -412,7 +411,12 @@ BAD_PARAMETERS = {
     "n_iter_no_change": [0, -1, 2.5],
     "max_fun": [0, 2.5],
 }
-WIDER = {"activation": ["softmax", 3], "learning_rate": ["warm", 3], "loss": ["log_loss", 3]}
+WIDER = {
+    "activation": ["softmax", 3],
+    "learning_rate": ["warm", 3],
+    "loss": ["log_loss", 3],
+    "solver": ["newton", 3],
+}
 
 
 @pytest.mark.parametrize("kind", KINDS)
