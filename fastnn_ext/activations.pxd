@@ -1,5 +1,5 @@
-"""Activations: each formula with its first and second derivative next to it, and the loops that apply
-them.
+"""Activations: each formula with its first and second derivative next to it, and the loops that
+apply them.
 
 Decisions
   a. Formulas are scalar and have no branches, so that the compiler vectorizes the loops. The

@@ -113,11 +113,11 @@ cdef inline void scale_by_slopes(
     cdef const Buffer* y = &plan.buffers[layer.output]
     cdef real* t = get_directions(plan, request, work, layer.output)
     cdef const real* slopes = work + request.memory.slopes + y.values
-    cdef Py_ssize_t r, d, i
+    cdef Py_ssize_t _r, _d, i
     if layer.activation == Activation.LINEAR:
         return
-    for r in range(rows):
-        for d in range(directions):
+    for _r in range(rows):
+        for _d in range(directions):
             for i in range(y.stride):
                 t[i] *= slopes[i]
             t += y.stride
@@ -134,11 +134,11 @@ cdef inline void scale_by_softmax(
     cdef const real* p = work + z.values
     cdef real* t = get_directions(plan, request, work, get_output_buffer(plan))
     cdef real mean
-    cdef Py_ssize_t r, d, i
+    cdef Py_ssize_t _r, _d, i
     if plan.s.output_activation != Activation.SOFTMAX:
         return
-    for r in range(rows):
-        for d in range(directions):
+    for _r in range(rows):
+        for _d in range(directions):
             mean = 0
             for i in range(z.width):
                 mean += p[i] * t[i]
@@ -179,8 +179,8 @@ cdef inline void add_curvature(
     cdef Py_ssize_t n = plan.s.n_features
     cdef Py_ssize_t stride = plan.buffers[0].stride
     cdef real* hessian = work + request.memory.hessians
-    cdef Py_ssize_t r, d, i
-    for r in range(rows):
+    cdef Py_ssize_t _r, d, i
+    for _r in range(rows):
         for d in range(n):
             for i in range(y.stride):
                 scaled[d * y.stride + i] = t[d * y.stride + i] * curvatures[i]
@@ -313,8 +313,8 @@ cdef inline void add_softmax_curvature(
     cdef Py_ssize_t stride = plan.buffers[0].stride
     cdef real* hessian = work + request.memory.hessians
     cdef real product
-    cdef Py_ssize_t r, d, e, j
-    for r in range(rows):
+    cdef Py_ssize_t _r, d, e, j
+    for _r in range(rows):
         for d in range(n):
             means[d] = 0
             for j in range(z.width):
@@ -341,7 +341,7 @@ cdef inline void compute_hessians(
     cdef Py_ssize_t stride = plan.buffers[0].stride
     cdef const real* hessian = work + request.memory.hessians
     cdef real* out = <real*> request.out + row * n * n
-    cdef Py_ssize_t r, d, e
+    cdef Py_ssize_t _r, d, e
     memset(work + request.memory.hessians, 0, rows * n * stride * sizeof(real))
     set_seeds(plan, request, work, get_output_buffer(plan), row, rows, request.output, 1)
     scale_by_softmax(plan, request, work, rows, 1)
@@ -350,7 +350,7 @@ cdef inline void compute_hessians(
     follow_forward(plan, request, params, work, rows, 0, n)
     if plan.s.output_activation == Activation.SOFTMAX:
         add_softmax_curvature(plan, request, work, rows)
-    for r in range(rows):
+    for _r in range(rows):
         for d in range(n):
             for e in range(n):
                 out[d * n + e] = hessian[d * stride + e if d <= e else e * stride + d]
@@ -369,12 +369,12 @@ cdef inline void compute_directions(
     cdef const Buffer* x = &plan.buffers[end]
     cdef const real* t = get_directions(plan, request, work, end)
     cdef real* out = <real*> request.out + row * request.row_size
-    cdef Py_ssize_t r, d, i
+    cdef Py_ssize_t r, _r, d, i
     set_seeds(plan, request, work, 0 if is_forward else raw, row, rows, first, directions)
     if is_forward:
         follow_forward(plan, request, params, work, rows, first, directions)
         scale_by_softmax(plan, request, work, rows, directions)
-        for r in range(rows):
+        for _r in range(rows):
             for d in range(directions):
                 for i in range(x.width):
                     out[i * request.n_directions + first + d] = t[i]
@@ -384,7 +384,7 @@ cdef inline void compute_directions(
     scale_by_softmax(plan, request, work, rows, directions)
     follow_back(plan, request, params, X, work, row, rows, first, directions)
     if request.kind == Derivative.REVERSE:
-        for r in range(rows):
+        for _r in range(rows):
             copy_rows(out + first * x.width, x.width, t, x.stride, x.width, directions)
             t += directions * x.stride
             out += request.row_size

@@ -11,7 +11,7 @@ cimport numpy as cnp
 from fastnn_ext.activations cimport activate, scale_by_derivative, scale_by_second_derivative
 from fastnn_ext.arrays cimport is_native_array, is_valid_output
 from fastnn_ext.codes cimport Derivative, Purpose
-from fastnn_ext.derivatives cimport DerivativeMemory, DerivativeRequest, differentiate_rows
+from fastnn_ext.derivatives cimport DerivativeRequest, differentiate_rows
 from fastnn_ext.normal_equations cimport (
     PIECE,
     add_products,

@@ -7,8 +7,9 @@ Decisions
      block row of R. Each is computed by one thread and in the same order, so that results do not
      depend on the number of threads. OpenBLAS's products and factorizations do, from about 100
      columns on.
-  c. A block row of R is its part of A minus the product of all block rows above it ("left-looking"):
-     the accumulators of `multiply_add` begin with A, which remains unchanged for another damping.
+  c. A block row of R is its part of A minus the product of all block rows above it
+     ("left-looking"): the accumulators of `multiply_add` begin with A, which remains unchanged for
+     another damping.
   d. Both factors of a product are packed: rows of J and R lie whole pages apart, and the address
      translation of so many pages does not fit in the TLB. A thread's `panel` holds the packed
      columns of J, then the packed vectors of `multiply_add_packed`.

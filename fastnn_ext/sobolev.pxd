@@ -60,7 +60,7 @@ cdef inline void follow_directions(
     cdef const Buffer* y
     cdef const Buffer* saved
     cdef Py_ssize_t n = plan.s.n_features
-    cdef Py_ssize_t index, r, d, i
+    cdef Py_ssize_t index, r, _r, d, _d, i
     cdef real* t = get_part(plan, params, DIRECTIONS, 0)
     cdef real* tz
     cdef real* slopes
@@ -95,8 +95,8 @@ cdef inline void follow_directions(
         multiply_by_weights(plan, layer, params, <const real*> NULL,
                             get_part(plan, params, DIRECTIONS, layer.input), x.stride, tz,
                             y.stride, rows * n, False)
-        for r in range(rows):
-            for d in range(n):
+        for _r in range(rows):
+            for _d in range(n):
                 for i in range(y.stride):
                     t[i] = tz[i] * slopes[i]
                 t += y.stride
@@ -151,11 +151,11 @@ cdef inline void scale_gradients(
     cdef const real* tz = get_part(plan, dtype_tag, PREACTIVATIONS, layer.output)
     cdef const real* slopes = get_part(plan, dtype_tag, SLOPES, layer.output)
     cdef const real* curvatures = get_part(plan, dtype_tag, CURVATURES, layer.output)
-    cdef Py_ssize_t r, d, i
-    for r in range(rows):
+    cdef Py_ssize_t _r, _d, i
+    for _r in range(rows):
         for i in range(y.stride):
             dz[i] *= slopes[i]
-        for d in range(plan.s.n_features):
+        for _d in range(plan.s.n_features):
             for i in range(y.stride):
                 dz[i] += g[i] * tz[i] * curvatures[i]
             for i in range(y.stride):
