@@ -369,7 +369,7 @@ cdef inline void compute_directions(
     cdef const Buffer* x = &plan.buffers[end]
     cdef const real* t = get_directions(plan, request, work, end)
     cdef real* out = <real*> request.out + row * request.row_size
-    cdef Py_ssize_t r, _r, d, i
+    cdef Py_ssize_t _r, d, i
     set_seeds(plan, request, work, 0 if is_forward else raw, row, rows, first, directions)
     if is_forward:
         follow_forward(plan, request, params, work, rows, first, directions)
