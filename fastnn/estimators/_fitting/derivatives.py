@@ -91,6 +91,14 @@ class Differentiable(Fitted):
         Returns
         -------
         ndarray, shape (n, n_predictions)
+
+        Examples
+        --------
+        >>> from fastnn import MLPRegressor
+        >>> X, y = [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]], [0.0, 3.0, 5.0]
+        >>> model = MLPRegressor(hidden_layer_sizes=(), solver="lbfgs", alpha=0).fit(X, y)
+        >>> model.jvp([[0.0, 0.0]], [[1.0, 2.0]]).round(2)
+        array([[13.]])
         """
         of, network, features = self._prepare(X, of)
         A, directions = self._get_output_matrix(of), _as_rows("V", V, features.shape)
@@ -112,6 +120,14 @@ class Differentiable(Fitted):
         Returns
         -------
         ndarray, shape (n, n_features)
+
+        Examples
+        --------
+        >>> from fastnn import MLPRegressor
+        >>> X, y = [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]], [0.0, 3.0, 5.0]
+        >>> model = MLPRegressor(hidden_layer_sizes=(), solver="lbfgs", alpha=0).fit(X, y)
+        >>> model.vjp([[0.0, 0.0]], [[2.0]]).round(2)
+        array([[ 6., 10.]])
         """
         of, network, features = self._prepare(X, of)
         A = self._get_output_matrix(of)
@@ -136,6 +152,13 @@ class Differentiable(Fitted):
         Returns
         -------
         ndarray, shape (n, n_features, n_features)
+
+        Examples
+        --------
+        >>> from fastnn import LogisticRegression
+        >>> model = LogisticRegression().fit([[-1.0], [1.0]], [0, 1])
+        >>> bool(model.hessian([[0.0]], output=1).round(12).item() == 0)      # a point of inflection
+        True
         """
         of, network, features = self._prepare(X, of)
         A, scale = self._get_output_matrix(of), 1.0
