@@ -157,7 +157,7 @@ class Differentiable(Fitted):
         --------
         >>> from fastnn import LogisticRegression
         >>> model = LogisticRegression().fit([[-1.0], [1.0]], [0, 1])
-        >>> bool(model.hessian([[0.0]], output=1).round(12).item() == 0)      # a point of inflection
+        >>> bool(model.hessian([[0.0]], output=1).round(12).item() == 0)    # a point of inflection
         True
         """
         of, network, features = self._prepare(X, of)
