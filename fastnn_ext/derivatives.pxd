@@ -61,12 +61,19 @@ cdef struct DerivativeRequest:
     int failed                     # set if any thread finds an element that is not finite
 
 
+cdef inline Py_ssize_t find_directions(
+    const Plan* plan, const DerivativeRequest* request, Py_ssize_t buffer
+) noexcept nogil:
+    """Where the directions at a buffer begin in the workspace."""
+    cdef Py_ssize_t rows = request.block_rows * request.block_directions
+    return request.memory.directions + plan.buffers[buffer].column * rows
+
+
 cdef inline real* get_directions(
     const Plan* plan, const DerivativeRequest* request, real* work, Py_ssize_t buffer
 ) noexcept nogil:
     """The directions at a buffer."""
-    cdef Py_ssize_t rows = request.block_rows * request.block_directions
-    return work + request.memory.directions + plan.buffers[buffer].column * rows
+    return work + find_directions(plan, request, buffer)
 
 
 cdef inline Py_ssize_t get_output_buffer(const Plan* plan) noexcept nogil:
@@ -332,24 +339,16 @@ cdef inline void add_softmax_curvature(
         hessian += n * stride
 
 
-cdef inline void compute_hessians(
-    const Plan* plan, const DerivativeRequest* request, const real* params, real* work,
-    Py_ssize_t row, Py_ssize_t rows
+cdef inline void write_hessians(
+    const Plan* plan, const DerivativeRequest* request, const real* work, Py_ssize_t row,
+    Py_ssize_t rows
 ) noexcept nogil:
-    """The Hessians (rows, n_features, n_features) of rows row..row + rows, exactly symmetric."""
+    """Write the Hessians of rows row..row + rows, exactly symmetric."""
     cdef Py_ssize_t n = plan.s.n_features
     cdef Py_ssize_t stride = plan.buffers[0].stride
     cdef const real* hessian = work + request.memory.hessians
-    cdef real* out = <real*> request.out + row * n * n
+    cdef real* out = <real*> request.out + row * request.row_size
     cdef Py_ssize_t _r, d, e
-    memset(work + request.memory.hessians, 0, rows * n * stride * sizeof(real))
-    set_seeds(plan, request, work, get_output_buffer(plan), row, rows, request.output, 1)
-    scale_by_softmax(plan, request, work, rows, 1)
-    follow_back(plan, request, params, <const real*> NULL, work, row, rows, 0, 1)
-    set_seeds(plan, request, work, 0, row, rows, 0, n)
-    follow_forward(plan, request, params, work, rows, 0, n)
-    if plan.s.output_activation == Activation.SOFTMAX:
-        add_softmax_curvature(plan, request, work, rows)
     for _r in range(rows):
         for d in range(n):
             for e in range(n):
@@ -358,36 +357,57 @@ cdef inline void compute_hessians(
         out += n * n
 
 
+cdef inline void write_directions(
+    const Plan* plan, const DerivativeRequest* request, const real* work, Py_ssize_t row,
+    Py_ssize_t rows, Py_ssize_t first, Py_ssize_t directions
+) noexcept nogil:
+    """Write the directions at the outputs (forward mode) or at the inputs (reverse mode) of rows
+    row..row + rows, for `directions` directions from `first` on."""
+    cdef bint is_forward = request.kind == Derivative.FORWARD
+    cdef Py_ssize_t end = get_output_buffer(plan) if is_forward else 0
+    cdef const Buffer* x = &plan.buffers[end]
+    cdef const real* t = work + find_directions(plan, request, end)
+    cdef real* out = <real*> request.out + row * request.row_size
+    cdef Py_ssize_t _r, d, i
+    for _r in range(rows):
+        if is_forward:
+            for d in range(directions):
+                for i in range(x.width):
+                    out[i * request.n_directions + first + d] = t[d * x.stride + i]
+        else:
+            copy_rows(out + first * x.width, x.width, t, x.stride, x.width, directions)
+        t += directions * x.stride
+        out += request.row_size
+
+
 cdef inline void compute_directions(
     const Plan* plan, const DerivativeRequest* request, const real* params, const real* X,
     real* work, Py_ssize_t row, Py_ssize_t rows, Py_ssize_t first, Py_ssize_t directions
 ) noexcept nogil:
-    """Write the results of rows row..row + rows for `directions` directions from `first` on."""
+    """Write the results of rows row..row + rows for `directions` directions from `first` on. A
+    Hessian follows one output back, and then all features forward."""
+    cdef bint is_hessian = request.kind == Derivative.HESSIAN
     cdef Py_ssize_t raw = get_output_buffer(plan)
-    cdef bint is_forward = request.kind == Derivative.FORWARD
-    cdef Py_ssize_t end = raw if is_forward else 0
-    cdef const Buffer* x = &plan.buffers[end]
-    cdef const real* t = get_directions(plan, request, work, end)
-    cdef real* out = <real*> request.out + row * request.row_size
-    cdef Py_ssize_t _r, d, i
-    set_seeds(plan, request, work, 0 if is_forward else raw, row, rows, first, directions)
-    if is_forward:
+    if request.kind != Derivative.FORWARD:
+        set_seeds(plan, request, work, raw, row, rows, request.output if is_hessian else first,
+                  1 if is_hessian else directions)
+        scale_by_softmax(plan, request, work, rows, 1 if is_hessian else directions)
+        follow_back(plan, request, params, X, work, row, rows, first,
+                    1 if is_hessian else directions)
+    if is_hessian:
+        memset(work + request.memory.hessians, 0,
+               rows * plan.s.n_features * plan.buffers[0].stride * sizeof(real))
+    if request.kind == Derivative.FORWARD or is_hessian:
+        set_seeds(plan, request, work, 0, row, rows, first, directions)
         follow_forward(plan, request, params, work, rows, first, directions)
+    if is_hessian:
+        if plan.s.output_activation == Activation.SOFTMAX:
+            add_softmax_curvature(plan, request, work, rows)
+        write_hessians(plan, request, work, row, rows)
+    elif request.kind == Derivative.FORWARD:
         scale_by_softmax(plan, request, work, rows, directions)
-        for _r in range(rows):
-            for d in range(directions):
-                for i in range(x.width):
-                    out[i * request.n_directions + first + d] = t[i]
-                t += x.stride
-            out += request.row_size
-        return
-    scale_by_softmax(plan, request, work, rows, directions)
-    follow_back(plan, request, params, X, work, row, rows, first, directions)
-    if request.kind == Derivative.REVERSE:
-        for _r in range(rows):
-            copy_rows(out + first * x.width, x.width, t, x.stride, x.width, directions)
-            t += directions * x.stride
-            out += request.row_size
+    if request.kind == Derivative.FORWARD or request.kind == Derivative.REVERSE:
+        write_directions(plan, request, work, row, rows, first, directions)
 
 
 cdef inline void compute_loss_gradients(
@@ -445,10 +465,8 @@ cdef inline void differentiate_rows(
             apply_output_activation(plan, work + z.values, z.stride, rows)
             compute_slopes(plan, request, work, rows)
             first = 0
-            while first < request.n_directions and request.kind != Derivative.HESSIAN:
+            while first < request.n_directions:
                 compute_directions(&thread_plan, request, params, X, work, row, rows, first,
                                    min(request.n_directions - first, request.block_directions))
                 first += request.block_directions
-            if request.kind == Derivative.HESSIAN:
-                compute_hessians(&thread_plan, request, params, work, row, rows)
         row += rows

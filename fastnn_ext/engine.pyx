@@ -248,17 +248,25 @@ cdef bint poll_python(void* poll_argument) noexcept with gil:
 
 # ---- prediction --------------------------------------------------------------------------------
 
+cdef void predict_on_thread(
+    const Plan* plan, const real* params, real* work, PredictionRequest* request, int thread,
+    int team_size
+) noexcept nogil:
+    """Not inline: compiled once, called in two places."""
+    predict_rows(plan, params, work, request, thread, team_size)
+
+
 cdef void predict_on_team(
     const Plan* plan, const real* params, real* work, Py_ssize_t work_size,
     PredictionRequest* request, int n_threads
 ) noexcept nogil:
     """Predict on n_threads threads, each with its row of work (n_threads, work_size)."""
     if n_threads == 1:
-        predict_rows(plan, params, work, request, 0, 1)
+        predict_on_thread(plan, params, work, request, 0, 1)
     else:
         with parallel(num_threads=n_threads):
-            predict_rows(plan, params, work + threadid() * work_size, request, threadid(),
-                         fn_team_size())
+            predict_on_thread(plan, params, work + threadid() * work_size, request, threadid(),
+                              fn_team_size())
 
 
 def evaluate(
@@ -397,17 +405,25 @@ cdef class Predictor:
 
 # ---- derivatives -------------------------------------------------------------------------------
 
+cdef void differentiate_on_thread(
+    const Plan* plan, const real* params, real* work, DerivativeRequest* request, int thread,
+    int team_size
+) noexcept nogil:
+    """Not inline: compiled once, called in two places."""
+    differentiate_rows(plan, params, work, request, thread, team_size)
+
+
 cdef void differentiate_on_team(
     const Plan* plan, const real* params, real* work, Py_ssize_t work_size,
     DerivativeRequest* request, int n_threads
 ) noexcept nogil:
     """Differentiate on n_threads threads, each with its row of work (n_threads, work_size)."""
     if n_threads == 1:
-        differentiate_rows(plan, params, work, request, 0, 1)
+        differentiate_on_thread(plan, params, work, request, 0, 1)
     else:
         with parallel(num_threads=n_threads):
-            differentiate_rows(plan, params, work + threadid() * work_size, request, threadid(),
-                               fn_team_size())
+            differentiate_on_thread(plan, params, work + threadid() * work_size, request,
+                                    threadid(), fn_team_size())
 
 
 cdef class Differentiator:
