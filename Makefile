@@ -40,15 +40,20 @@ touch $@
 endef
 BUILT = PYTHONPATH=$(CURDIR)/build/$@ FASTNN_EXPECT_FOLDER=$(CURDIR)/build/$@
 
+# A level takes minutes to compile with checks, and its source is that of the others.
+LEVEL = v3
+
 build/debug: export FASTNN_DEBUG = 1
+build/debug: export FASTNN_LEVELS = $(LEVEL)
 build/debug: $(SOURCES)
 	$(SEPARATE_BUILD)
 
 debug: build/debug   ## all tests but the long ones, with Cython's bounds checks
-	$(BUILT) FASTNN_EXPECT_BUILD=debug $(PYTEST) -m "not optimized and not long"
+	$(BUILT) FASTNN_EXPECT_BUILD=debug FASTNN_ISA=$(LEVEL) $(PYTEST) -m "not optimized and not long"
 
 SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 build/sanitize: export FASTNN_DEBUG = 1
+build/sanitize: export FASTNN_LEVELS = $(LEVEL)
 build/sanitize: export CFLAGS = $(SANITIZERS)
 build/sanitize: export LDFLAGS = $(SANITIZERS)
 build/sanitize: $(SOURCES)
@@ -56,21 +61,24 @@ build/sanitize: $(SOURCES)
 
 # Python leaks memory at exit by design, so leaks are not checked, and its allocator would hide overruns
 # from the sanitizer. Tests that start processes or train for long are left to the other runs; so are
-# the estimators' tests, which reach the kernels through the same calls. pytest must not capture file
+# the estimators' tests and those of plots and documents, which reach the kernels through the same
+# calls. pytest must not capture file
 # descriptor 2, to which a sanitizer writes before it ends the process.
 sanitize: build/sanitize   ## the kernels' tests under address and undefined-behaviour sanitizers
-	$(BUILT) FASTNN_EXPECT_BUILD=debug,address,undefined \
+	$(BUILT) FASTNN_EXPECT_BUILD=debug,address,undefined FASTNN_ISA=$(LEVEL) \
 	PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 \
 	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
 	$(PYTEST) --capture=sys -m "not process and not optimized and not long" \
-	--ignore-glob='*/test_estimators_*' --ignore-glob='*/test_search.py' --ignore-glob='*/test_curves.py'
+	--ignore-glob='*/test_estimators_*' --ignore-glob='*/test_search.py' \
+	--ignore-glob='*/test_curves.py' --ignore-glob='*/test_plot.py' --ignore-glob='*/test_layout.py' \
+	--ignore-glob='*/test_report.py'
 
 build/gomp_on_pthreads.o: tools/gomp_on_pthreads.c
 	mkdir -p build
 	$(CC) -O1 -g1 -fPIC -fvisibility=hidden -fsanitize=thread -c $< -o $@
 
 build/tsan: export FASTNN_DEBUG = 1
-build/tsan: export FASTNN_LEVELS = v3
+build/tsan: export FASTNN_LEVELS = $(LEVEL)
 build/tsan: export CFLAGS = -fsanitize=thread
 build/tsan: export LDFLAGS = -fsanitize=thread $(CURDIR)/build/gomp_on_pthreads.o
 build/tsan: $(SOURCES) build/gomp_on_pthreads.o
@@ -78,7 +86,7 @@ build/tsan: $(SOURCES) build/gomp_on_pthreads.o
 
 # Only the engine is instrumented: accesses to memory by Python and NumPy are not checked.
 tsan: build/tsan   ## tests of threads under the thread sanitizer
-	$(BUILT) FASTNN_EXPECT_BUILD=debug,thread FASTNN_ISA=v3 \
+	$(BUILT) FASTNN_EXPECT_BUILD=debug,thread FASTNN_ISA=$(LEVEL) \
 	TSAN_OPTIONS="ignore_noninstrumented_modules=1 halt_on_error=1 exitcode=66 history_size=7" \
 	LD_PRELOAD="$$(gcc -print-file-name=libtsan.so)" \
 	$(PYTEST) --capture=sys -m "not process" tests/test_threads.py tests/attack/test_races.py
