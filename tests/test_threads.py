@@ -379,7 +379,7 @@ def test_ctrl_c_stops_soon_after_a_complete_step(n_threads, batch_size):
     complete epochs, the parameters are those of an uninterrupted run of the same length."""
     child = run_script(INTERRUPTED, str(n_threads), batch_size)
     assert child.stdout.readline() == "ready\n"
-    time.sleep(0.5)
+    time.sleep(2 if batch_size == "'full'" else 0.5)  # at least one step
     sent = time.time()
     child.send_signal(signal.SIGINT)
     word, when = child.stdout.readline().split()

@@ -32,9 +32,11 @@ SATURATED = 0.6
 
 
 def find_vanishing_gradients(facts: RunFacts) -> Finding | None:
-    """Gradients that decrease from the last layer to the first."""
+    """Gradients that decrease from the last layer to the first. Where unscaled inputs saturate the
+    units, those are reported as such."""
     table = _read_gradients(facts)
-    if table is None or find_exploding_gradients(facts) or find_dead_units(facts):
+    causes = (find_unscaled_inputs, find_exploding_gradients, find_dead_units)
+    if table is None or any(find(facts) for find in causes):
         return None
     sizes = table["gradient_norm"] / np.sqrt(table["parameters"])
     ratios = sizes[:, :-1] / sizes[:, -1:]
