@@ -48,8 +48,10 @@ build/debug: export FASTNN_LEVELS = $(LEVEL)
 build/debug: $(SOURCES)
 	$(SEPARATE_BUILD)
 
+# `make debug TESTS=tests/test_search.py` runs a part.
+TESTS =
 debug: build/debug   ## all tests but the long ones, with Cython's bounds checks
-	$(BUILT) FASTNN_EXPECT_BUILD=debug FASTNN_ISA=$(LEVEL) $(PYTEST) -m "not optimized and not long"
+	$(BUILT) FASTNN_EXPECT_BUILD=debug FASTNN_ISA=$(LEVEL) $(PYTEST) -m "not optimized and not long" $(TESTS)
 
 SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 build/sanitize: export FASTNN_DEBUG = 1
