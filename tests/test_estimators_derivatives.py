@@ -7,6 +7,7 @@ from scipy import sparse
 
 import fastnn as fn
 
+pytest.importorskip("sklearn")
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 STEP = np.array([1e-3, 1e-6, 1e-5])  # about 1e-6 of each feature's spread

@@ -5,6 +5,9 @@ import warnings
 
 import numpy as np
 import pytest
+
+pytest.importorskip("sklearn")
+
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
