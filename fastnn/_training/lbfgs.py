@@ -19,8 +19,10 @@ Array = NDArray[Any]
 
 # The workspace that OpenBLAS, which scipy calls, allocates at its first call: 32 MiB and a page. If
 # that allocation fails, OpenBLAS retries forever (0.3.30) or ends the process (later versions).
-# Allocating the same amount beforehand raises MemoryError instead; the memory is not touched.
-BLAS_WORKSPACE_BYTES = 2**25 + 2**16
+# Allocating as much beforehand raises MemoryError instead; the memory is not touched. Up to 4 MiB
+# were allocated by others in between (SciPy 1.17): without the additional 8 MiB, limits of 34 to 36
+# MiB hung.
+BLAS_WORKSPACE_BYTES = 2**25 + 2**23
 
 
 def minimize(
