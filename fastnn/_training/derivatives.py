@@ -6,7 +6,7 @@ they use the derivative from the left, as training does, and the second derivati
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,12 @@ from fastnn._engine.plan import Plan, compile_plan
 from fastnn._training import arguments
 from fastnn._training.arrays import check_output, convert_features
 from fastnn._training.source import make_source, prepare
-from fastnn._training.state import NetworkState, get_evaluation_plan, get_parameters
+from fastnn._training.state import (
+    HasState,
+    NetworkState,
+    get_evaluation_plan,
+    get_parameters,
+)
 from fastnn._util import checks
 from fastnn._util.conversion import as_numeric, convert
 from fastnn._util.conversion import check_finite as check_finite_array
@@ -27,12 +32,6 @@ from fastnn_ext.engine import Differentiator
 Array = NDArray[Any]
 
 MODES = ("auto", "forward", "reverse")
-
-
-class HasState(Protocol):
-    """A network."""
-
-    state: NetworkState
 
 
 def jacobian(
@@ -95,11 +94,12 @@ def jacobian(
     checks.choice("mode", mode, MODES)
     plan = _get_plan(state)
     forward = mode == "forward" or (mode == "auto" and plan.n_features < plan.n_outputs)
-    kind = Derivative.FORWARD if forward else Derivative.REVERSE
+    name, kind = ("forward", Derivative.FORWARD) if forward else ("reverse", Derivative.REVERSE)
     features = _convert_features(state, X, check_finite, n_threads)
-    check_output(out, (len(features), plan.n_outputs, plan.n_features), state.dtype, features,
-                 get_parameters(state))  # fmt: skip
-    return _call(_get_differentiator(state, plan, mode, kind), features, None, 0, out, n_threads)
+    differentiator = _get_differentiator(state, plan, name, kind)
+    state.differentiators[mode] = differentiator  # "auto" is another name of the mode it chooses
+    shape = (plan.n_outputs, plan.n_features)
+    return _call(state, differentiator, features, shape, out, n_threads)
 
 
 def jvp(
@@ -272,10 +272,9 @@ def hessian(
             f"output: expected an index below {plan.n_outputs}, the number of outputs; got {output}"
         )
     features = _convert_features(state, X, check_finite, n_threads)
-    check_output(out, (len(features), plan.n_features, plan.n_features), state.dtype, features,
-                 get_parameters(state))  # fmt: skip
     differentiator = _get_differentiator(state, plan, "hessian", Derivative.HESSIAN)
-    return _call(differentiator, features, None, output, out, n_threads)
+    shape = (plan.n_features, plan.n_features)
+    return _call(state, differentiator, features, shape, out, n_threads, output=output)
 
 
 def parameter_jacobian(
@@ -319,10 +318,9 @@ def parameter_jacobian(
     state = self.state
     plan = _get_plan(state)
     features = _convert_features(state, X, check_finite, n_threads)
-    check_output(out, (len(features), plan.n_outputs, plan.n_params), state.dtype, features,
-                 get_parameters(state))  # fmt: skip
     differentiator = _get_differentiator(state, plan, "parameters", Derivative.PARAMETERS)
-    return _call(differentiator, features, None, 0, out, n_threads)
+    shape = (plan.n_outputs, plan.n_params)
+    return _call(state, differentiator, features, shape, out, n_threads)
 
 
 def sample_gradients(
@@ -409,12 +407,11 @@ def _differentiate_along(
     directions = convert(directions, state.dtype)
     if check_finite:
         check_finite_array(seeds_name, directions)
-    check_output(out, (len(features), width_out), state.dtype, features, get_parameters(state))
-    if out is not None and np.may_share_memory(out, directions):
+    if isinstance(out, np.ndarray) and np.may_share_memory(out, directions):
         raise ValueError(f"out: expected an array that shares no memory with {seeds_name}; got "
                          "one that does")  # fmt: skip
     differentiator = _get_differentiator(state, plan, name, kind, takes_seeds=True)
-    return _call(differentiator, features, directions, 0, out, n_threads)
+    return _call(state, differentiator, features, (width_out,), out, n_threads, seeds=directions)
 
 
 def _get_plan(state: NetworkState) -> Plan:
@@ -447,10 +444,12 @@ def _convert_features(
 
 
 def _call(
-    differentiator: Differentiator, X: Array, seeds: Array | None, output: int, out: Array | None,
-    n_threads: int | None,
+    state: NetworkState, differentiator: Differentiator, X: Array, row_shape: tuple[int, ...],
+    out: Array | None, n_threads: int | None, *, seeds: Array | None = None, output: int = 0,
 ) -> Array:  # fmt: skip
-    """Call a differentiator with checked arrays."""
+    """Call a differentiator, whose result for a row has this shape, with checked arrays; check
+    `out`."""
+    check_output(out, (len(X), *row_shape), state.dtype, X, get_parameters(state))
     result = differentiator(X, seeds, output, out, False, n_threads)
     assert result is not None
     return result

@@ -18,6 +18,7 @@ from fastnn._training.jobs import make_job, make_trainer
 from fastnn._training.loop import TrainingRun, run_epochs
 from fastnn._training.source import Arrays
 from fastnn._training.state import (
+    HasState,
     NetworkState,
     OptimizerState,
     build,
@@ -40,10 +41,8 @@ Validate = Callable[[], dict[str, float]] | None
 """A function that returns the values to record after an epoch, if there are any."""
 
 
-class Model(Network, Protocol):
+class Model(Network, HasState, Protocol):
     """The part of `Sequential` that training uses."""
-
-    state: NetworkState
 
 
 @contextmanager

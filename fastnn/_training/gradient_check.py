@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fastnn._training import arguments
 from fastnn._training.gradients import make_objective
 from fastnn._training.source import make_source, prepare
-from fastnn._training.state import NetworkState, copy_state, get_parameters, get_views
+from fastnn._training.state import HasState, NetworkState, copy_state, get_parameters, get_views
 from fastnn._util import checks
 from fastnn.losses import Loss
 
@@ -28,12 +28,6 @@ EPSILON = float(np.finfo(np.float64).eps ** (1 / 3))
 # The one-sided differences of a smooth loss differ by about epsilon times its second derivative. A
 # difference above this fraction of the largest derivative is taken for a corner.
 CORNER = 1e-4
-
-
-class HasState(Protocol):
-    """A network."""
-
-    state: NetworkState
 
 
 @dataclass(frozen=True)

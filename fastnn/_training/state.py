@@ -7,7 +7,7 @@ adds the public methods.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,6 +84,12 @@ class NetworkState:
         self.plans, self.predictor, self.differentiators = {}, None, {}
         if self.parameters is not None:
             self.parameters = native.aligned_copy(self.parameters)
+
+
+class HasState(Protocol):
+    """A network: an object with a state, such as `Sequential`."""
+
+    state: NetworkState
 
 
 _FIELDS = tuple(NetworkState.__dataclass_fields__)
