@@ -172,6 +172,12 @@ def test_products_with_vectors(end, rng):
     np.testing.assert_allclose(net.vjp(X, U), expected[1], rtol=1e-12, atol=1e-13)
 
 
+def test_modes_are_different_computations(rng):
+    """They differ in rounding: neither is the other under its name."""
+    net, X = network("tanh"), rng.normal(size=(100, N_FEATURES))
+    assert (net.jacobian(X, mode="forward") != net.jacobian(X, mode="reverse")).any()
+
+
 def test_auto_chooses_the_cheaper_mode(rng):
     X = rng.normal(size=(N_ROWS, N_FEATURES))
     for n_outputs, mode in ((4, "forward"), (3, "reverse"), (2, "reverse")):
