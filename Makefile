@@ -40,7 +40,7 @@ touch $@
 endef
 BUILT = PYTHONPATH=$(CURDIR)/build/$@ FASTNN_EXPECT_FOLDER=$(CURDIR)/build/$@
 
-# A level takes minutes to compile with checks, and its source is that of the others.
+# All levels are compiled from the same source, so one is checked.
 LEVEL = v3
 
 build/debug: export FASTNN_DEBUG = 1

@@ -42,9 +42,14 @@ COMMON += ["-O1", "-g1"] if DEBUG else ["-O2", "-g0"]
 KERNEL = ["-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off"]
 # Do not replace loops that copy a short row by calls of memcpy.
 KERNEL += ["-fno-tree-loop-distribute-patterns"]
-# gcc does not vectorize a loop that contains a call, and its limits stop inlining in functions with
-# many loops. So functions declared `cdef inline` are always inlined.
-KERNEL += ["-DCYTHON_INLINE=inline __attribute__((always_inline))"]
+# Functions declared `cdef inline` are inlined (inlining.h) if gcc counts at most 300 instructions,
+# also in functions with many loops, where its usual limits end inlining. At 200, the derivative of
+# gelu remained a call.
+KERNEL += ["-include", "fastnn_ext/inlining.h", "--param=max-inline-insns-single=300"]
+KERNEL += [
+    f"--param={limit}=100000"
+    for limit in ("large-function-growth", "inline-unit-growth", "large-stack-frame-growth")
+]
 KERNEL += [] if DEBUG else ["-O3"]
 THREADS = ["-fopenmp"] if OPENMP else []
 

@@ -2,6 +2,7 @@
 the name of the test."""
 
 import os
+import signal
 import zlib
 from pathlib import Path
 
@@ -56,6 +57,9 @@ def compare_builds():
 
 
 def pytest_configure():
+    # A shell starts commands in the background with SIGINT ignored, and so would be the processes
+    # of tests that wait for Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     wrong = [
         f"{what}: expected {expected}, found {actual}"
         for what, expected, actual in compare_builds()
