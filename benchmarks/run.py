@@ -12,6 +12,8 @@ from pathlib import Path
 
 import cases
 import derivative_numbers
+import fit_numbers
+import levenberg_marquardt_numbers
 import machine
 import measure
 import peaks
@@ -26,6 +28,8 @@ HERE = Path(__file__).resolve().parent
 OWN_REPORTS = {
     "threads": (thread_numbers.compare, "THREADS.md"),
     "derivatives": (derivative_numbers.compare, "DERIVATIVES.md"),
+    "lm": (levenberg_marquardt_numbers.compare, "LEVENBERG_MARQUARDT.md"),
+    "fit": (fit_numbers.compare, "FIT.md"),
 }
 
 

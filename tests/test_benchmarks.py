@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
@@ -97,3 +98,40 @@ def test_a_short_comparison_of_derivatives(monkeypatch, tmp_path):
     numbers = importlib.import_module("derivative_numbers")
     numbers.draw_modes(process.stdout, tmp_path / "modes.png")
     assert (tmp_path / "modes.png").stat().st_size > 10_000
+
+
+@pytest.mark.process
+def test_a_short_comparison_of_levenberg_marquardt(tmp_path):
+    command = [sys.executable, FOLDER / "run.py", "--quick", "--only", "lm"]
+    process = subprocess.run(
+        command, check=False, cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert process.returncode == 0, process.stderr
+    rows = [line.strip("| ").split(" | ") for line in process.stdout.splitlines()]
+    beside_scipy = [row for row in rows if len(row) == 7 and row[2].endswith(" ms")]
+    assert len(beside_scipy) == 3
+    for row in beside_scipy:  # both decrease the same sum of squares, along different paths
+        assert float(row[5]) < 2 * float(row[6])
+    assert len([row for row in rows if len(row) == 8 and row[3].endswith(" s")]) == 3
+
+
+@pytest.mark.process
+def test_short_measurements_of_fits(tmp_path):
+    command = [sys.executable, FOLDER / "run.py", "--quick", "--only", "fit"]
+    process = subprocess.run(
+        command, check=False, cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.count("| 64-64-64-1 | ") == process.stdout.count("| 784-128-10 | ") == 1
+    assert process.stdout.count("| both, gradient_weight=") == 3
+
+
+def test_gradients_of_the_styblinski_tang_function(monkeypatch, rng):
+    monkeypatch.syspath_prepend(FOLDER)
+    surrogates = importlib.import_module("surrogates")
+    X, h = rng.uniform(size=(20, 2)), 1e-6
+    evaluate = surrogates.evaluate_styblinski_tang
+    _, gradients = evaluate(X)
+    for i, shift in enumerate(h * np.eye(2)):
+        numeric = evaluate(X + shift)[0] - evaluate(X - shift)[0]
+        np.testing.assert_allclose(gradients[:, 0, i], numeric[:, 0] / (2 * h), atol=1e-8)
