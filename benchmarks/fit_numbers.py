@@ -61,8 +61,8 @@ def measure_diagnostics(widths: tuple[int, ...], epochs: int, rounds: int) -> st
 
 
 def train_surrogate(seed: int, seconds: float, arguments: dict[str, Any]) -> fn.Sequential:
-    """A network trained for that time on the Styblinski-Tang function; `arguments` are further arguments of
-    `fit`."""
+    """A network trained for that time on the Styblinski-Tang function; `arguments` are further
+    arguments of `fit`."""
     X = np.random.default_rng(seed).uniform(-1, 1, size=(SURROGATE_ROWS, 2))
     y, gradients = surrogates.evaluate_styblinski_tang(X)
     if "gradient_weight" in arguments:
@@ -113,8 +113,8 @@ def compare(quick: bool, log: Callable[[str], None]) -> str:
         log(lines[-1])
     lines += [
         "", "## Derivatives as targets", "",
-        f"Styblinski-Tang function, {SURROGATE_ROWS} random rows, 2-32-32-1 tanh in float64, Adam with "
-        f"a cosine schedule from 0.01, {seconds:g} s each. Medians over {seeds} seeds of the root "
+        f"Styblinski-Tang function, {SURROGATE_ROWS} random rows, 2-32-32-1 tanh in float64, Adam "
+        f"with a cosine schedule from 0.01, {seconds:g} s each. Medians over {seeds} seeds of the root "
         "mean squared errors on a grid, and of their ratios for the same seed.", "",
         "| trained on | error of values | of derivatives | smaller by the factor |",
         "| --- | --: | --: | --: |",

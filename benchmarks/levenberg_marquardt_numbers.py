@@ -178,7 +178,7 @@ def compare(quick: bool, log: Callable[[str], None]) -> str:
         "", "## Training error at equal wall time, beside Adam", "",
         f"Adam: the best of learning rates {', '.join(map(str, RATES))} with batches of 32 rows "
         "and of all rows. Mean squared errors of standardized targets.", "",
-        "| data | network | iterations | time | Levenberg-Marquardt | Adam | ratio | ratio of roots |",
+        "| data | network | iterations | time | Levenberg-Marquardt | Adam | ratio | its root |",
         "| --- | --- | --: | --: | --: | --: | --: | --: |",
     ]  # fmt: skip
     for name, draw, hidden, iterations in PROBLEMS:
