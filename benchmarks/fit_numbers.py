@@ -114,8 +114,8 @@ def compare(quick: bool, log: Callable[[str], None]) -> str:
     lines += [
         "", "## Derivatives as targets", "",
         f"Styblinski-Tang function, {SURROGATE_ROWS} random rows, 2-32-32-1 tanh in float64, Adam "
-        f"with a cosine schedule from 0.01, {seconds:g} s each. Medians over {seeds} seeds of the root "
-        "mean squared errors on a grid, and of their ratios for the same seed.", "",
+        f"with a cosine schedule from 0.01, {seconds:g} s each. Medians over {seeds} seeds of the "
+        "root mean squared errors on a grid, and of their ratios for the same seed.", "",
         "| trained on | error of values | of derivatives | smaller by the factor |",
         "| --- | --: | --: | --: |",
     ]  # fmt: skip

@@ -39,12 +39,12 @@ PROBE_ROWS = (256, 128, 64)
 # from at most this fraction of the rows of all epochs, but from as many rows as are measured.
 FACT_ROWS, FACT_ELEMENTS, FACT_FRACTION = 4096, 2**20, 1 / 80
 
-# Work of the first and the last measurement as a fraction of that of the fit, and work of a further
-# measurement as a fraction of that of the epochs since the last one, estimated in FLOP. The
+# Work of the fewest measurements as a fraction of that of the fit, and work of a further measurement
+# as a fraction of that of the epochs since the last one, estimated in FLOP. The
 # estimates assume the rate of large matrix multiplications; small networks reach a quarter to half
 # of it. The fraction of the time, with all that surrounds a measurement, is 3 to 8 %, measured on a
 # busy machine in fits of 0.1 to 0.7 s.
-END_FRACTION, INNER_FRACTION = 1 / 50, 1 / 100
+LEAST_FRACTION, INNER_FRACTION = 1 / 50, 1 / 100
 # A fit is measured at least so often, however short it is; a measurement takes about a millisecond.
 FEWEST_MEASUREMENTS = 10
 LAYER_FLOPS = 4e6  # of NumPy's calls per measurement and layer
@@ -134,8 +134,8 @@ class Diagnostics:
 
 def choose_n_rows(plan: Plan, n_trained: int) -> int:
     """The number of rows to measure in a fit that processes n_trained rows in all its epochs."""
-    allowed = END_FRACTION * plan.flops_per_row * n_trained
-    fitting = (n for n in PROBE_ROWS if 2 * estimate_flops(plan, n) <= allowed)
+    allowed = LEAST_FRACTION * plan.flops_per_row * n_trained
+    fitting = (n for n in PROBE_ROWS if FEWEST_MEASUREMENTS * estimate_flops(plan, n) <= allowed)
     return next(fitting, PROBE_ROWS[-1])
 
 
