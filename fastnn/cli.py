@@ -1,8 +1,10 @@
-"""The command `fastnn`: `demo` trains a network on handwritten digits, `info` shows versions."""
+"""The command `fastnn`: `demo` trains a network on handwritten digits, `playground` opens a page
+that trains small networks, `info` shows versions."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Sequence
 
@@ -78,6 +80,23 @@ def _compare(X: np.ndarray, y: np.ndarray) -> None:
     )
 
 
+def run_playground(port: int, browser: bool) -> int:
+    """Serve the playground, if its extra is installed."""
+    try:
+        import uvicorn  # noqa: F401
+        import websockets  # noqa: F401
+
+        from fastnn.playground import server
+    except ModuleNotFoundError as error:
+        if error.name not in ("starlette", "uvicorn", "websockets"):
+            raise
+        print(f"fastnn playground needs {error.name}: pip install '.[playground]' in a clone",
+              file=sys.stderr)  # fmt: skip
+        return 1
+    server.run(port, browser)
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command `fastnn` and return its exit code."""
     parser = argparse.ArgumentParser(prog="fastnn", description=__doc__)
@@ -85,7 +104,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("demo", help="train on handwritten digits, in seconds")
     commands.add_parser("info", help="versions, instruction set and threads in use")
-    if parser.parse_args(arguments).command == "demo":
+    playground = commands.add_parser("playground", help="train small networks in the browser")
+    playground.add_argument("--port", type=int, default=0, help="default: any free port")
+    playground.add_argument("--no-browser", action="store_true", help="only print the address")
+    options = parser.parse_args(arguments)
+    if options.command == "demo":
         return run_demo()
+    if options.command == "playground":
+        return run_playground(options.port, not options.no_browser)
     config.show_config()
     return 0

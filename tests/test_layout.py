@@ -46,6 +46,7 @@ ROOMS = [
     ["experiments", "tracing"],
     ["plot"],
     ["estimators"],
+    ["playground"],
     ["cli", "__main__"],
 ]
 RANK = {room: i for i, rooms in enumerate(ROOMS) for room in rooms}
@@ -166,7 +167,10 @@ def test_readme_names_every_schedule():
 
 
 # Code that uses the member of a recipe as any user could, and does not define it.
-USERS_OF_THE_LAYER = {"fastnn/cli.py", "fastnn/estimators/_fitting/architecture.py"}
+USERS_OF_THE_LAYER = {
+    "fastnn/cli.py", "fastnn/estimators/_fitting/architecture.py",
+    "fastnn/playground/script.py", "fastnn/playground/session.py",
+}  # fmt: skip
 USERS_OF_THE_SOLVER = {
     "fastnn/estimators/logistic.py", "fastnn/optimizers.py", "fastnn/_training/full_batch.py",
     "fastnn/_util/checks/__init__.py",
