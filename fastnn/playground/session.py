@@ -109,7 +109,7 @@ class Session:
         if self.actions and self.actions[-1][0] == "epochs" and not self.diverged:
             epochs += int(self.actions.pop()[1])
         self.actions.append(("epochs", epochs))
-        self.diverged = history.stop_reason is not None
+        self.diverged = history.diverged
 
     def step(self) -> None:
         """Train on one minibatch, the next in the order of the rows."""
@@ -119,7 +119,7 @@ class Session:
         self._remember(("step", self.next_row))
         self.diverged = self._fit(
             self.X_train[rows], self.y_train[rows], epochs=1, batch_size="full", shuffle=False
-        ).stop_reason is not None  # fmt: skip
+        ).diverged
         self.n_steps += 1
         self.next_row += self.size
         if self.next_row >= len(self.X_train):
@@ -177,12 +177,10 @@ class Session:
     def gradient_norms(self) -> list[float]:
         """Euclidean norm of the gradient of each layer's weights and biases, on training rows."""
         _, gradients = self.net.loss_and_gradients(self.X_train, self.y_train)
-        norms, start = [], 0
-        for weights in self.net.weights:
-            stop = start + weights.size + weights.shape[1]
-            norms.append(float(np.linalg.norm(gradients[start:stop])))
-            start = stop
-        return norms
+        return [
+            float(np.hypot(np.linalg.norm(W), np.linalg.norm(b)))
+            for W, b in zip(gradients["weights"], gradients["biases"], strict=True)
+        ]
 
     def draw(self) -> bytes:
         """Return the pictures of all units, layer by layer, one byte a pixel.
