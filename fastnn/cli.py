@@ -93,7 +93,11 @@ def run_playground(port: int, browser: bool) -> int:
         print(f"fastnn playground needs {error.name}: pip install '.[playground]' in a clone",
               file=sys.stderr)  # fmt: skip
         return 1
-    server.run(port, browser)
+    try:
+        server.run(port, browser)
+    except (OSError, OverflowError) as error:
+        print(f"fastnn playground: cannot listen on port {port}: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

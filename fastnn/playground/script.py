@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from fastnn.playground.settings import OPTIMIZERS, Settings
 
-# What was done to a network, in order: ("epochs", n), ("step", start), ("edit", layer, i, j, value).
+# What was done to a network, in order: ("epochs", n), ("step", first row), or
+# ("edit", layer, i, j, value).
 Action = tuple[str, *tuple[float, ...]]
 
 
@@ -34,9 +35,7 @@ def make_optimizer(settings: Settings, n_steps: int) -> str:
     return f"fn.optimizers.{OPTIMIZERS[settings.optimizer]}({rate}{momentum})"
 
 
-def write_script(
-    settings: Settings, output: str, n_steps: int, actions: Sequence[Action]
-) -> str:
+def write_script(settings: Settings, output: str, n_steps: int, actions: Sequence[Action]) -> str:
     """Return a script that repeats the actions and prints the losses that the page shows.
 
     Rows from a table are read from data.csv.

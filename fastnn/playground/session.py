@@ -26,7 +26,7 @@ SIDE = 40  # pixels of a picture
 MAX_EPOCHS = 100_000
 MAX_ACTIONS = 1_000
 MAX_WEIGHT = 1e6
-SECONDS = 0.02  # of training between two frames
+SECONDS = 0.012  # of training between two frames
 
 
 class Session:
@@ -218,19 +218,18 @@ class Session:
 
     def write_script(self) -> str:
         """Return the Python script that repeats this run."""
-        return script.write_script(
-            self.settings, self.output, self.n_schedule_steps, self.actions
-        )
+        return script.write_script(self.settings, self.output, self.n_schedule_steps, self.actions)
 
     def repeat(self, n_seeds: int = 20) -> dict[str, Any]:
         """Train this network again from other seeds; return mean and deviation of the metric."""
         epochs = min(max(self.n_epochs, 1), 1000)
-        runs = fit_many(
-            [self.make_network(seed) for seed in range(n_seeds)], self.X_train, self.y_train,
+        networks = [self.make_network(seed) for seed in range(n_seeds)]
+        fit_many(
+            networks, self.X_train, self.y_train,
             optimizer=self.optimizer, epochs=epochs, batch_size=self.size,
         )  # fmt: skip
         metric = "accuracy" if self.classifies else "r2"
-        values = [net.evaluate(self.X_test, self.y_test)[metric] for net in runs.networks]
+        values = [net.evaluate(self.X_test, self.y_test)[metric] for net in networks]
         return {
             "metric": metric, "epochs": epochs, "values": values,
             "mean": float(np.mean(values)), "deviation": float(np.std(values, ddof=1)),
