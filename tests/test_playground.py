@@ -1,0 +1,259 @@
+"""The playground: settings, session, script and server."""
+
+import contextlib
+import io
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from fastnn.playground import data
+from fastnn.playground.session import Session
+from fastnn.playground.settings import Settings, make_settings
+
+PORT = 8000
+TABLE = "a,b,target\n" + "\n".join(f"{i},{i * i % 17},{i % 3}" for i in range(60))
+
+
+def run_script(session):
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(session.write_script(), {})
+    return out.getvalue()
+
+
+def assert_script_repeats(session):
+    numbers = session.measure()
+    out = run_script(session)
+    assert f"training loss {numbers['loss']!r}\n" in out
+    assert f"'loss': {numbers['test_loss']!r}" in out
+
+
+# ---- settings and data ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"data": "moons"}, {"noise": 2}, {"noise": float("nan")}, {"noise": True},
+        {"batch_size": 0}, {"batch_size": 1.5}, {"features": []}, {"features": ["x", "x"]},
+        {"features": "x"}, {"units": [8]}, {"units": [17, 8]}, {"activations": ["tanh", "softmax"]},
+        {"units": [1] * 7, "activations": ["relu"] * 7}, {"learning_rate": 0}, {"seed": -1},
+        {"data": "csv"}, {"csv": 3}, {"unknown": 1}, {"features": [["x"]]}, {"optimizer": []},
+    ],
+)  # fmt: skip
+def test_invalid_settings(values):
+    with pytest.raises(ValueError, match="expected"):
+        make_settings(values)
+
+
+@pytest.mark.parametrize("name", data.DATA_SETS)
+def test_data_sets(name):
+    points, target = data.make_data(name, 0.1, seed=3)
+    assert points.shape == (data.N_ROWS, 2)
+    assert data.is_classification(target) == (name in data.CLASSIFICATION)
+    assert np.abs(points).max() < 10
+    np.testing.assert_array_equal(points, data.make_data(name, 0.1, seed=3)[0])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "1,2\n" * 20, "1,2,nan\n" * 20, "1,2,x\n" * 20, "1,2,3\n" * 20, "1,2,3\n" * 6000,
+     "x" * 300_000],
+)  # fmt: skip
+def test_invalid_tables(text):
+    with pytest.raises(ValueError, match="csv: expected"):
+        data.read_csv(text)
+
+
+# ---- session and script --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {}, {"data": "hills", "optimizer": "momentum", "l1": 0.001, "l2": 0.01},
+        {"units": [], "activations": [], "data": "gaussians", "optimizer": "sgd"},
+        {"dropout": 0.2, "schedule": "one_cycle", "schedule_epochs": 9, "noise": 0.1, "seed": 5},
+        {"schedule": "cosine", "features": ["x2", "sin_y"], "batch_size": 5000},
+    ],
+)  # fmt: skip
+def test_script_repeats_the_run(values):
+    session = Session(make_settings(values))
+    session.train(3)
+    session.step()
+    session.train()
+    session.edit(0, 1, 0, 0.25)
+    session.edit(0, -1, 0, -0.5)
+    session.run(0.02)
+    session.step()
+    assert_script_repeats(session)
+
+
+def test_script_reads_a_table(tmp_path, monkeypatch):
+    (tmp_path / "data.csv").write_text(TABLE)
+    monkeypatch.chdir(tmp_path)
+    session = Session(Settings(data="csv", csv=TABLE))
+    session.train(4)
+    assert_script_repeats(session)
+
+
+def test_spiral_is_learned():
+    session = Session(Settings())
+    session.train(500)
+    assert session.measure()["value"] > 0.95
+
+
+def test_steps_cover_the_training_rows_in_order():
+    session = Session(Settings(batch_size=200))
+    rows = []
+    for _ in range(3):
+        rows.append(session.next_row)
+        session.step()
+    assert rows == [0, 200, 0]
+    assert session.n_steps == 3
+
+
+def test_reset_restores_the_initial_weights():
+    session = Session(Settings())
+    before = session.measure()
+    session.train(5)
+    session.reset()
+    assert session.measure() == before
+    assert session.actions == []
+
+
+@pytest.mark.parametrize(
+    "place", [(0, 2, 0, 1.0), (3, 0, 0, 1.0), (0, 0, -1, 1.0), (0, 0, 0, float("nan")),
+              (0, 0, 0, 1e9), (0, 0, 0, "1"), (True, 0, 0, 1.0), (None, 0, 0, 1.0)],
+)  # fmt: skip
+def test_invalid_edits_change_nothing(place):
+    session = Session(Settings())
+    before = session.measure()
+    with pytest.raises(ValueError, match="weight: expected"):
+        session.edit(*place)
+    assert session.measure() == before
+    assert session.actions == []
+
+
+def test_pictures_show_the_predictions():
+    session = Session(Settings())
+    session.train(20)
+    pixels = np.frombuffer(session.draw(), np.uint8).reshape(-1, 1600)
+    assert len(pixels) == 2 + 8 + 8 + 1
+    expected = session.net.predict(session.grid.astype("float32"))[:, 0] * 254
+    assert np.abs(pixels[-1] - expected).max() <= 1.01
+
+
+def test_gradient_norms_and_walk():
+    session = Session(Settings(units=[4] * 6, activations=["sigmoid"] * 6, batch_size=500))
+    norms = session.gradient_norms()
+    assert norms[0] < norms[-1] / 10  # vanishing gradients
+    walked = json.loads(json.dumps(session.walk()))["layers"][0]
+    expected = np.hypot(np.linalg.norm(walked["dL/dW"]), np.linalg.norm(walked["dL/db"]))
+    assert norms[0] == pytest.approx(expected, rel=1e-3)
+
+
+def test_repeat_has_the_run_of_the_session():
+    session = Session(Settings())
+    session.train(20)
+    result = session.repeat(3)
+    assert result["values"][0] == session.measure()["value"]
+    assert result["epochs"] == 20
+
+
+def test_import_of_fastnn_loads_no_playground():
+    code = "import sys, fastnn; print([m for m in sys.modules if 'playground' in m])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+# ---- server --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def client():
+    pytest.importorskip("uvicorn")
+    pytest.importorskip("httpx")
+    testclient = pytest.importorskip("starlette.testclient")
+    from fastnn.playground.server import make_app
+
+    return testclient.TestClient(make_app("secret", PORT), base_url=f"http://127.0.0.1:{PORT}")
+
+
+def connect(client, token="secret", origin=f"http://127.0.0.1:{PORT}", host=f"127.0.0.1:{PORT}"):
+    headers = {"origin": origin, "host": host}
+    return client.websocket_connect(f"/session?token={token}", headers=headers)
+
+
+def ask(socket, kind, expected, **values):
+    """Send a message; return the value of the first text message of the expected type."""
+    socket.send_text(json.dumps({"type": kind, **values}))
+    while True:
+        message = socket.receive()
+        if "text" in message and (answer := json.loads(message["text"]))["type"] == expected:
+            return answer["value"]
+
+
+def read_frame(socket):
+    while True:
+        message = socket.receive()
+        if "bytes" in message:
+            content = message["bytes"]
+            length = int.from_bytes(content[:4], "little")
+            return json.loads(content[4 : 4 + length])
+
+
+def test_page_needs_the_token(client):
+    assert client.get("/?token=secret").status_code == 200
+    assert client.get("/").status_code == 403
+    assert client.get("/?token=wrong").status_code == 403
+
+
+def test_other_hosts_are_refused(client):
+    answer = client.get("/?token=secret", headers={"host": "example.org"})
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"token": "wrong"}, {"origin": "http://example.org"}, {"origin": "http://127.0.0.1:1"},
+     {"host": "example.org"}],
+)  # fmt: skip
+def test_session_needs_token_origin_and_host(client, wrong):
+    with pytest.raises(Exception), connect(client, **wrong) as socket:  # noqa: B017, PT011
+        socket.receive_text()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", '{"type": "other"}', "[" * 100_000, '{"type": "configure", "settings": 3}',
+     '{"type": "configure", "settings": {"noise": 7}}', '{"type": "weight", "layer": 99}',
+     '{"type": []}', '{"type": "configure", "settings": {"csv": "' + "1" * 500_000 + '"}}'],
+)  # fmt: skip
+def test_bad_messages_change_nothing(client, text):
+    with connect(client) as socket:
+        ask(socket, "configure", "data", settings={"data": "xor"})
+        before = read_frame(socket)
+        socket.send_text(text)
+        while "text" not in (message := socket.receive()):
+            pass
+        assert json.loads(message["text"])["type"] in ("error", "running")
+        ask(socket, "script", "script")
+        socket.send_text('{"type": "reset"}')
+        assert read_frame(socket)["weights"] == before["weights"]
+
+
+def test_session_trains_and_edits(client):
+    with connect(client) as socket:
+        ask(socket, "configure", "data", settings={"data": "xor"})
+        assert read_frame(socket)["epochs"] == 0
+        socket.send_text('{"type": "epoch"}')
+        assert read_frame(socket)["epochs"] == 1
+        socket.send_text('{"type": "weight", "layer": 0, "i": 0, "j": 1, "value": 0.5}')
+        assert read_frame(socket)["weights"][0][0][1] == 0.5
+        assert "net.weights[0][0, 1] = 0.5" in ask(socket, "script", "script")
+        ask(socket, "run", "running", running=True)
+        assert read_frame(socket)["epochs"] > 1
