@@ -36,7 +36,7 @@ MAX_MESSAGE = 400_000  # bytes; a table has at most 200,000
 MAX_SESSIONS = 16
 SECONDS_OF_A_FRAME = 1 / 40
 HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'self'",
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'self'",
     "Referrer-Policy": "no-referrer",  # the address contains the token
     "Cache-Control": "no-store",
 }

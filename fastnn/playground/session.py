@@ -23,7 +23,7 @@ from fastnn.tracing.trace import trace
 Array = NDArray[np.float64]
 
 SIDE = 40  # pixels of a picture
-MAX_EPOCHS = 100_000
+MAX_EPOCHS = 1_000_000
 MAX_ACTIONS = 1_000
 MAX_WEIGHT = 1e6
 SECONDS = 0.012  # of training between two frames
@@ -75,6 +75,7 @@ class Session:
         self.n_epochs = self.n_steps = self.next_row = 0
         self.diverged = False
         self._chunk = 1
+        self._ended = -math.inf
         self.steps_per_second = 0.0
 
     # ---- training ----
@@ -91,7 +92,11 @@ class Session:
             self.train(self._chunk)
             pace = (time.perf_counter() - start) / self._chunk
             self._chunk = int(np.clip(left / 2 / pace, 1, 2 * self._chunk))
-        self.steps_per_second = (self.n_steps - steps) / (time.perf_counter() - began)
+        end = time.perf_counter()
+        # From the end of the previous call, if that was just before, so that drawing counts.
+        since = self._ended if end - self._ended < 0.5 else began
+        self.steps_per_second = (self.n_steps - steps) / (end - since)
+        self._ended = end
 
     @property
     def finished(self) -> bool:

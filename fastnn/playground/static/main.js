@@ -138,9 +138,14 @@ function showPanel(title, text) {
 /** The numbers of a trace, name by name; long arrays row by row. */
 function formatTrace(record, indent = "") {
   const format = (v) => (typeof v === "number" ? v.toPrecision(4).padStart(10) : String(v));
-  return Object.entries(record).filter(([, v]) => v !== null).map(([name, value]) => {
+  const entries = Object.entries(record).filter(([name, v]) => v !== null && name !== "layer");
+  return entries.map(([name, value]) => {
     if (name === "layers") {
-      return value.map((one) => `\n${indent}${one.layer}\n${formatTrace(one, indent + "  ")}`).join("\n");
+      return value.map((one, k) => {
+        const [, units, kind] = /units=(\d+).*?name='(\w+)'/.exec(one.layer) ?? [];
+        const title = units ? `${units} units, ${kind}` : one.layer;
+        return `\nLayer ${k}: ${title}\n${formatTrace(one, indent + "  ")}`;
+      }).join("\n");
     }
     const rows = Array.isArray(value) ? value : [value];
     const lines = Array.isArray(rows[0]) ? rows.map((row) => row.map(format).join(" ")) : [rows.map(format).join(" ")];
