@@ -14,6 +14,7 @@ playwright = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("uvicorn")
 pytest.importorskip("starlette")
 pytest.importorskip("websockets")
+expect = playwright.expect
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 pytestmark = [
@@ -35,7 +36,7 @@ def page():
                 opened.errors = []
                 opened.on("pageerror", lambda error: opened.errors.append(str(error)))
                 opened.goto(address)
-                opened.wait_for_function("document.querySelector('#loss').textContent !== '–'")
+                expect(opened.locator("#loss")).to_have_text(re.compile(r"\d"))
                 yield opened
                 assert opened.errors == []
                 browser.close()
@@ -46,16 +47,17 @@ def page():
 def test_spiral_weight_and_script(page):
     page.focus("#run")
     page.keyboard.press("Enter")
-    page.wait_for_function("Number(document.querySelector('#value').textContent) >= 0.95")
+    accurate = re.compile(r"^(0\.9[5-9]|1\.0)")
+    expect(page.locator("#value")).to_have_text(accurate, timeout=30_000)
     page.keyboard.press("Enter")
-    page.wait_for_function("document.querySelector('#run').textContent === 'Start'")
+    expect(page.locator("#run")).to_have_text("Start")
+    assert accurate.match(page.inner_text("#value"))
     page.fill("#w-value", "0.125")
     page.keyboard.press("Enter")
-    page.wait_for_function(
-        "[...document.querySelectorAll('#lines title')].some(t => t.textContent.startsWith('0.1250'))"
-    )
+    edited = re.compile(r"0\.1250\s+\(layer 0, from 0 to 0\)")
+    expect(page.locator("#lines title", has_text=edited)).to_have_count(1)
     page.click("#script")
-    page.wait_for_function("document.querySelector('#text').textContent.includes('0.125')")
+    expect(page.locator("#text")).to_contain_text("= 0.125")
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         exec(page.inner_text("#text"), {})
@@ -75,7 +77,7 @@ def test_all_controls_are_reached_by_keyboard(page):
 
 def test_address_reproduces_the_settings(page):
     page.select_option("#data", "hills")
-    page.wait_for_function("location.hash.includes('hills')")
+    expect(page).to_have_url(re.compile("hills"))
     page.reload()
-    page.wait_for_function("document.querySelector('#metric').textContent === 'Test R²'")
+    expect(page.locator("#metric")).to_have_text("Test R²")
     assert page.input_value("#data") == "hills"
