@@ -262,6 +262,9 @@ def figures():
 def test_docstring_examples(name):
     if name.startswith("fastnn.plot"):
         pytest.importorskip("matplotlib")
+    if name == "fastnn.playground.server":
+        pytest.importorskip("starlette")
+        pytest.importorskip("uvicorn")
     result = doctest.testmod(importlib.import_module(name))
     assert result.failed == 0
 

@@ -125,10 +125,10 @@ class Connection:
             await self.call(session.edit, *place)
             await self.send_frame()
         elif kind in ("script", "walk", "repeat"):
-            functions = {
+            readers = {
                 "script": session.write_script, "walk": session.walk, "repeat": session.repeat,
             }  # fmt: skip
-            await self.send(kind, await self.call(functions[kind]))
+            await self.send(kind, await self.call(readers[kind]))
         else:
             raise ValueError(f"message: expected a known type; got {str(kind)[:40]!r}")
 
