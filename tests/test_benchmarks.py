@@ -110,8 +110,8 @@ def test_a_short_comparison_of_levenberg_marquardt(tmp_path):
     rows = [line.strip("| ").split(" | ") for line in process.stdout.splitlines()]
     beside_scipy = [row for row in rows if len(row) == 7 and row[2].endswith(" ms")]
     assert len(beside_scipy) == 3
-    for row in beside_scipy:  # both decrease the same sum of squares, along different paths
-        assert float(row[5]) < 2 * float(row[6])
+    for row in beside_scipy:  # both minimize the same sum of squares, along different paths
+        assert float(row[5]) < 10 * float(row[6]) < 0.6
     assert len([row for row in rows if len(row) == 8 and row[3].endswith(" s")]) == 3
 
 
