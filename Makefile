@@ -4,7 +4,7 @@ PYTHON ?= python
 # -P keeps the current folder, which contains the in-place build, from preceding PYTHONPATH.
 PYTEST = $(PYTHON) -P -m pytest -q
 
-.PHONY: build test lint types bench instructions debug sanitize tsan attack wheel clean
+.PHONY: build test lint types bench gallery instructions debug sanitize tsan attack wheel clean
 
 build:          ## compile the kernels in place
 	$(PYTHON) setup.py -q build_ext --inplace
@@ -26,6 +26,9 @@ types: build
 
 bench: build    ## speed comparisons
 	$(PYTHON) benchmarks/run.py
+
+gallery: build  ## the scripts of the course, without a screen
+	PYTHONPATH=. $(PYTHON) tools/run_gallery.py
 
 instructions: build   ## instruction counts of training steps, compared with the recorded ones (valgrind)
 	PYTHONPATH=. $(PYTHON) tools/instructions.py --check
