@@ -2,8 +2,8 @@ r"""
 Vanishing gradients
 ===================
 
-By the chain rule, the gradient at the first layer of a deep network is a product with one factor per
-layer,
+By the chain rule, the gradient at the first layer of a deep network is a product with one factor
+for each layer,
 
 .. math:: \frac{\partial L}{\partial h_1} = W_2^T D_2\, W_3^T D_3 \cdots W_n^T D_n\,
           \frac{\partial L}{\partial h_n}, \qquad D_k = \mathrm{diag}\, f'(z_k).

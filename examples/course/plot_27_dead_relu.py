@@ -23,14 +23,14 @@ X = fn.Standardizer().fit_transform(X)
 y = fn.Standardizer().fit_transform(y)
 
 # %%
-# A unit is dead if the gradient of its weights is 0 for all rows together and each alone. Ten
-# networks of 50 units are trained with a high learning rate, and with each cure.
+# A unit counts as dead if the gradient of its weights is exactly 0. Ten networks of 50 units are
+# trained by Adam with a high learning rate, and with each cure.
 leaky = fn.activations.leaky_relu(0.01)
 CASES = {
-    "relu": (fn.Dense(50, "relu"), 0.2),
-    "lower rate": (fn.Dense(50, "relu"), 0.02),
-    "positive bias": (fn.Dense(50, "relu", bias_init=1.0), 0.2),
-    "leaky relu": (fn.Dense(50, leaky), 0.2),
+    "relu": (fn.Dense(50, "relu"), 0.1),
+    "lower rate": (fn.Dense(50, "relu"), 0.01),
+    "positive bias": (fn.Dense(50, "relu", bias_init=1.0), 0.1),
+    "leaky relu": (fn.Dense(50, leaky), 0.1),
 }
 
 
@@ -42,7 +42,7 @@ def measure_dead(net):
 result = {}
 for name, (hidden, rate) in CASES.items():
     nets = [fn.Sequential(hidden, fn.Dense(1), random_state=seed) for seed in range(10)]
-    runs = fn.fit_many(nets, X, y, optimizer=fn.optimizers.SGD(rate), epochs=20)
+    runs = fn.fit_many(nets, X, y, optimizer=fn.optimizers.Adam(rate), epochs=20)
     result[name] = float(np.mean([measure_dead(net) for net in nets]))
     loss = np.mean([run.history["loss"][-1] for run in runs])
     print(f"{name:13} {result[name]:.1%} dead units, training loss {loss:.3f}")

@@ -3,8 +3,9 @@ Exploding gradients and clipping
 ================================
 
 If the weights are too large, each layer multiplies the gradient by a factor above 1, and it grows
-exponentially from the last layer to the first. A single step can then make the weights so large that
-the loss overflows. *Clipping* limits the norm of the gradient :math:`g` and keeps its direction,
+exponentially from the last layer to the first. A single step can then make the weights so large
+that the loss overflows. *Clipping* limits the norm of the gradient :math:`g` and keeps its
+direction,
 
 .. math:: g \leftarrow g\, \min\left(1, \frac{c}{\lVert g \rVert}\right),
 
@@ -44,10 +45,10 @@ for scale in (1, 2, 3):
 # run that diverges and warns, which is expected here.
 result = {}
 for name, clip in {"without": None, "with": 1.0}.items():
-    sgd = SGD(0.01, clip_norm=clip)
+    sgd = SGD(0.1, clip_norm=clip)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", fn.DivergenceWarning)
-        histories = [make_network(2, s).fit(X, y, optimizer=sgd, epochs=30) for s in range(10)]
+        histories = [make_network(2, s).fit(X, y, optimizer=sgd, epochs=100) for s in range(10)]
     result[name] = float(np.mean([history.diverged for history in histories]))
     print(f"{name:7} clipping: {result[name]:.0%} of the runs diverge")
 result["loss"] = float(np.mean([history["loss"][-1] for history in histories]))

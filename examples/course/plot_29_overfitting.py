@@ -18,7 +18,7 @@ import numpy as np
 
 import fastnn as fn
 
-SIGMA, SIZES, N_SETS = 0.3, (1, 2, 3, 5, 10, 20, 40), 20
+SIGMA, SIZES, N_SETS = 0.3, (1, 2, 3, 5, 10, 30), 12
 rng = np.random.default_rng(0)
 x = np.linspace(-1, 1, 15)[:, None]
 x_new = np.linspace(-1, 1, 100)[:, None]
@@ -29,7 +29,7 @@ def draw(points):
 
 
 # %%
-# 20 training sets of 15 noisy points; networks of 1 to 40 tanh units, trained by L-BFGS.
+# 12 training sets of 15 noisy points; networks of 1 to 30 tanh units, trained by L-BFGS.
 targets = [draw(x) for _ in range(N_SETS)]
 validation = [(x_new, draw(x_new)) for _ in range(N_SETS)]
 errors = {"training": [], "new rows": []}
@@ -38,7 +38,7 @@ for units in SIZES:
         fn.Sequential(fn.Dense(units, "tanh"), fn.Dense(1), random_state=seed, dtype="float64")
         for seed in range(N_SETS)
     ]
-    runs = fn.fit_many(nets, x, targets, optimizer="lbfgs", epochs=500, validation_data=validation)
+    runs = fn.fit_many(nets, x, targets, optimizer="lbfgs", epochs=200, validation_data=validation)
     errors["training"].append(np.mean([run.history["loss"][-1] for run in runs]))
     errors["new rows"].append(np.mean([run.history["val_loss"][-1] for run in runs]))
 

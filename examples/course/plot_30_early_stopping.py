@@ -2,10 +2,10 @@ r"""
 Early stopping
 ==============
 
-During training the loss of the training rows falls, while that of other rows falls at first and then
-rises: from there on the network overfits. *Early stopping* watches validation rows, stops when their
-loss has not improved for a number of epochs, the *patience*, and restores the weights of the best
-epoch,
+During training the loss of the training rows falls, while that of other rows falls at first and
+then rises: from there on the network overfits. *Early stopping* watches validation rows, stops when
+their loss has not improved for a number of epochs, the *patience*, and restores the weights of the
+best epoch,
 
 .. math:: t^* = \arg\min_t L_\mathrm{validation}(w_t).
 
@@ -17,19 +17,18 @@ import numpy as np
 
 import fastnn as fn
 
-X, y = fn.datasets.load_concrete()
+X, y = fn.datasets.load_breast_cancer()
 X = fn.Standardizer().fit_transform(X)
-y = fn.Standardizer().fit_transform(y)
 
 # %%
-# 100 training rows, 100 validation rows and 830 test rows, drawn anew for each of ten networks.
+# 100 training rows, 100 validation rows and 369 test rows, drawn anew for each of ten networks.
 rng = np.random.default_rng(0)
-EPOCHS, result, histories = 400, {}, {}
+EPOCHS, result, histories = 300, {}, {}
 splits = [np.split(rng.permutation(len(X)), [100, 200]) for _ in range(10)]
 for name, callbacks in {"full": [], "stopped": [fn.EarlyStopping(patience=20)]}.items():
     losses = []
     for seed, (train, validation, test) in enumerate(splits):
-        net = fn.Sequential(fn.Dense(64, "tanh"), fn.Dense(1), random_state=seed)
+        net = fn.Sequential(fn.Dense(64, "tanh"), fn.Dense(1, "sigmoid"), random_state=seed)
         history = net.fit(
             X[train], y[train], optimizer=fn.optimizers.Adam(0.01), epochs=EPOCHS,
             validation_data=(X[validation], y[validation]), callbacks=callbacks,

@@ -22,7 +22,7 @@ import fastnn as fn
 # Of twenty features three matter. Feature 3 is a noisy copy of feature 2, and 4 to 19 are noise.
 rng = np.random.default_rng(0)
 X = rng.normal(size=(60, 20))
-X[:, 3] = X[:, 2] + rng.normal(scale=0.1, size=60)
+X[:, 3] = X[:, 2] + rng.normal(scale=0.05, size=60)
 y = X[:, 0] - 2 * X[:, 1] + 2 * X[:, 2] + rng.normal(scale=0.5, size=60)
 
 # %%

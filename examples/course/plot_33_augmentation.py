@@ -18,49 +18,50 @@ import numpy as np
 import fastnn as fn
 from fastnn.statistics import estimate
 
-X, y = fn.datasets.load_digits()
-X_pool, X_test, y_pool, y_test = fn.train_test_split(X / 16, y, random_state=0, stratify=y)
-SIZES, COPIES, SIGMA, N_SETS = (50, 100, 200, 400, 800), 20, 0.3, 10
+X, y = fn.datasets.load_breast_cancer()
+X = fn.Standardizer().fit_transform(X)
+SIZES, COPIES, SIGMA, N_SETS = (50, 100, 200, 400), 20, 0.8, 10
 
 # %%
 # For each number of rows, ten random training sets: as they are, and as 20 noisy copies. Both have
-# the same number of steps.
+# the same number of steps. The other rows, at least 169, are for testing.
 
 
-def train(X, y, epochs, seed):
-    net = fn.Sequential(fn.Dense(64, "relu"), fn.Dense(10, "softmax"), random_state=seed)
-    net.fit(X, y, epochs=epochs)
-    return net.evaluate(X_test, y_test)["accuracy"]
+def train(size, seed, copies, sigma):
+    rng = np.random.default_rng(seed)
+    train, test = np.split(rng.permutation(len(X)), [size])
+    rows = np.tile(X[train], (copies, 1))
+    rows += rng.normal(scale=sigma, size=rows.shape)
+    net = fn.Sequential(fn.Dense(64, "relu"), fn.Dense(1, "sigmoid"), random_state=seed)
+    net.fit(
+        rows, np.tile(y[train], copies), epochs=16000 // len(rows),
+        optimizer=fn.optimizers.Adam(0.003),
+    )  # fmt: skip
+    return net.evaluate(X[test], y[test])["loss"]
 
 
-rng = np.random.default_rng(0)
-scores = {"as they are": [], "with noise": []}
-for size in SIZES:
-    subsets = [rng.choice(len(X_pool), size, replace=False) for _ in range(N_SETS)]
-    epochs = 16000 // size
-    plain = [train(X_pool[s], y_pool[s], epochs, seed) for seed, s in enumerate(subsets)]
-    noisy = []
-    for seed, s in enumerate(subsets):
-        copies = np.tile(X_pool[s], (COPIES, 1))
-        copies += rng.normal(scale=SIGMA, size=copies.shape)
-        noisy.append(train(copies, np.tile(y_pool[s], COPIES), epochs // COPIES, seed))
-    scores["as they are"].append(estimate(plain))
-    scores["with noise"].append(estimate(noisy))
-
-result = {f"{size}, {name}": scores[name][i].mean for i, size in enumerate(SIZES) for name in scores}
-for name, value in result.items():
-    print(f"{name:16} mean test accuracy {value:.3f}")
+CASES = {"as they are": (1, 0.0), "with noise": (COPIES, SIGMA)}
+losses = {
+    name: [estimate([train(size, seed, *case) for seed in range(N_SETS)]) for size in SIZES]
+    for name, case in CASES.items()
+}
+result = {}
+for name, estimates in losses.items():
+    for size, one in zip(SIZES, estimates, strict=True):
+        result[f"{size}, {name}"] = one.mean
+        print(f"{size} rows {name}: test loss {one}")
 
 # %%
 # Means and standard errors.
 plt.figure(figsize=(5, 3.6), layout="constrained")
-for (name, e), color, style in zip(scores.items(), ("#0072B2", "#D55E00"), "o^", strict=True):
-    errors = [one.std / N_SETS**0.5 for one in e]
+for (name, estimates), style in zip(losses.items(), ("o-", "^--"), strict=True):
+    means, stds = zip(*[(one.mean, one.std) for one in estimates], strict=True)
+    color = "#0072B2" if name == "as they are" else "#D55E00"
     plt.errorbar(
-        SIZES, [one.mean for one in e], errors, color=color, marker=style, capsize=3, label=name
+        SIZES, means, np.divide(stds, N_SETS**0.5), fmt=style, color=color, capsize=3, label=name
     )
 plt.xscale("log")
 plt.xticks(SIZES, SIZES)
 plt.xlabel("training rows")
-plt.ylabel("test accuracy")
+plt.ylabel("test loss")
 plt.legend()

@@ -32,9 +32,7 @@ p = np.mean(losses < 0.05)
 # %%
 # The best of k runs, measured on consecutive groups of k networks.
 K = np.arange(1, 9)
-measured = [
-    np.mean(losses[: len(losses) // k * k].reshape(-1, k).min(axis=1) < 0.05) for k in K
-]
+measured = [np.mean(losses[: len(losses) // k * k].reshape(-1, k).min(axis=1) < 0.05) for k in K]
 result = {"one run": float(p), "best of 5": float(measured[4]), "formula": float(1 - (1 - p) ** 5)}
 for name, value in result.items():
     print(f"{name:9} succeeds with probability {value:.2f}")

@@ -48,12 +48,10 @@ print(f"difference {gain}; {misleading:.0%} of the pairs of single runs do not s
 # Each point is a run; the bars are means and two standard errors.
 plt.figure(figsize=(5, 3.6), layout="constrained")
 jitter = np.random.default_rng(0).uniform(-0.15, 0.15, size=40)
-for i, (units, values) in enumerate(scores.items()):
+for i, values in enumerate(scores.values()):
     e = estimate(values)
     plt.plot(i + jitter, values, "o", color="#0072B2", alpha=0.5, markersize=4)
-    plt.errorbar(
-        i + 0.25, e.mean, 2 * e.std / e.count**0.5, color="#D55E00", marker="s", capsize=5
-    )
+    plt.errorbar(i + 0.25, e.mean, 2 * e.std / e.count**0.5, color="#D55E00", marker="s", capsize=5)
 plt.xticks([0, 1], [f"{units} units" for units in scores])
 plt.xlim(-0.5, 1.6)
 plt.xlabel("hidden layer")

@@ -3,7 +3,7 @@ Star or quasar?
 ===============
 
 Quasars look like stars, but their light has another spectrum. A survey measures the magnitudes
-:math:`u, g, r, i, z` of millions of objects through five filters, and the differences, the *colours*
+:math:`u, g, r, i, z` of millions of objects through five filters; their differences, the *colours*
 such as :math:`u - g`, are a coarse spectrum. A classical rule calls an object a quasar if it is
 bright in the ultraviolet, :math:`u - g < 0.6`. A network uses all four colours,
 
@@ -11,8 +11,9 @@ bright in the ultraviolet, :math:`u - g < 0.6`. A network uses all four colours,
 
 and also finds quasars at redshifts above 2.2, where this rule fails.
 
-The data are **simulated** from published colours, see :func:`fastnn.datasets.make_star_quasar`. With
-a table of SDSS (columns u, g, r, i, z, class), run ``python plot_37_star_quasar.py table.csv``.
+The data are **simulated** from published colours, see :func:`fastnn.datasets.make_star_quasar`.
+With a table of SDSS (CSV with columns u, g, r, i, z and class), run
+``python plot_37_star_quasar.py table.csv``.
 """
 
 import sys
@@ -55,7 +56,7 @@ plt.figure(figsize=(5, 4), layout="constrained")
 for label, name, color, marker in ((0, "star", "#0072B2", "o"), (1, "quasar", "#D55E00", "x")):
     plt.scatter(*X_test[y_test == label, :2].T, s=12, c=color, marker=marker, label=name, lw=0.8)
 wrong = predicted != y_test
-plt.scatter(*X_test[wrong, :2].T, s=60, facecolors="none", edgecolors="black", label="misclassified")
+plt.scatter(*X_test[wrong, :2].T, s=60, facecolors="none", edgecolors="black", label="wrong")
 plt.axvline(0.6, color="0.4", linestyle=":", label="u - g = 0.6")
 plt.title("simulated data" if path is None else path)
 plt.xlabel("u - g")

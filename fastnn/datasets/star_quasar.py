@@ -18,7 +18,8 @@ Floats = NDArray[np.float64]
 COLORS = ("u-g", "g-r", "r-i", "i-z")
 
 # The stellar locus: polynomials of degree 5 in g-i, a column for each color, from the constant
-# term up. K. Covey and others, "Stellar SEDs from 0.3 to 2.5 microns", AJ 134, 2398 (2007).
+# term up. K. Covey and others, "Stellar SEDs from 0.3 to 2.5 microns", AJ 134, 2398 (2007). Bluer
+# than g-i = 0.4 they are no longer close to the locus.
 STELLAR_LOCUS = np.array([
     [1.0636113, 0.4290263, -0.4113500, -0.2270331],
     [-1.6267818, -0.8852323, 1.8229991, 0.7794558],
@@ -31,11 +32,11 @@ STELLAR_LOCUS = np.array([
 # Quantiles of g-i, chosen to have the two peaks of bright stars at high latitude: near 0.5 the
 # turnoff of the main sequence, near 2.5 the M dwarfs.
 STAR_QUANTILES = (0.0, 0.1, 0.3, 0.5, 0.6, 0.7, 0.95, 1.0)
-STAR_G_MINUS_I = (0.1, 0.4, 0.6, 0.9, 1.4, 2.2, 2.8, 3.4)
+STAR_G_MINUS_I = (0.4, 0.5, 0.65, 0.95, 1.4, 2.2, 2.8, 3.4)
 
 # Width of the locus. In g, r, i and z it is about 0.03 mag (Z. Ivezic and others, Astronomische
 # Nachrichten 325, 583, 2004); u-g varies more, as it depends on the abundance of metals.
-STAR_SCATTER = (0.08, 0.03, 0.03, 0.03)
+STAR_SCATTER = (0.10, 0.03, 0.03, 0.03)
 
 # Median colors of quasars by redshift, after G. Richards and others, "Colors of 2625 quasars at
 # 0 < z < 5 measured in the SDSS photometric system", AJ 121, 2308 (2001), to about 0.1 mag: the
@@ -60,7 +61,7 @@ QUASAR_REDSHIFT_QUANTILES = (0.1, 0.9, 1.5, 2.0, 2.8, 4.5)
 QUASAR_SCATTER = (0.15, 0.12, 0.10, 0.10)
 
 # Errors of the magnitudes u, g, r, i, z. Two colors that share a band have correlated errors.
-PHOTOMETRIC_ERRORS = (0.04, 0.02, 0.02, 0.02, 0.03)
+PHOTOMETRIC_ERRORS = (0.08, 0.03, 0.03, 0.03, 0.06)
 
 
 def make_star_quasar(

@@ -9,7 +9,7 @@ def check_batch_sizes(result):
 def check_shuffling(result):
     assert result["epoch"] > 0.9
     assert result["once"] > 0.9
-    assert result["never"] < 0.6
+    assert result["never"] < 0.8
 
 
 def check_learning_rates(result):
@@ -30,8 +30,8 @@ def check_linear_decay(result):
 
 
 def check_cyclic_rates(result):
-    assert result["minima"] < 0.02
-    assert result["barriers"] > 10 * result["minima"]
+    assert result["minima"] < 0.05
+    assert result["barriers"] > 1.7 * result["minima"]
 
 
 def check_optimizers(result):
@@ -56,7 +56,7 @@ def check_dead_relu(result):
 def check_exploding_gradients(result):
     assert result["without"] > 0.5
     assert result["with"] == 0
-    assert result["loss"] < 1.5
+    assert result["loss"] < 1.2
 
 
 def check_overfitting(result):
@@ -68,7 +68,7 @@ def check_overfitting(result):
 
 
 def check_early_stopping(result):
-    assert result["stopped"] < 0.8 * result["full"]
+    assert result["stopped"] < 0.6 * result["full"]
 
 
 def check_l1_l2(result):
@@ -79,12 +79,14 @@ def check_l1_l2(result):
 
 
 def check_dropout(result):
-    assert result["p = 0.5"] < 0.95 * result["p = 0.0"]
+    assert result["p = 0.2"] < 0.9 * result["p = 0.0"]
+    assert result["p = 0.8"] > result["p = 0.2"]
 
 
 def check_augmentation(result):
-    assert result["100, with noise"] > result["100, as they are"]
-    assert result["200, as they are"] > result["100, as they are"] + 0.02
+    assert result["400, as they are"] < 0.8 * result["50, as they are"]
+    for size in (100, 200):
+        assert result[f"{size}, with noise"] < 0.85 * result[f"{size}, as they are"]
 
 
 def check_restarts(result):
@@ -107,7 +109,7 @@ def check_error_bars(result):
 def check_star_quasar(result):
     assert result["rows"] == 4000
     assert result["network"] > result["rule"] + 0.03
-    assert result["network"] < 0.995
+    assert result["network"] < 1
 
 
 EXPECTED = {
