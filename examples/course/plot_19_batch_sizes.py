@@ -41,7 +41,7 @@ for name, value in result.items():
 # %%
 # By epoch, online training is ahead; by step, batch training is. On a logarithmic axis of steps the
 # three curves begin one after the other, as their epochs differ in length.
-plt.figure(figsize=(6, 3.6), layout="constrained")
+plt.figure(figsize=(5.2, 3.4), layout="constrained")
 epochs = np.arange(1, EPOCHS + 1)
 for panel, xlabel in ((1, "epoch"), (2, "step")):
     ax = plt.subplot(1, 2, panel)

@@ -45,7 +45,7 @@ for name, value in result.items():
 
 # %%
 # The paths on the parabola of the loss.
-plt.figure(figsize=(6.4, 2.9), layout="constrained")
+plt.figure(figsize=(5.2, 2.8), layout="constrained")
 grid = np.linspace(-4, 8, 200)
 for panel, (name, path) in enumerate(paths.items(), 1):
     ax = plt.subplot(1, 3, panel)

@@ -42,7 +42,7 @@ for name, value in result.items():
 
 # %%
 # The schedule, and the excess loss of the three runs.
-plt.figure(figsize=(6.4, 3.4), layout="constrained")
+plt.figure(figsize=(5.4, 3.2), layout="constrained")
 fn.plot.schedule(decay, 4000, ax=plt.subplot(1, 2, 1))
 ax = plt.subplot(1, 2, 2)
 for (name, values), color, line in zip(

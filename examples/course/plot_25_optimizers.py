@@ -25,7 +25,7 @@ MAKERS = {
     "Nesterov": lambda rate: SGD(rate, momentum=0.9, nesterov=True),
     "Adagrad": Adagrad, "RMSprop": RMSprop, "Adam": Adam,
 }  # fmt: skip
-EXACT = np.array([2.0, 2.0])
+EXACT = np.array([1.0, 3.0])
 X = np.array([[1.0, 0.0], [0.0, 0.1]])  # curvatures 1 and 0.01
 y = X @ EXACT
 
@@ -56,13 +56,13 @@ for name, make in MAKERS.items():
 
 # %%
 # The paths from the origin to the minimum, marked by a cross.
-plt.figure(figsize=(6, 4), layout="constrained")
-w0, w1 = np.meshgrid(np.linspace(-0.5, 4.5, 60), np.linspace(-0.5, 4, 60))
+plt.figure(figsize=(5.2, 4), layout="constrained")
+w0, w1 = np.meshgrid(np.linspace(-0.5, 2.5, 60), np.linspace(-0.5, 4, 60))
 for panel, (name, path) in enumerate(paths.items(), 1):
     ax = plt.subplot(2, 3, panel)
     surface = compute_loss(np.stack([w0, w1], axis=-1))
     ax.contour(w0, w1, surface, np.geomspace(1e-3, 5, 9), colors="0.75", linewidths=0.8)
     ax.plot(*path.T, ".-", color="#0072B2", linewidth=1, markersize=3)
     ax.plot(*EXACT, "x", color="#D55E00", markersize=8, markeredgewidth=2)
-    ax.set(title=name, xlabel="weight 1", ylabel="weight 2", xlim=(-0.5, 4.5), ylim=(-0.5, 4))
+    ax.set(title=name, xlabel="weight 1", ylabel="weight 2", xlim=(-0.5, 2.5), ylim=(-0.5, 4))
     ax.label_outer()

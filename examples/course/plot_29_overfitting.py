@@ -29,7 +29,8 @@ def draw(points):
 
 
 # %%
-# 12 training sets of 15 noisy points; networks of 1 to 30 tanh units, trained by L-BFGS.
+# 12 training sets of 15 noisy points; networks of 1 to 30 tanh units, trained by
+# the Levenberg-Marquardt method.
 targets = [draw(x) for _ in range(N_SETS)]
 validation = [(x_new, draw(x_new)) for _ in range(N_SETS)]
 errors = {"training": [], "new rows": []}
@@ -38,7 +39,9 @@ for units in SIZES:
         fn.Sequential(fn.Dense(units, "tanh"), fn.Dense(1), random_state=seed, dtype="float64")
         for seed in range(N_SETS)
     ]
-    runs = fn.fit_many(nets, x, targets, optimizer="lbfgs", epochs=200, validation_data=validation)
+    runs = fn.fit_many(
+        nets, x, targets, optimizer="levenberg_marquardt", epochs=100, validation_data=validation
+    )
     errors["training"].append(np.mean([run.history["loss"][-1] for run in runs]))
     errors["new rows"].append(np.mean([run.history["val_loss"][-1] for run in runs]))
 
@@ -57,6 +60,8 @@ plt.loglog(SIZES, errors["training"], "o-", color="#0072B2", label="training row
 plt.loglog(SIZES, errors["new rows"], "^--", color="#D55E00", label="new rows")
 plt.axhline(SIGMA**2, color="0.4", linestyle=":", label="noise, $\\sigma^2$")
 plt.xticks(SIZES, SIZES)
+plt.minorticks_off()
+plt.ylim(1e-3, 0.5)
 plt.xlabel("hidden units")
 plt.ylabel("mean squared error")
 plt.legend()

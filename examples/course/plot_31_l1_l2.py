@@ -8,9 +8,9 @@ A penalty on the weights is added to the loss,
           L(w) + \frac{\lambda_2}{2} \sum_j w_j^2 .
 
 L1 pulls each weight towards 0 with the same force :math:`\lambda_1`, however small it is: weights
-that hardly lower the loss become 0, and the model is *sparse*. The force of L2 is
-:math:`\lambda_2 w_j`: it fades for small weights, so none becomes 0, and of features that say the
-same, each has a small and even part.
+that hardly lower the loss become 0, and the model is *sparse*; of two features that say the same,
+one may remain. The force of L2 is :math:`\lambda_2 w_j`: it fades for small weights, so hardly any
+becomes 0, and of features that say the same, each has a small and even part.
 """
 
 import matplotlib.pyplot as plt

@@ -62,6 +62,7 @@ for (name, estimates), style in zip(losses.items(), ("o-", "^--"), strict=True):
     )
 plt.xscale("log")
 plt.xticks(SIZES, SIZES)
+plt.minorticks_off()
 plt.xlabel("training rows")
 plt.ylabel("test loss")
 plt.legend()

@@ -39,7 +39,7 @@ for name, value in result.items():
 
 # %%
 # The final losses have a few values, one per kind of minimum.
-plt.figure(figsize=(6.4, 3.4), layout="constrained")
+plt.figure(figsize=(5.4, 3.2), layout="constrained")
 ax = plt.subplot(1, 2, 1)
 ax.plot(np.arange(1, 401), np.sort(losses), ".", color="#0072B2", markersize=4)
 ax.set(xlabel="run, sorted by loss", ylabel="final loss")

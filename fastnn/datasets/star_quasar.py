@@ -71,7 +71,7 @@ def make_star_quasar(
 
     Stars scatter around the stellar locus (Covey and others 2007, Ivezić and others 2004), quasars
     around their median colours by redshift (Richards and others 2001, Vanden Berk and others 2001).
-    Quasars near redshift 2.8 have the colours of stars. The tables are approximate: use the data to
+    Quasars near redshift 2.8 are closest to the stars. The tables are approximate: use the data to
     learn and to teach, not for astronomy.
 
     Parameters
