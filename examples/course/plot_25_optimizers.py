@@ -11,7 +11,7 @@ by the size of its gradients, in Adam
 .. math:: w \leftarrow w - \eta\, \frac{\hat m}{\sqrt{\hat v} + \epsilon},
 
 with :math:`\hat m` a moving mean of the gradient and :math:`\hat v` one of its square. This helps
-most if the valley lies along an axis, as it does when features have different scales.
+if the valley lies along an axis, as it does here, where the features have different scales.
 """
 
 import matplotlib.pyplot as plt

@@ -52,7 +52,7 @@ for name, (hidden, rate) in CASES.items():
 plt.figure(figsize=(5, 3), layout="constrained")
 bars = plt.barh(list(result), [100 * value for value in result.values()], color="#0072B2")
 plt.bar_label(bars, fmt="%.1f", padding=3)
-plt.xlim(0, 110 * max(result.values()))
+plt.xlim(0, 120 * max(result.values()))
 plt.gca().invert_yaxis()
 plt.xlabel("dead units, %")
 plt.ylabel("hidden layer")

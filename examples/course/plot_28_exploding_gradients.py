@@ -19,7 +19,6 @@ import numpy as np
 
 import fastnn as fn
 from fastnn.initializers import Normal
-from fastnn.optimizers import SGD
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(200, 16))
@@ -28,13 +27,13 @@ DEPTHS = (1, 2, 4, 6, 8)
 
 
 def make_network(scale, depth, seed):
-    # The weights are `scale` times those of He's rule.
     hidden = fn.Dense(16, "relu", weight_init=Normal(std=scale * (2 / 16) ** 0.5))
     return fn.Sequential(*[hidden] * depth, fn.Dense(1), random_state=seed, dtype="float64")
 
 
 # %%
-# The norm of the gradient of the first layer before training, geometric means over ten seeds.
+# The norm of the gradient of the first layer before training, geometric means over ten seeds. The
+# initial weights are `scale` times those of He's rule.
 
 
 def measure_norm(scale, depth):
@@ -50,7 +49,7 @@ norms = {scale: [measure_norm(scale, depth) for depth in DEPTHS] for scale in (1
 # a run that diverges and warns, which is expected here.
 result = {}
 for name, clip in {"without": None, "with": 1.0}.items():
-    sgd = SGD(0.1, clip_norm=clip)
+    sgd = fn.optimizers.SGD(0.1, clip_norm=clip)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", fn.DivergenceWarning)
         nets = [make_network(2, 8, seed) for seed in range(10)]

@@ -10,7 +10,7 @@ new rows is the sum
 .. math:: \mathrm{E}\,(y - \hat y)^2 = \sigma^2 + \mathrm{bias}^2 + \mathrm{variance},
 
 of the noise, which no model can avoid, the bias, which falls with the number of units, and the
-variance between training sets, which rises with it.
+variance between training sets, which grows once the network can follow their noise.
 """
 
 import matplotlib.pyplot as plt
