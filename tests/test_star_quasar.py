@@ -1,4 +1,4 @@
-"""Simulated colours of stars and quasars, and the example that reads a real table instead."""
+"""Simulated colors of stars and quasars, and the example that reads a real table instead."""
 
 import runpy
 import sys
@@ -47,7 +47,7 @@ def test_the_classes_are_in_random_order():
 
 def test_colors_are_in_the_published_ranges():
     """Stars: g-r from 0.3 to 1.5, and r-i up to 2 for M dwarfs (Covey and others 2007). Quasars
-    below redshift 2.2 have u-g < 0.6, and almost no star has (Richards and others 2001)."""
+    below redshift 2.2 are blue in u-g, which stars on the locus are not."""
     X, y = make_star_quasar(20_000, random_state=0)
     stars, quasars = X[y == 0], X[y == 1]
     low, high = np.quantile(stars, [0.01, 0.99], axis=0)

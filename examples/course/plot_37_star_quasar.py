@@ -3,15 +3,15 @@ Star or quasar?
 ===============
 
 Quasars look like stars, but their light has another spectrum. A survey measures the magnitudes
-:math:`u, g, r, i, z` of millions of objects through five filters; their differences, the *colours*
+:math:`u, g, r, i, z` of millions of objects through five filters; their differences, the *colors*
 such as :math:`u - g`, are a coarse spectrum. A classical rule calls an object a quasar if it is
-bright in the ultraviolet, :math:`u - g < 0.6`. A network uses all four colours,
+bright in the ultraviolet, :math:`u - g < 0.6`. A network uses all four colors,
 
 .. math:: P(\text{quasar}) = \mathrm{sigmoid}\big(f(u-g,\; g-r,\; r-i,\; i-z)\big),
 
 and also finds quasars at redshifts above 2.2, where this rule fails.
 
-The data are **simulated** from published colours, see :func:`fastnn.datasets.make_star_quasar`.
+The data are **simulated** from published colors, see :func:`fastnn.datasets.make_star_quasar`.
 With a table of SDSS (CSV with columns u, g, r, i, z and class), run
 ``python plot_37_star_quasar.py table.csv``.
 """
@@ -25,7 +25,7 @@ import fastnn as fn
 
 
 def read_table(path):
-    """Colours and labels (0 STAR, 1 QSO) of a CSV file; other rows, or -9999, are dropped."""
+    """Colors and labels (0 STAR, 1 QSO) of a CSV file; other rows, or -9999, are dropped."""
     table = np.genfromtxt(path, delimiter=",", names=True, dtype=None, encoding="utf-8")
     kinds = np.char.strip(table["class"])
     magnitudes = np.column_stack([table[band] for band in "ugriz"]).astype(float)
@@ -38,7 +38,7 @@ X, y = fn.datasets.make_star_quasar(4000, random_state=0) if path is None else r
 X_train, X_test, y_train, y_test = fn.train_test_split(X, y, random_state=0, stratify=y)
 
 # %%
-# The network, and the rule on one colour, on objects that were not used in training.
+# The network, and the rule on one color, on objects that were not used in training.
 scaler = fn.Standardizer().fit(X_train)
 net = fn.Sequential(fn.Dense(32, "tanh"), fn.Dense(1, "sigmoid"), random_state=0)
 net.fit(scaler.transform(X_train), y_train, epochs=60, optimizer=fn.optimizers.Adam(0.01))
@@ -51,7 +51,7 @@ result = {
 print(f"accuracy: network {result['network']:.3f}, rule u - g < 0.6 {result['rule']:.3f}")
 
 # %%
-# The test objects in two of the four colours.
+# The test objects in two of the four colors.
 plt.figure(figsize=(5, 4), layout="constrained")
 for label, name, color, marker in ((0, "star", "#0072B2", "o"), (1, "quasar", "#D55E00", "x")):
     plt.scatter(*X_test[y_test == label, :2].T, s=12, c=color, marker=marker, label=name, lw=0.8)

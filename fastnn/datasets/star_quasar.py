@@ -1,6 +1,6 @@
-"""Simulated photometric colours of stars and quasars.
+"""Simulated photometric colors of stars and quasars.
 
-The tables below are rounded, and the curve of quasars is coarse: the colours resemble those of the
+The tables below are rounded, and the curve of quasars is coarse: the colors resemble those of the
 Sloan Digital Sky Survey (SDSS), and are no substitute for them.
 """
 
@@ -52,7 +52,7 @@ QUASAR_LOCUS = np.array([
     [3.50, 1.50, 0.30, 0.10],
 ])  # fmt: skip
 
-# Quantiles of the redshift; the median is 1.5 in the catalogue of D. Schneider and others, AJ 139,
+# Quantiles of the redshift; the median is 1.5 in the catalog of D. Schneider and others, AJ 139,
 # 2360 (2010).
 QUASAR_QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
 QUASAR_REDSHIFT_QUANTILES = (0.1, 0.9, 1.5, 2.0, 2.8, 4.5)
@@ -67,10 +67,10 @@ PHOTOMETRIC_ERRORS = (0.08, 0.03, 0.03, 0.03, 0.06)
 def make_star_quasar(
     n_samples: int = 1000, *, random_state: int | np.random.Generator | None = None
 ) -> Dataset:
-    """Simulate photometric colours of stars and quasars, half of the rows each.
+    """Simulate photometric colors of stars and quasars, half of the rows each.
 
     Stars scatter around the stellar locus (Covey and others 2007, Ivezić and others 2004), quasars
-    around their median colours by redshift (Richards and others 2001, Vanden Berk and others 2001).
+    around their median colors by redshift (Richards and others 2001, Vanden Berk and others 2001).
     Quasars near redshift 2.8 are closest to the stars. The tables are approximate: use the data to
     learn and to teach, not for astronomy.
 
@@ -84,7 +84,7 @@ def make_star_quasar(
     Returns
     -------
     Dataset
-        X, shape (n_samples, 4): the colours u-g, g-r, r-i and i-z in magnitudes (SDSS, AB). y: 0
+        X, shape (n_samples, 4): the colors u-g, g-r, r-i and i-z in magnitudes (SDSS, AB). y: 0
         for a star and 1 for a quasar, in random order.
 
     Raises
@@ -111,8 +111,8 @@ def make_star_quasar(
         feature_names=COLORS,
         target_names=("star", "quasar"),
         description=(
-            "Simulated colours of stars and quasars, not observations: drawn around the stellar "
-            "locus of Covey and others (2007) and the median colours of quasars by redshift of "
+            "Simulated colors of stars and quasars, not observations: drawn around the stellar "
+            "locus of Covey and others (2007) and the median colors of quasars by redshift of "
             "Richards and others (2001), both approximate, with intrinsic scatter and photometric "
             "errors. A row is an object; the features are u-g, g-r, r-i and i-z in magnitudes. The "
             "target is the class, star (0) or quasar (1)."
@@ -121,14 +121,14 @@ def make_star_quasar(
 
 
 def _draw_stars(n: int, rng: np.random.Generator) -> Floats:
-    """Colours (n, 4) of stars without photometric errors."""
+    """Colors (n, 4) of stars without photometric errors."""
     g_minus_i = np.interp(rng.random(n), STAR_QUANTILES, STAR_G_MINUS_I)
     locus = np.vander(g_minus_i, len(STELLAR_LOCUS), increasing=True) @ STELLAR_LOCUS
     return np.asarray(rng.normal(locus, STAR_SCATTER))
 
 
 def _draw_quasars(n: int, rng: np.random.Generator) -> Floats:
-    """Colours (n, 4) of quasars without photometric errors."""
+    """Colors (n, 4) of quasars without photometric errors."""
     redshift = np.interp(rng.random(n), QUASAR_QUANTILES, QUASAR_REDSHIFT_QUANTILES)
     locus = [np.interp(redshift, QUASAR_REDSHIFT, median) for median in QUASAR_LOCUS.T]
     return np.asarray(rng.normal(np.column_stack(locus), QUASAR_SCATTER))
