@@ -39,9 +39,9 @@ STAR_G_MINUS_I = (0.4, 0.5, 0.65, 0.95, 1.4, 2.2, 2.8, 3.4)
 STAR_SCATTER = (0.10, 0.03, 0.03, 0.03)
 
 # Median colors of quasars by redshift, a coarse approximation of the curves in G. Richards and
-# others, "Colors of 2625 quasars at 0 < z < 5 measured in the SDSS photometric system", AJ 121, 2308
-# (2001). The strong emission lines of D. Vanden Berk and others, AJ 122, 549 (2001) pass through the
-# bands, and from a redshift of 2.2 the Lyman alpha forest dims u, from 3.5 also g.
+# others, "Colors of 2625 quasars at 0 < z < 5 measured in the SDSS photometric system", AJ 121,
+# 2308 (2001). The strong emission lines of D. Vanden Berk and others, AJ 122, 549 (2001) pass
+# through the bands, and from a redshift of 2.2 the Lyman alpha forest dims u, from 3.5 also g.
 QUASAR_REDSHIFT = (0.1, 0.3, 0.6, 0.8, 1.0, 1.2, 1.5, 1.7, 2.0, 2.2, 2.5, 2.8, 3.0, 3.5, 4.0, 4.5)
 QUASAR_LOCUS = np.array([
     [0.10, 0.30, 0.30, 0.10], [0.10, 0.25, 0.10, 0.35], [0.30, 0.00, 0.20, 0.00],
