@@ -56,8 +56,10 @@ def pictures(monkeypatch):
 
 def make_panels(n_rows=1, n_columns=1):
     """Stand-ins for the axes of a grid, in the shape in which matplotlib returns them."""
-    panels = np.array([mock.MagicMock() for _ in range(n_rows * n_columns)], dtype=object)
-    return panels.reshape(n_rows, n_columns) if n_rows > 1 else panels
+    panels = np.empty((n_rows, n_columns), dtype=object)
+    for place in np.ndindex(panels.shape):
+        panels[place] = mock.MagicMock()
+    return panels if n_rows > 1 else panels[0]
 
 
 @pytest.mark.long
