@@ -4,17 +4,14 @@ The source folder is the root of the repository, so that pages link to files out
 same relative paths as on a code host.
 """
 
-import sys
 from pathlib import Path
 
 import latex2mathml.converter
 from docutils.nodes import SkipNode
 
+import fastnn
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-import fastnn  # noqa: E402: after the path is set
-
 project = "fastnn"
 author = "The fastnn developers"
 project_copyright = author
@@ -22,15 +19,20 @@ version = release = fastnn.__version__
 
 root_doc = "docs/index"
 include_patterns = [
-    "docs/**", "benchmarks/*.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md",
+    "docs/*.md", "docs/api/**", "docs/course/**", "benchmarks/*.md", "CHANGELOG.md",
+    "CONTRIBUTING.md", "SECURITY.md",
 ]  # fmt: skip
 extensions = [
     "myst_parser", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosummary",
     "sphinx.ext.viewcode", "sphinx_design",
 ]  # fmt: skip
 source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
-templates_path = ["templates"]
-suppress_warnings = ["toc.empty_glob"]  # of the gallery, if there are no scripts
+# autosummary would look for a relative path in the source folder.
+templates_path = [str(ROOT / "docs/templates")]
+suppress_warnings = [
+    "toc.not_readable",  # the course, which may be missing; other pages would be in no toctree
+    "myst.header",  # reports that benchmarks write
+]
 
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
