@@ -78,7 +78,8 @@ if list((ROOT / "examples/course").glob("plot_*.py")):
 
 def skip_foreign_members(app, what, name, obj, skip, options):
     """Leave out what a class inherits from another library."""
-    module = getattr(obj, "__module__", None) or "fastnn"
+    getter = obj.fget if isinstance(obj, property) else obj
+    module = getattr(getter, "__module__", None) or "fastnn"
     return skip or module.split(".")[0] not in ("fastnn", "builtins")
 
 

@@ -33,7 +33,9 @@ class Page(HTMLParser):
 
 
 def find_problems(folder):
-    pages = {path.resolve(): Page(path) for path in sorted(folder.rglob("*.html"))}
+    # The folder _static has a template of the theme.
+    paths = [path for path in sorted(folder.rglob("*.html")) if "_static" not in path.parts]
+    pages = {path.resolve(): Page(path) for path in paths}
     if not pages:
         yield f"{folder}: no pages"
     for path, page in pages.items():

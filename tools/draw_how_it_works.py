@@ -10,10 +10,10 @@ STAGES = [
      "checks of everything, before any work"),
     ("#dbeafe", "fastnn/_engine", "lowering: layers to rows of a table",
      "plan: size and offset of every array; one workspace"),
-    ("#fef3c7", "fastnn_ext, without the GIL", "for each step: shuffle, gather the rows of a batch", ""),
+    ("#fef3c7", "fastnn_ext, without the GIL",
+     "for each step: shuffle, gather the rows of a batch", ""),
 ]  # fmt: skip
-ROWS = ["thread 1: its rows, all layers forward and back", "thread 2: its rows, forward and back"]
-PARAMETERS = ["thread 1: its parameters, sum and update", "thread 2: its parameters, sum and update"]
+TASKS = ["its rows, all layers, forward and back", "its parameters, sum and update"]
 
 
 def text(x, y, content, size=13, weight="normal", anchor="start"):
@@ -34,11 +34,11 @@ def arrow(y):
     return f'<path d="M{WIDTH // 2} {y}v18m-5 -6l5 6l5 -6" fill="none" stroke="#64748b"/>'
 
 
-def draw_pair(y, labels):
-    for i, label in enumerate(labels):
+def draw_pair(y, task):
+    for i in range(2):
         x = LEFT + i * (BOX + 20) // 2
         yield box(x, y, (BOX - 20) // 2, 40, "#dcfce7")
-        yield text(x + (BOX - 20) // 4, y + 25, label, anchor="middle", size=12)
+        yield text(x + (BOX - 20) // 4, y + 25, f"thread {i + 1}: {task}", anchor="middle", size=12)
 
 
 def draw():
@@ -50,12 +50,12 @@ def draw():
         yield text(LEFT + 12, y + 58, second)
         yield arrow(y + 72)
         y += 92
-    for labels in (ROWS, PARAMETERS):
-        yield from draw_pair(y, labels)
+    for task in TASKS:
+        yield from draw_pair(y, task)
         yield text(WIDTH // 2, y + 60, "barrier", size=12, anchor="middle")
         y += 72
     yield box(LEFT, y, BOX, 44, "#dbeafe")
-    yield text(LEFT + 12, y + 27, "fastnn: losses into the history, callbacks, next group of epochs")
+    yield text(LEFT + 12, y + 27, "fastnn: losses into the history, callbacks, next epochs")
 
 
 def main(path):
