@@ -4,6 +4,7 @@ The source folder is the root of the repository, so that pages link to files out
 same relative paths as on a code host.
 """
 
+import re
 from pathlib import Path
 
 import latex2mathml.converter
@@ -59,7 +60,8 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-html_sidebars = {"docs/index": []}
+# Pages without a section have no navigation at the left.
+html_sidebars = {f"docs/{page}": [] for page in ("index", "get-started", "comparison")}
 
 if list((ROOT / "examples/course").glob("plot_*.py")):
     extensions.append("sphinx_gallery.gen_gallery")
@@ -83,6 +85,11 @@ def skip_foreign_members(app, what, name, obj, skip, options):
     return skip or module.split(".")[0] not in ("fastnn", "builtins")
 
 
+def escape_initials(app, what, name, obj, options, lines):
+    """Keep "D. Kingma" at the beginning of a paragraph from becoming item D of a list."""
+    lines[:] = [re.sub(r"^(\s*)([A-Z]\. )", r"\1\\\2", line) for line in lines]
+
+
 def write_mathml(translator, node, display):
     """Formulas as MathML, which browsers render without a script."""
     translator.body.append(latex2mathml.converter.convert(node.astext(), display=display))
@@ -101,6 +108,7 @@ def visit_displaymath(translator, node):
 
 
 def setup(app):
+    app.connect("autodoc-process-docstring", escape_initials)
     app.connect("autodoc-skip-member", skip_foreign_members)
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_displaymath, None))
 
