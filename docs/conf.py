@@ -69,7 +69,9 @@ if list((ROOT / "examples/course").glob("plot_*.py")):
         "examples_dirs": "examples/course",
         "gallery_dirs": "docs/course",
         "filename_pattern": r"plot_\d+_",
+        "within_subsection_order": "FileNameSortKey",
         "abort_on_example_error": True,
+        "capture_repr": (),
         "download_all_examples": False,
         "show_memory": False,
         "write_computation_times": False,
@@ -101,7 +103,7 @@ def visit_math(translator, node):
 
 
 def visit_displaymath(translator, node):
-    translator.body.append('<div class="math">')
+    translator.body.append('<div class="formula">')
     write_mathml(translator, node, "block")
     translator.body.append("</div>")
     raise SkipNode
