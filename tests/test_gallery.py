@@ -30,10 +30,6 @@ def read_expectations():
 EXPECTED = read_expectations()
 
 
-def has_module(name):
-    return importlib.util.find_spec(name) is not None
-
-
 @pytest.fixture
 def pictures(monkeypatch):
     """matplotlib without a screen; if it is not installed, stand-ins that draw nothing."""

@@ -8,8 +8,8 @@ A loss is the negative logarithm of a likelihood: choosing one is a statement ab
           \text{Poisson: } \mu - y \log \mu, \quad
           \text{unknown variance: } \log \sigma^2 + (y - \mu)^2 / \sigma^2.
 
-With the squared error a few wild values pull the curve away; the absolute error and Huber's loss,
-squared near 0 and linear beyond, hardly notice them.
+With the squared error a few wild values pull the curve away. Huber's loss, squared near 0 and
+linear beyond, lets them pull less, and the absolute error least.
 """
 
 import matplotlib.pyplot as plt

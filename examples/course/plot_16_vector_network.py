@@ -40,7 +40,8 @@ limit = np.abs(J).max()
 plt.figure(figsize=(4.6, 3.4), layout="constrained")
 plt.imshow(J, cmap="RdBu_r", vmin=-limit, vmax=limit)
 for (row, column), number in np.ndenumerate(J):
-    plt.text(column, row, f"{number:.2f}", ha="center", va="center")
+    color = "white" if abs(number) > 0.6 * limit else "black"
+    plt.text(column, row, f"{number:.2f}", ha="center", va="center", color=color)
 plt.xticks(range(4), [f"x{i + 1}" for i in range(4)])
 plt.yticks(range(3), [f"y{i + 1}" for i in range(3)])
 plt.xlabel("input")

@@ -7,8 +7,8 @@ The derivative by the weights of layer k contains the derivatives of all later l
 .. math:: \frac{\partial L}{\partial W_k} = h_{k-1}^T\, \delta_k, \qquad
           \delta_k = (\delta_{k+1} W_{k+1}^T) \odot f'(z_k).
 
-Computed layer by layer from scratch, a network of n layers needs :math:`n(n+1)/2` steps;
-back-propagation keeps :math:`\delta_{k+1}` for the layer before and needs n.
+Computed for each layer from scratch, the deltas of n layers need :math:`n(n-1)/2` steps back
+through a layer; back-propagation keeps :math:`\delta_{k+1}` for the layer before and needs n - 1.
 """
 
 import matplotlib.pyplot as plt

@@ -19,6 +19,7 @@ def check_step_and_sigmoid(result):
 def check_softmax(result):
     assert result["sum"] < 1e-12
     assert result["shift"] < 1e-12
+    assert result["one-hot"] < 1e-12
     assert result["accuracy"] > 0.9
 
 
