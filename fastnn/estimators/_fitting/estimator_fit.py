@@ -29,10 +29,10 @@ from fastnn.estimators._fitting.outcome import DeferredWarning, TrainingOutcome
 from fastnn.estimators._fitting.parameters import FULL_BATCH_SOLVERS, shallow_copy
 from fastnn.estimators._fitting.samples import EncodedRows
 from fastnn.estimators._fitting.sklearn_callbacks import CallbackNotifier
-from fastnn.estimators._fitting.solvers import SolverRun, TrainedNetwork
+from fastnn.estimators._fitting.solvers import SolverRun, TrainedNetwork, make_trained
 from fastnn.estimators._fitting.validation import ValidationData
 from fastnn.layers import Layer, iterate_dense_layers
-from fastnn.model import Sequential, make_sequential
+from fastnn.model import Sequential
 from fastnn.optimizers import LevenbergMarquardt
 from fastnn.schedules import Schedule
 
@@ -149,8 +149,7 @@ class EstimatorFit:
         network = trained.network
         if _get_activations(network.layers) == _get_activations(self.layers):
             return trained
-        copied = make_sequential(copy_state(network.state, layers=self.layers))
-        return TrainedNetwork(copied, None if trained.last is None else trained.last.copy())
+        return make_trained(copy_state(network.state, layers=self.layers), trained.last)
 
     # ---- training ----
 
