@@ -90,6 +90,17 @@ def rng(request):
     return np.random.default_rng(zlib.crc32(request.node.name.encode()))
 
 
+@pytest.fixture
+def pyplot():
+    """matplotlib without a screen; no figure is left open."""
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    before = pyplot.get_backend()
+    pyplot.switch_backend("agg")
+    yield pyplot
+    pyplot.close("all")
+    pyplot.switch_backend(before)
+
+
 @pytest.fixture(autouse=True)
 def several_processors(monkeypatch):
     """Allow up to eight threads, even on a machine with fewer processors: results must not depend

@@ -31,23 +31,16 @@ EXPECTED = read_expectations()
 
 
 @pytest.fixture
-def pictures(monkeypatch):
+def pictures(request, monkeypatch):
     """matplotlib without a screen; if it is not installed, stand-ins that draw nothing."""
     if importlib.util.find_spec("matplotlib") is not None:
-        from matplotlib import pyplot
-
-        before = pyplot.get_backend()
-        pyplot.switch_backend("agg")
-        yield
-        pyplot.close("all")
-        pyplot.switch_backend(before)
+        request.getfixturevalue("pyplot")
         return
     pyplot = mock.MagicMock()
     pyplot.subplots.side_effect = lambda *sizes, **_: (mock.MagicMock(), make_panels(*sizes))
     monkeypatch.setitem(sys.modules, "matplotlib", mock.MagicMock(pyplot=pyplot))
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", pyplot)
     monkeypatch.setattr(fn, "plot", mock.MagicMock(), raising=False)
-    yield
 
 
 def make_panels(n_rows=1, n_columns=1):
