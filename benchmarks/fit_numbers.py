@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import machine
 import numpy as np
 import surrogates
 from surrogates import Array
@@ -99,12 +100,9 @@ def compute_errors(net: fn.Sequential) -> tuple[float, float]:
 
 def compare(quick: bool, log: Callable[[str], None]) -> str:
     """Measure everything, and return the report in Markdown."""
-    import machine
-
-    about = machine.describe()
     seconds, seeds = (0.2, 2) if quick else (SECONDS, SEEDS)
     lines = [
-        f"{about['processor']}, {about['cores used']} cores.",
+        machine.describe_cores(),
         "", "## Diagnostics", "",
         f"relu, float32, {ROWS:,} rows, batches of 32, one thread. Medians of the times "
         "of a fit, and of their ratios within rounds. The weights are the same in both.", "",
