@@ -25,15 +25,12 @@ include_patterns = [
 ]  # fmt: skip
 extensions = [
     "myst_parser", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosummary",
-    "sphinx.ext.viewcode", "sphinx_design",
+    "sphinx.ext.viewcode", "sphinx_design", "sphinx_gallery.gen_gallery",
 ]  # fmt: skip
 source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
 # autosummary would look for a relative path in the source folder.
 templates_path = [str(ROOT / "docs/templates")]
-suppress_warnings = [
-    "toc.not_readable",  # the course, which may be missing; other pages would be in no toctree
-    "myst.header",  # reports that benchmarks write
-]
+suppress_warnings = ["myst.header"]  # reports that benchmarks write begin with a second level
 
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
@@ -63,21 +60,19 @@ html_theme_options = {
 # Pages without a section have no navigation at the left.
 html_sidebars = {f"docs/{page}": [] for page in ("index", "get-started", "comparison")}
 
-if list((ROOT / "examples/course").glob("plot_*.py")):
-    extensions.append("sphinx_gallery.gen_gallery")
-    sphinx_gallery_conf = {
-        "examples_dirs": "examples/course",
-        "gallery_dirs": "docs/course",
-        "filename_pattern": r"plot_\d+_",
-        "within_subsection_order": "FileNameSortKey",
-        "abort_on_example_error": True,
-        "capture_repr": (),
-        "download_all_examples": False,
-        "show_memory": False,
-        "write_computation_times": False,
-        "reference_url": {"fastnn": None},
-        "backreferences_dir": None,
-    }
+sphinx_gallery_conf = {
+    "examples_dirs": "examples/course",
+    "gallery_dirs": "docs/course",
+    "filename_pattern": r"plot_\d+_",
+    "within_subsection_order": "FileNameSortKey",
+    "abort_on_example_error": True,
+    "capture_repr": (),
+    "download_all_examples": False,
+    "show_memory": False,
+    "write_computation_times": False,
+    "reference_url": {"fastnn": None},
+    "backreferences_dir": None,
+}
 
 
 def skip_foreign_members(app, what, name, obj, skip, options):
