@@ -60,6 +60,16 @@ def test_api_reference_has_every_public_module():
     assert {value.__name__ for value in modules if isinstance(value, types.ModuleType)} <= pages
 
 
+def test_comparison_counts_its_lines():
+    """Lines of code without empty ones."""
+    text = (ROOT / "docs/comparison.md").read_text()
+    code = re.findall(r"^\*\*([\w-]+)\*\*[^\n]*\n\n```\n(.*?)```", text, re.M | re.S)
+    counts = {name: len([line for line in block.splitlines() if line]) for name, block in code}
+    table = {name: int(n) for name, n in re.findall(r"^\| ([\w-]+) \| (\d+) \|", text, re.M)}
+    assert table == counts
+    assert len(counts) == 5
+
+
 # ---- the check of links --------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""Run all scripts of the course, and print the time and the result of each.
+"""Run all scripts of the course; each prints its result, and its time follows.
 
     python tools/run_gallery.py             or `make gallery`
     python tools/run_gallery.py FOLDER      writes their pictures into the folder
