@@ -4,7 +4,8 @@ PYTHON ?= python
 # -P keeps the current folder, which contains the in-place build, from preceding PYTHONPATH.
 PYTEST = $(PYTHON) -P -m pytest -q
 
-.PHONY: build test lint types bench instructions debug sanitize tsan attack wheel clean
+.PHONY: build test lint types docs docs-test bench gallery instructions debug sanitize tsan attack \
+	wheel clean
 
 build:          ## compile the kernels in place
 	$(PYTHON) setup.py -q build_ext --inplace
@@ -24,8 +25,22 @@ types: build
 	mypy
 	$(PYTHON) -m mypy.stubtest fastnn_ext --allowlist fastnn_ext/stubtest.txt
 
+SITE = $(CURDIR)/build/docs
+
+# Warnings are errors. Pages that earlier builds generated are removed first.
+docs: build     ## the documentation site, in build/docs (needs the extra "docs")
+	rm -rf docs/api/generated docs/course $(SITE)
+	PYTHONPATH=$(CURDIR) $(PYTHON) -m sphinx -q -W --keep-going -b html -c docs . $(SITE)
+	$(PYTHON) tools/check_links.py $(SITE)
+
+docs-test: docs ## tests of the site, in a browser if playwright and chromium are installed
+	$(IN_PLACE) FASTNN_SITE=$(SITE) $(PYTEST) tests/test_site.py
+
 bench: build    ## speed comparisons
 	$(PYTHON) benchmarks/run.py
+
+gallery: build  ## the scripts of the course, without a screen
+	PYTHONPATH=. $(PYTHON) tools/run_gallery.py
 
 instructions: build   ## instruction counts of training steps, compared with the recorded ones (valgrind)
 	PYTHONPATH=. $(PYTHON) tools/instructions.py --check

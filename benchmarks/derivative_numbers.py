@@ -285,9 +285,8 @@ def compare(quick: bool, log: Callable[[str], None]) -> str:
     import machine
 
     libraries = find_libraries(log)
-    about = machine.describe()
     lines = [
-        f"{about['processor']}, {about['cores used']} cores. float32. Median time of a call, and "
+        f"{machine.describe_cores()} float32. Median time of a call, and "
         "the medians of the ratios within rounds.", "",
         f"| derivatives | {' | '.join(libraries)} | {' | '.join(f'{x} / fastnn' for x in libraries[1:])} |",  # noqa: E501
         "| --- |" + " --: |" * (2 * len(libraries) - 1),

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import machine
 import numpy as np
 import scipy.optimize
 import surrogates
@@ -58,6 +59,11 @@ def make_network(hidden: tuple[int, ...], n_features: int, seed: int = 0) -> fn.
     return net.build(n_features)
 
 
+def describe_widths(net: fn.Sequential) -> str:
+    """The numbers of inputs and units, as 8-16-1."""
+    return "-".join(map(str, [net.n_features_in, *(len(b) for b in net.biases)]))
+
+
 # ---- one iteration, beside SciPy -----------------------------------------------------------------
 
 
@@ -98,7 +104,7 @@ def compare_with_scipy(
     own, scipys = taken.values()
     ratio = statistics.median(b / a for a, b in zip(own, scipys, strict=True))
     return (
-        f"| {surrogates.describe_widths(net)}, {len(X):,} rows | {net.n_parameters} | "
+        f"| {describe_widths(net)}, {len(X):,} rows | {net.n_parameters} | "
         f"{1e3 * statistics.median(own):.3g} ms | {1e3 * statistics.median(scipys):.3g} ms | "
         f"{ratio:.1f} | {losses[run_own]:.2g} | {losses[run_scipy]:.2g} |"
     )
@@ -123,7 +129,7 @@ def compare_with_adam(
     )
     own = history["loss"][-1]
     return (
-        f"| {name} | {surrogates.describe_widths(net)} | {history.n_epochs} | {allowed:.2f} s | "
+        f"| {name} | {describe_widths(net)} | {history.n_epochs} | {allowed:.2f} s | "
         f"{own:.2g} | {best:.2g} | {best / own:.1f} | {math.sqrt(best / own):.1f} |"
     )
 
@@ -160,11 +166,8 @@ def fit_curve() -> str:
 
 def compare(quick: bool, log: Callable[[str], None]) -> str:
     """Measure everything, and return the report in Markdown."""
-    import machine
-
-    about = machine.describe()
     lines = [
-        f"{about['processor']}, {about['cores used']} cores. float64, tanh.",
+        f"{machine.describe_cores()} float64, tanh.",
         "", "## One iteration, beside SciPy", "",
         "Medians of the times, and of their ratios within rounds; the mean squared errors after "
         f"{ITERATIONS} iterations.", "",

@@ -58,6 +58,12 @@ def get_busy_seconds() -> float | None:
     return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
 
 
+def describe_cores() -> str:
+    """The processor and the number of cores used, for the first line of a report."""
+    about = describe()
+    return f"{about['processor']}, {about['cores used']} cores."
+
+
 def describe() -> dict[str, str]:
     """Properties of the machine by name, for the head of a report."""
     info = _read_cpuinfo()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -49,8 +47,3 @@ def standardize(X: Array, y: Array) -> tuple[Array, Array]:
     """X and y (n, 1) with mean 0 and standard deviation 1 in each column."""
     y = y.reshape(-1, 1)
     return (X - X.mean(0)) / X.std(0), (y - y.mean()) / y.std()
-
-
-def describe_widths(net: Any) -> str:
-    """The numbers of inputs and units, as 8-16-1."""
-    return "-".join(map(str, [net.n_features_in, *(len(b) for b in net.biases)]))

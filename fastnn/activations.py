@@ -13,7 +13,7 @@ elu           z if z > 0,                         D.-A. Clevert and others, ICLR
               otherwise alpha (exp(z) - 1)
 selu          1.0507 elu(z) with alpha = 1.6733   G. Klambauer and others, NeurIPS 2017
 softplus      log(1 + exp(z))                     C. Dugas and others, NIPS 2000
-softsign      z / (1 + |z|)                       X. Glorot, Y. Bengio, AISTATS 2010
+softsign      ``z / (1 + |z|)``                   X. Glorot, Y. Bengio, AISTATS 2010
 silu          z sigmoid(z)                        S. Elfwing and others, Neural Networks 107, 2018
 gelu          z Φ(z), Φ the normal CDF            D. Hendrycks, K. Gimpel, arXiv 1606.08415, 2016
 mish          z tanh(softplus(z))                 D. Misra, arXiv 1908.08681, 2019

@@ -54,7 +54,7 @@ class SquaredError:
 
 @dataclass(frozen=True)
 class AbsoluteError:
-    """Absolute error: |e|.
+    """Absolute error: ``|e|``.
 
     The maximum-likelihood loss for Laplace errors. It fits the median of y given the features.
 
@@ -113,7 +113,7 @@ class Huber:
 class LogCosh:
     """Logarithm of the hyperbolic cosine of the error: log(cosh(e)).
 
-    It is close to e² / 2 for small errors and to |e| - log(2) for large ones, and it is smooth.
+    It is close to e² / 2 for small errors and to ``|e| - log(2)`` for large ones, and it is smooth.
 
     Examples
     --------

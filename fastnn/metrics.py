@@ -264,7 +264,7 @@ def mean_squared_error(
 def mean_absolute_error(
     y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
 ) -> float:
-    """Mean absolute error, the mean of |ŷ - y|, over rows and outputs.
+    """Mean absolute error, the mean of ``|ŷ - y|``, over rows and outputs.
 
     Parameters
     ----------

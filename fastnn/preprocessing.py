@@ -149,7 +149,7 @@ def split_rows(
 
 
 class Standardizer:
-    """Standardize features to zero mean and unit standard deviation: (X - mean_) / scale_.
+    """Standardize features to zero mean and unit standard deviation: `(X - mean_) / scale_`.
 
     Networks train faster on standardized inputs (Y. LeCun and others, "Efficient BackProp", 1998,
     section 4.3). It accepts features (n, n_features) as well as targets (n,). It works as a

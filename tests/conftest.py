@@ -13,6 +13,7 @@ from hypothesis import settings
 import fastnn
 import fastnn_ext
 from fastnn._parallel import limits
+from fastnn._util import prng
 from fastnn_ext import cpu, engine
 
 # Symbols that a sanitizer leaves in a module compiled with it.
@@ -85,9 +86,33 @@ def dtype(request):
     return request.param
 
 
+def make_rng(request) -> np.random.Generator:
+    return np.random.default_rng(zlib.crc32(request.node.name.encode()))
+
+
 @pytest.fixture
 def rng(request):
-    return np.random.default_rng(zlib.crc32(request.node.name.encode()))
+    return make_rng(request)
+
+
+@pytest.fixture(autouse=True)
+def repeatable(request, monkeypatch):
+    """The same weights on every run for models without a `random_state`: networks ask the operating
+    system for a seed, estimators NumPy's global generator."""
+    seeds = make_rng(request)
+    monkeypatch.setattr(prng, "new_seed", lambda: int(seeds.integers(2**63)))
+    np.random.seed(int(seeds.integers(2**32)))
+
+
+@pytest.fixture
+def pyplot():
+    """matplotlib without a screen; no figure is left open."""
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    before = pyplot.get_backend()
+    pyplot.switch_backend("agg")
+    yield pyplot
+    pyplot.close("all")
+    pyplot.switch_backend(before)
 
 
 @pytest.fixture(autouse=True)

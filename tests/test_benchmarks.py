@@ -82,48 +82,46 @@ def test_a_short_run_on_a_table(tmp_path):
     assert "| RMSE | fastnn | 0." in text
 
 
+def run_quickly(name, folder):
+    """The report of a short run of one comparison."""
+    command = [sys.executable, FOLDER / "run.py", "--quick", "--only", name]
+    process = subprocess.run(
+        command, check=False, cwd=folder, capture_output=True, text=True, timeout=300
+    )
+    assert process.returncode == 0, process.stderr
+    return process.stdout
+
+
 @pytest.mark.process
 def test_a_short_comparison_of_derivatives(monkeypatch, tmp_path):
     """With fastnn and the other libraries that are installed, whose results have to be equal."""
-    command = [sys.executable, FOLDER / "run.py", "--quick", "--only", "derivatives"]
-    process = subprocess.run(
-        command, check=False, cwd=tmp_path, capture_output=True, text=True, timeout=300
-    )
-    assert process.returncode == 0, process.stderr
-    assert process.stdout.count("Jacobian, ") == 4
-    assert process.stdout.count("Hessian, ") == 2
-    assert process.stdout.count("| 8 | ") == 16
+    report = run_quickly("derivatives", tmp_path)
+    assert report.count("Jacobian, ") == 4
+    assert report.count("Hessian, ") == 2
+    assert report.count("| 8 | ") == 16
     monkeypatch.syspath_prepend(FOLDER)
     pytest.importorskip("matplotlib")
     numbers = importlib.import_module("derivative_numbers")
-    numbers.draw_modes(process.stdout, tmp_path / "modes.png")
+    numbers.draw_modes(report, tmp_path / "modes.png")
     assert (tmp_path / "modes.png").stat().st_size > 10_000
 
 
 @pytest.mark.process
 def test_a_short_comparison_of_levenberg_marquardt(tmp_path):
-    command = [sys.executable, FOLDER / "run.py", "--quick", "--only", "lm"]
-    process = subprocess.run(
-        command, check=False, cwd=tmp_path, capture_output=True, text=True, timeout=300
-    )
-    assert process.returncode == 0, process.stderr
-    rows = [line.strip("| ").split(" | ") for line in process.stdout.splitlines()]
+    report = run_quickly("lm", tmp_path)
+    rows = [line.strip("| ").split(" | ") for line in report.splitlines()]
     beside_scipy = [row for row in rows if len(row) == 7 and row[2].endswith(" ms")]
     assert len(beside_scipy) == 3
-    for row in beside_scipy:  # both decrease the same sum of squares, along different paths
-        assert float(row[5]) < 2 * float(row[6])
+    for row in beside_scipy:  # both minimize the same sum of squares, along different paths
+        assert float(row[5]) < 10 * float(row[6]) < 0.6
     assert len([row for row in rows if len(row) == 8 and row[3].endswith(" s")]) == 3
 
 
 @pytest.mark.process
 def test_short_measurements_of_fits(tmp_path):
-    command = [sys.executable, FOLDER / "run.py", "--quick", "--only", "fit"]
-    process = subprocess.run(
-        command, check=False, cwd=tmp_path, capture_output=True, text=True, timeout=300
-    )
-    assert process.returncode == 0, process.stderr
-    assert process.stdout.count("| 64-64-64-1 | ") == process.stdout.count("| 784-128-10 | ") == 1
-    assert process.stdout.count("| both, gradient_weight=") == 3
+    report = run_quickly("fit", tmp_path)
+    assert report.count("| 64-64-64-1 | ") == report.count("| 784-128-10 | ") == 1
+    assert report.count("| both, gradient_weight=") == 3
 
 
 def test_gradients_of_the_styblinski_tang_function(monkeypatch, rng):

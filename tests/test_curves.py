@@ -118,9 +118,7 @@ def test_table():
     assert "test_mean" in str(make_example())
 
 
-def test_plot():
-    pyplot = pytest.importorskip("matplotlib.pyplot")
-    pyplot.switch_backend("agg")
+def test_plot(pyplot):
     axes = make_example().plot()
     assert axes.get_xscale() == "log"
     assert len(axes.get_lines()) == len(axes.collections) == 2
@@ -131,7 +129,6 @@ def test_plot():
     )
     texts = [label.get_text() for label in named.plot().get_xticklabels()]
     assert texts == ["relu", "tanh"]
-    pyplot.close("all")
 
 
 # ---- failures ------------------------------------------------------------------------------------

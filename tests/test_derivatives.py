@@ -36,7 +36,10 @@ def network(hidden, end="linear", *, residual=False, dtype="float64", n_outputs=
         layers[:1] = [
             fn.Residual(fn.Dense(N_FEATURES, hidden, weight_init=SMALL)),
             layers[0],
-            fn.Residual(fn.Dense(9, hidden, weight_init=SMALL), fn.Dense(6, weight_init=SMALL)),
+            fn.Residual(
+                fn.Residual(fn.Dense(9, hidden, weight_init=SMALL), fn.Dense(6, weight_init=SMALL)),
+                fn.Dense(6, weight_init=SMALL),
+            ),  # two skip connections from one buffer
         ]
     return fn.Sequential(*layers, random_state=3, dtype=dtype).build(N_FEATURES)
 

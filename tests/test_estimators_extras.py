@@ -585,8 +585,9 @@ def test_split_error_contains_class_counts():
 
 def test_validation_score_is_nan_after_overflow(rng):
     X = rng.normal(size=(40, 2))
-    model = MLPRegressor(loss="poisson", max_iter=3, scoring="r2")
+    model = MLPRegressor(loss="poisson", max_iter=3, scoring="r2", random_state=0)
     model.fit(X, X[:, 0] ** 2, X_val=X * 1e200, y_val=X[:, 0] ** 2)
+    assert np.isinf(model.predict(X * 1e200)).any()  # the rate of at least one row overflows
     assert np.isnan(model.validation_scores_).all()
 
 

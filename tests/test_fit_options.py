@@ -376,16 +376,9 @@ def test_loss_without_metric(rows):
         net.fit(X, X[:, 0], train_metrics="epoch")
 
 
-def test_plot_shows_both(rows):
-    matplotlib = pytest.importorskip("matplotlib")
-    before = matplotlib.get_backend()
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
+def test_plot_shows_both(rows, pyplot):
     axes = network().fit(*rows, epochs=3, train_metrics=True, validation_split=0.2).plot()
     shown = [line.get_label() for one in axes.figure.axes for line in one.get_lines()]
     assert shown == ["loss", "val_loss", "accuracy", "val_accuracy"]
     axes = network().fit(*rows, epochs=3, train_metrics=True).plot()
     assert len(axes.figure.axes) == 2
-    pyplot.close("all")
-    matplotlib.use(before)

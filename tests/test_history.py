@@ -173,18 +173,6 @@ def test_repr_shows_the_last_epoch(rows):
 # ---- plot ----
 
 
-@pytest.fixture
-def pyplot():
-    matplotlib = pytest.importorskip("matplotlib")
-    before = matplotlib.get_backend()
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    yield pyplot
-    pyplot.close("all")
-    matplotlib.use(before)
-
-
 def read_lines(axes):
     return {line.get_label(): line for line in axes.get_lines()}
 

@@ -243,18 +243,10 @@ def test_paths_in_documents_exist(document):
 
 
 @pytest.fixture
-def figures():
+def figures(request):
     """Closes the figures that examples open, which are drawn without a screen."""
-    if not HAS_MATPLOTLIB:
-        yield
-        return
-    from matplotlib import pyplot
-
-    before = pyplot.get_backend()
-    pyplot.switch_backend("agg")
-    yield
-    pyplot.close("all")
-    pyplot.switch_backend(before)
+    if HAS_MATPLOTLIB:
+        request.getfixturevalue("pyplot")
 
 
 @pytest.mark.parametrize("name", ["fastnn", *MODULES])

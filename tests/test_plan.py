@@ -29,10 +29,10 @@ def test_layers_of_a_small_network():
 
 def test_input_gradient_only_behind_parameters():
     layers = (fn.Dropout(0.1), fn.Dense(4), fn.Dropout(0.1), fn.Dense(2))
-    plan = compile_plan(layers, 3, FLOAT, loss=LOSS)
+    plan = compile_plan(layers, 3, FLOAT, loss=LOSS, n_targets=1)
     assert (plan.buffers["gradient"] >= 0).tolist() == [False, False, True, True, True]
     assert plan.flops_per_row == 4 * 3 * 4 + 6 * 4 * 2 + ROW_FLOPS
-    tanh = compile_plan((fn.Dense(4, "tanh"), fn.Dense(2)), 3, FLOAT, loss=LOSS)
+    tanh = compile_plan((fn.Dense(4, "tanh"), fn.Dense(2)), 3, FLOAT, loss=LOSS, n_targets=1)
     assert tanh.flops_per_row == plan.flops_per_row + 4 * ACTIVATION_FLOPS
 
 
@@ -57,7 +57,13 @@ def test_first_gradient_overwrites_and_later_ones_accumulate():
 def test_buffers_tile_the_workspace(widths, n_features, batch_size, dtype):
     layers = tuple(fn.Dense(units, name) for units, name in widths)
     plan = compile_plan(
-        layers, n_features, np.dtype(dtype), loss=LOSS, optimizer=Adam(), batch_size=batch_size
+        layers,
+        n_features,
+        np.dtype(dtype),
+        loss=LOSS,
+        n_targets=1,
+        optimizer=Adam(),
+        batch_size=batch_size,
     )
     rows = plan.microbatch_rows
     assert rows >= 1
@@ -118,7 +124,7 @@ def test_microbatch_rows_do_not_depend_on_the_machine():
 def test_all_shards_have_room_in_the_microbatch(batch_size):
     """Without room for each shard, threads would wait for one another."""
     plan = compile_plan(
-        (fn.Dense(32, "tanh"), fn.Dense(4)), 4, FLOAT, loss=resolve("squared_error"),
+        (fn.Dense(32, "tanh"), fn.Dense(4)), 4, FLOAT, loss=resolve("squared_error"), n_targets=4,
         optimizer=fn.optimizers.SGD(), batch_size=batch_size,
     )  # fmt: skip
     shard_rows = int(plan.settings["shard_rows"][0])
@@ -134,7 +140,7 @@ def test_every_hyperparameter_is_a_setting(name):
 
 def test_parameter_of_a_loss_is_in_the_plan():
     loss = fn.losses.Huber(2.5)
-    plan = compile_plan((fn.Dense(1),), 1, FLOAT, loss=loss)
+    plan = compile_plan((fn.Dense(1),), 1, FLOAT, loss=loss, n_targets=1)
     assert plan.settings["loss_parameter"][0] == 2.5
     assert resolve("huber") != loss
 

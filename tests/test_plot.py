@@ -26,17 +26,11 @@ TOLERANCE = 2.0
 
 
 @pytest.fixture(autouse=True)
-def pyplot():
-    """Default settings, whatever the user's are, and no figures or settings left."""
-    before = matplotlib.get_backend()
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
+def pyplot(pyplot):
+    """With the default settings, whatever the user's are."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         yield pyplot
-    pyplot.close("all")
-    matplotlib.use(before)
 
 
 @pytest.fixture

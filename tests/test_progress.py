@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import termios
+import textwrap
 import types
 import warnings
 
@@ -221,6 +222,30 @@ def test_notebook_without_tqdm_has_lines(rows, notebook, capsys, monkeypatch):
     hide_tqdm(monkeypatch)
     network().fit(*rows, epochs=3, verbose=1)
     assert shown(capsys, 3) == [3]
+
+
+WITHOUT_IPYWIDGETS = """
+    import sys, types, warnings
+    warnings.simplefilter("always")
+    shell = types.SimpleNamespace(config={"IPKernelApp": {}})
+    sys.modules["IPython"] = types.SimpleNamespace(get_ipython=lambda: shell, version_info=(8, 0))
+    sys.modules["ipykernel.zmqshell"] = shell
+    sys.modules["ipywidgets"] = None
+    from fastnn._util import progress_bar
+    bar = progress_bar.ProgressBar(2, 1)
+    with bar:
+        bar.update({"loss": 0.5}, 2)
+"""
+
+
+@pytest.mark.process
+def test_notebook_without_ipywidgets():
+    """tqdm warns there, and draws the bar with characters."""
+    pytest.importorskip("tqdm")
+    command = [sys.executable, "-c", textwrap.dedent(WITHOUT_IPYWIDGETS)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    assert "2/2" in done.stderr
+    assert "IProgress" not in done.stderr
 
 
 def test_ipython_on_a_terminal_is_not_a_notebook(rows, notebook, capsys, monkeypatch):

@@ -220,9 +220,7 @@ def test_the_example_reports_a_gain(capsys):
     assert float(gain[1]) > 2 * float(gain[3]) > 0
 
 
-def test_plot():
-    pyplot = pytest.importorskip("matplotlib.pyplot")
-    pyplot.switch_backend("agg")
+def test_plot(pyplot):
     test = fn.lr_range_test(network(), X, Y, n_seeds=3)
     axes = test.plot()
     assert len(axes.get_lines()) == 3 + 2
@@ -230,7 +228,6 @@ def test_plot():
     assert test.plot(axes) is axes
     flat = RangeTest(RATES, np.array([np.ones(300), np.full(300, np.nan)]))
     assert len(flat.plot().get_lines()) == 2
-    pyplot.close("all")
 
 
 # ---- bad input ---------------------------------------------------------------------------------

@@ -27,7 +27,10 @@ def network(hidden="tanh", *, residual=False, dtype="float64", l2=0.0):
         layers[:1] = [
             fn.Residual(fn.Dense(N_FEATURES, hidden, weight_init=SMALL)),
             layers[0],
-            fn.Residual(fn.Dense(9, hidden, weight_init=SMALL), fn.Dense(6, weight_init=SMALL)),
+            fn.Residual(
+                fn.Residual(fn.Dense(9, hidden, weight_init=SMALL), fn.Dense(6, weight_init=SMALL)),
+                fn.Dense(6, weight_init=SMALL),
+            ),  # two skip connections from one buffer
         ]
     return fn.Sequential(*layers, random_state=3, dtype=dtype).build(N_FEATURES)
 

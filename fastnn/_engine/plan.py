@@ -143,14 +143,15 @@ def compile_plan(
     dtype: np.dtype[Any],
     *,
     loss: Loss | None = None,
+    n_targets: int | None = None,
     optimizer: Optimizer | None = None,
-    n_targets: int = 1,
     batch_size: int = PREDICTION_ROWS,
     differentiates: bool = False,
     gradient_weight: float = 0.0,
 ) -> Plan:
-    """The plan of a network; without a loss, a plan that can only predict, or if `differentiates`,
-    compute derivatives of its predictions. With a `gradient_weight`, it also trains on derivatives.
+    """The plan of a network for a loss with `n_targets` targets; without both, a plan that can only
+    predict, or if `differentiates`, compute derivatives of its predictions. With a
+    `gradient_weight`, it also trains on derivatives.
 
     Plans are cached, because the same layers come again: in the folds of a search, and in an
     estimator from its initial weights to its scores.
@@ -161,6 +162,7 @@ def compile_plan(
         If the layers do not fit together, the loss does not fit the last activation, or the sizes
         exceed what the machine can address.
     """
+    assert (loss is None) == (n_targets is None)
     lowering = lower_layers(layers, n_features, loss)
     needed = find_gradient_buffers(lowering) if loss is not None else set()
     line = CACHE_LINE // dtype.itemsize
@@ -204,7 +206,7 @@ def compile_plan(
     settings = _make_settings(loss, optimizer)
     for name, value in {
         "n_features": n_features, "n_outputs": lowering.widths[lowering.output_buffer],
-        "n_targets": n_targets, "n_params": n_params,
+        "n_targets": n_targets or 0, "n_params": n_params,
         "n_parameter_rows": lowering.n_parameter_rows, "microbatch_rows": rows,
         "shard_rows": shard_rows, "gradient_shards": shards, "shard_stride": shard_stride,
         "gradients": gradients, "panels": panels,

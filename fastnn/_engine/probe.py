@@ -58,13 +58,10 @@ class Probe:
             _view_buffer(work, plan.buffers[row["output"]], self.job.batch_size)
             for row in plan.layers if row["kind"] == Kind.DENSE
         ]  # fmt: skip
-
-    @property
-    def activations(self) -> list[str]:
+        codes = plan.layers["activation"][plan.layers["kind"] == Kind.DENSE]
+        self.activations = [Activation(code).name.lower() for code in codes]
         """The activation that gives the measured outputs of each Dense layer: that of the last is
         linear if the loss is computed from raw outputs."""
-        dense = self.plan.layers[self.plan.layers["kind"] == Kind.DENSE]
-        return [Activation(code).name.lower() for code in dense["activation"]]
 
     @property
     def parameter_slices(self) -> Iterator[slice]:

@@ -39,11 +39,10 @@ PROBE_ROWS = (256, 128, 64)
 # from at most this fraction of the rows of all epochs, but from as many rows as are measured.
 FACT_ROWS, FACT_ELEMENTS, FACT_FRACTION = 4096, 2**20, 1 / 80
 
-# Work of the fewest measurements as a fraction of that of the fit, and work of a further measurement
-# as a fraction of that of the epochs since the last one, estimated in FLOP. The
-# estimates assume the rate of large matrix multiplications; small networks reach a quarter to half
-# of it. The fraction of the time, with all that surrounds a measurement, is 3 to 8 %, measured on a
-# busy machine in fits of 0.1 to 0.7 s.
+# Work of the fewest measurements as a fraction of that of the fit, and work of a further
+# measurement as a fraction of that of the epochs since the last one, estimated in FLOP at the rate
+# of large matrix multiplications; small networks reach a quarter to half of it. A fit of at least
+# half a second took 3 to 5 % longer with diagnostics, one of 0.14 s 7 % (benchmarks/FIT.md).
 LEAST_FRACTION, INNER_FRACTION = 1 / 50, 1 / 100
 # A fit is measured at least so often, however short it is; a measurement takes about a millisecond.
 FEWEST_MEASUREMENTS = 10
@@ -164,11 +163,10 @@ def describe_outputs(name: str, outputs: Array) -> dict[str, float]:
         saturated = float(np.mean(1 - np.square(outputs) < SATURATED_FRACTION))
     elif name in ("sigmoid", "hard_sigmoid"):
         saturated = float(np.mean(4 * outputs * (1 - outputs) < SATURATED_FRACTION))
-    return {
-        "dead": dead, "saturated": saturated,
-        "mean": float(np.mean(outputs, dtype=np.float64)),
-        "std": float(np.std(outputs, dtype=np.float64)),
-    }  # fmt: skip
+    values = outputs.astype(np.float64)
+    mean = float(values.mean())
+    std = math.sqrt(float(np.square(values - mean).mean()))
+    return {"dead": dead, "saturated": saturated, "mean": mean, "std": std}
 
 
 def _norm(values: Array) -> float:

@@ -106,7 +106,7 @@ def check_gradients(
 
     The derivative with respect to a parameter w is compared with (L(w + h) - L(w - h)) / (2 h),
     where L is the loss of all rows, penalties included, with inactive dropout, and
-    h = epsilon * max(1, |w|). A copy of the network in float64 computes both; the network itself
+    `h = epsilon * max(1, |w|)`. A copy of the network in float64 computes both; the network itself
     does not change.
 
     Parameters

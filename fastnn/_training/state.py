@@ -129,7 +129,7 @@ def _get_plan(state: NetworkState, key: tuple[Loss, int] | None) -> Plan:
     get_parameters(state)
     assert state.n_features_in is not None
     if key not in state.plans:
-        loss, n_targets = (None, 1) if key is None else key
+        loss, n_targets = (None, None) if key is None else key
         state.plans[key] = compile_plan(
             state.layers, state.n_features_in, state.dtype, loss=loss, n_targets=n_targets
         )

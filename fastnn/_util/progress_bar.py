@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+import warnings
 from typing import Any, Protocol
 
 SECONDS_PER_LINE = 1.0
@@ -64,14 +65,19 @@ class _LogLines:
 def _import_tqdm() -> Any:
     """tqdm's class for notebooks or terminals; None if tqdm is not installed."""
     try:
-        from tqdm.auto import tqdm
+        from tqdm import TqdmWarning
+
+        with warnings.catch_warnings():
+            # In a notebook without ipywidgets, tqdm warns and draws the bar with characters.
+            warnings.simplefilter("ignore", TqdmWarning)
+            from tqdm.auto import tqdm
     except ImportError:
         return None
     return tqdm
 
 
 def _is_notebook() -> bool:
-    """Whether the process is a Jupyter kernel, by the same test as tqdm.auto."""
+    """Whether the process is a Jupyter kernel."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     return "IPKernelApp" in getattr(shell, "config", ())
 

@@ -1,6 +1,7 @@
-"""Three small real data sets for examples and tests, stored in the package.
+"""Data sets for examples and tests: three small real ones and a simulated one.
 
-LICENSES.md in this folder lists their sources, authors and licences.
+The real ones are stored in the package; LICENSES.md in this folder lists their sources, authors
+and licences.
 
 Examples
 --------
@@ -11,49 +12,25 @@ Examples
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from importlib.resources import files
-from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
-__all__ = ["Dataset", "load_breast_cancer", "load_concrete", "load_digits"]
+from fastnn.datasets.dataset import Dataset
+from fastnn.datasets.star_quasar import make_star_quasar
+
+__all__ = [
+    "Dataset",
+    "load_breast_cancer",
+    "load_concrete",
+    "load_digits",
+    "make_star_quasar",
+]
 
 
 def __dir__() -> list[str]:
     return __all__
-
-
-@dataclass(frozen=True, eq=False)  # comparing arrays gives arrays, not a truth value
-class Dataset:
-    """A data set with features and a target; `X, y = dataset` unpacks the two arrays.
-
-    Attributes
-    ----------
-    X : ndarray of float64, shape (n, n_features)
-        Features, C-contiguous.
-    y : ndarray, shape (n,)
-        Class labels (int64, from 0) or a numerical target (float64).
-    feature_names : tuple of str
-        Names of the columns of X.
-    target_names : tuple of str
-        Names of the classes, by label; or the name of the numerical target.
-    description : str
-        Meaning of rows, features and target, with author and source.
-    """
-
-    X: NDArray[np.float64] = field(repr=False)
-    y: NDArray[Any] = field(repr=False)
-    feature_names: tuple[str, ...]
-    target_names: tuple[str, ...]
-    description: str
-
-    def __iter__(self) -> Iterator[NDArray[Any]]:
-        """Iterate over X and y."""
-        yield self.X
-        yield self.y
 
 
 def _load(name: str, target_type: DTypeLike, description: str) -> Dataset:

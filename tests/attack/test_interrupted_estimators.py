@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import fastnn as fn
+from fastnn._engine.native import Trainer
 
 pytest.importorskip("sklearn")
 
@@ -134,6 +135,24 @@ def test_warm_start_with_another_activation(solver, error, rounds):
         model.fit(X, Y)
 
     attack(make, lambda model: model.fit(X, Y), check, rounds, error)
+
+
+def test_interrupt_before_the_step_is_counted(monkeypatch):
+    """Python may raise it between the end of a step and the line that counts it. The weights of the
+    old activation must not have changed by then."""
+    model = fn.MLPRegressor(**QUICK, warm_start=True, scale="standard").fit(X, Y)
+    before = predict_bytes(model)
+    run = Trainer.run
+
+    def run_uncounted(self, steps, seconds):
+        run(self, steps, seconds)
+        steps.done = 0
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Trainer, "run", run_uncounted)
+    with pytest.raises(KeyboardInterrupt):
+        model.set_params(activation="tanh").fit(X, Y)
+    assert predict_bytes(model) == before
 
 
 def base():

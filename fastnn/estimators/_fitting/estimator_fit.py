@@ -18,7 +18,7 @@ from fastnn._parallel import limits
 from fastnn._training import full_batch, restrictions
 from fastnn._training.fit import train_exclusively
 from fastnn._training.loop import OUT_OF_TIME, DivergenceWarning
-from fastnn._training.state import replace_layers
+from fastnn._training.state import copy_state, replace_layers
 from fastnn._util.progress_bar import ProgressBar, shows_bar
 from fastnn.callbacks import Epoch
 from fastnn.estimators._fitting import architecture, solvers
@@ -29,7 +29,7 @@ from fastnn.estimators._fitting.outcome import DeferredWarning, TrainingOutcome
 from fastnn.estimators._fitting.parameters import FULL_BATCH_SOLVERS, shallow_copy
 from fastnn.estimators._fitting.samples import EncodedRows
 from fastnn.estimators._fitting.sklearn_callbacks import CallbackNotifier
-from fastnn.estimators._fitting.solvers import SolverRun, TrainedNetwork
+from fastnn.estimators._fitting.solvers import SolverRun, TrainedNetwork, make_trained
 from fastnn.estimators._fitting.validation import ValidationData
 from fastnn.layers import Layer, iterate_dense_layers
 from fastnn.model import Sequential
@@ -39,6 +39,10 @@ from fastnn.schedules import Schedule
 Array = NDArray[Any]
 
 INTERRUPTED = "Training interrupted by user."  # scikit-learn's text
+
+
+def _get_activations(layers: tuple[Layer, ...]) -> list[Any]:
+    return [layer.activation for layer in iterate_dense_layers(layers)]
 
 
 class EstimatorFit:
@@ -138,6 +142,14 @@ class EstimatorFit:
         """A network with initial weights drawn from a seed."""
         X = self.rows.X
         return TrainedNetwork(architecture.draw(self.layers, X.shape[1], seed, X.dtype))
+
+    def take_over(self, trained: TrainedNetwork) -> TrainedNetwork:
+        """The network to continue training: a copy if its activations change, because a fit that
+        fails must not combine the old activations with new weights."""
+        network = trained.network
+        if _get_activations(network.layers) == _get_activations(self.layers):
+            return trained
+        return make_trained(copy_state(network.state, layers=self.layers), trained.last)
 
     # ---- training ----
 

@@ -22,7 +22,7 @@ def run_restarts(fit: EstimatorFit, before: TrainedNetwork | None) -> list[Train
     reached, and with interrupted runs last.
     """
     if before is not None:
-        return [fit.run(before, fit.make_monitor(fit.estimator._progress))]
+        return [fit.run(fit.take_over(before), fit.make_monitor(fit.estimator._progress))]
     reports_epochs = fit.estimator.verbose or fit.callbacks.context is not None
     return (
         _run_sequentially(fit) if reports_epochs or len(fit.seeds) == 1 else _run_in_parallel(fit)

@@ -25,7 +25,7 @@ from fastnn.estimators._fitting.objective import Objective
 from fastnn.estimators._fitting.samples import EncodedRows
 from fastnn.history import History
 from fastnn.layers import Dense, Layer
-from fastnn.model import Sequential, replace_layers
+from fastnn.model import Sequential, make_sequential, replace_layers
 from fastnn.optimizers import SGD, Adam, AdamW, LevenbergMarquardt, Optimizer
 from fastnn.schedules import InverseTimeDecay, Schedule
 
@@ -66,6 +66,11 @@ class TrainedNetwork:
         if best is not None and not np.array_equal(best, self.network.parameters):
             self.last = self.network.parameters.copy()
             self.network.parameters[:] = best
+
+
+def make_trained(state: NetworkState, last: Array | None) -> TrainedNetwork:
+    """A network with this state, which it keeps, and a copy of its last weights."""
+    return TrainedNetwork(make_sequential(state), None if last is None else last.copy())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,8 +20,7 @@ from fastnn._training.state import NetworkState, copy_shallow
 from fastnn._util.scaling import Scaling
 from fastnn.estimators._fitting import schema
 from fastnn.estimators._fitting.early_stopping import FitProgress
-from fastnn.estimators._fitting.solvers import TrainedNetwork
-from fastnn.model import make_sequential
+from fastnn.estimators._fitting.solvers import TrainedNetwork, make_trained
 
 Array = NDArray[Any]
 State = dict[str, Any]
@@ -61,7 +60,7 @@ def from_state(state: State) -> State:
     if "_trained" not in state:
         return state
     network, _ = serialize.from_bytes(state["_trained"]["network"])
-    return _to_attributes(state, _make_trained(network, state["_trained"]["last"]))
+    return _to_attributes(state, make_trained(network, state["_trained"]["last"]))
 
 
 def _to_attributes(state: State, trained: TrainedNetwork) -> State:
@@ -85,10 +84,6 @@ def attach_feature_names(trained: TrainedNetwork, feature_names: Array | None) -
     state = copy_shallow(trained.network.state)
     state.feature_names_in = None if feature_names is None else tuple(feature_names.tolist())
     return state
-
-
-def _make_trained(state: NetworkState, last: Array | None) -> TrainedNetwork:
-    return TrainedNetwork(make_sequential(state), None if last is None else last.copy())
 
 
 # ---- files ---------------------------------------------------------------------------------------
@@ -130,7 +125,7 @@ def from_record(kind: type, network: NetworkState, extra: EstimatorData | None) 
     estimator = kind()
     last = extra.arrays.get("last")
     network.feature_names_in = None  # they are an attribute of the estimator
-    attributes = _to_attributes(state, _make_trained(network, last))
+    attributes = _to_attributes(state, make_trained(network, last))
     vars(estimator).update(attributes)
     estimator._validate_params()
     return estimator
