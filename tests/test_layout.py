@@ -169,7 +169,7 @@ def test_readme_names_every_schedule():
 # Code that uses the member of a recipe as any user could, and does not define it.
 USERS_OF_THE_LAYER = {
     "fastnn/cli.py", "fastnn/estimators/_fitting/architecture.py",
-    "fastnn/playground/script.py", "fastnn/playground/session.py",
+    "fastnn/playground/recipe.py",
 }  # fmt: skip
 USERS_OF_THE_SOLVER = {
     "fastnn/estimators/logistic.py", "fastnn/optimizers.py", "fastnn/_training/full_batch.py",

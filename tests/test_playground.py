@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import re
 import subprocess
 import sys
 
@@ -12,6 +13,7 @@ import pytest
 from fastnn.playground import data
 from fastnn.playground.session import Session
 from fastnn.playground.settings import Settings, make_settings
+from fastnn.tracing.trace import trace
 
 PORT = 8000
 TABLE = "a,b,target\n" + "\n".join(f"{i},{i * i % 17},{i % 3}" for i in range(60))
@@ -151,9 +153,26 @@ def test_gradient_norms_and_walk():
     session = Session(Settings(units=[4] * 6, activations=["sigmoid"] * 6, batch_size=500))
     norms = session.gradient_norms()
     assert norms[0] < norms[-1] / 10  # vanishing gradients
-    walked = json.loads(json.dumps(session.walk()))["layers"][0]
-    expected = np.hypot(np.linalg.norm(walked["dL/dW"]), np.linalg.norm(walked["dL/db"]))
+    rows = trace(session.net, session.X_train, session.y_train, as_dict=True)["layers"][0]
+    expected = np.hypot(np.linalg.norm(rows["dL/dW"]), np.linalg.norm(rows["dL/db"]))
     assert norms[0] == pytest.approx(expected, rel=1e-3)
+
+
+def test_walk_has_the_rows_of_the_next_step():
+    session = Session(Settings(batch_size=4))
+    session.step()
+    walked = session.walk()
+    assert walked["title"] == "Training rows 4 to 7"
+    numbers = [float(word) for word in re.findall(r"(?<=\s)-?\d\S*", walked["text"])]
+    _, gradients = session.net.loss_and_gradients(session.X_train[4:8], session.y_train[4:8])
+    for value in [*session.X_train[4:8].ravel(), *gradients["weights"][1].ravel()]:
+        assert np.isclose(numbers, value, rtol=1e-3).any()
+
+
+def test_walk_is_limited():
+    walked = Session(Settings(batch_size=300, units=[16] * 6, activations=["relu"] * 6)).walk()
+    assert walked["title"] == "Training rows 0 to 9, the first 10 of the next batch"
+    assert len(walked["text"]) < 100_000
 
 
 def test_repeat_has_the_run_of_the_session():

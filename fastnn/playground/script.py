@@ -1,89 +1,108 @@
-"""The Python script that reproduces a run of the playground."""
+"""The Python script that repeats a run of the playground."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
-from fastnn.playground.settings import OPTIMIZERS, Settings
-
-# What was done to a network, in order: ("epochs", n), ("step", first row), or
-# ("edit", layer, i, j, value).
-Action = tuple[str, *tuple[float, ...]]
-
-
-def make_layers(settings: Settings, output: str) -> list[str]:
-    """Return the layers of the network, as Python expressions."""
-    penalty = "".join(
-        f", {name}={value!r}" for name in ("l1", "l2") if (value := getattr(settings, name))
-    )
-    layers = []
-    for units, activation in zip(settings.units, settings.activations, strict=True):
-        layers.append(f'fn.Dense({units}, "{activation}"{penalty})')
-        if settings.dropout:
-            layers.append(f"fn.Dropout({settings.dropout!r})")
-    return [*layers, f'fn.Dense(1, "{output}"{penalty})']
+from fastnn.activations import Activation
+from fastnn.layers import Layer
+from fastnn.optimizers import Optimizer
+from fastnn.playground.settings import Settings
 
 
-def make_optimizer(settings: Settings, n_steps: int) -> str:
-    """Return the optimizer, whose schedule spans n_steps, as a Python expression."""
-    rate = repr(settings.learning_rate)
-    if settings.schedule == "cosine":
-        rate = f"fn.schedules.CosineDecay({rate}, n_steps={n_steps})"
-    elif settings.schedule == "one_cycle":
-        rate = f"fn.schedules.OneCycle({rate}, n_steps={n_steps})"
-    momentum = ", momentum=0.9" if settings.optimizer == "momentum" else ""
-    return f"fn.optimizers.{OPTIMIZERS[settings.optimizer]}({rate}{momentum})"
+@dataclass(frozen=True)
+class Epochs:
+    """Training on all rows, in random order."""
+
+    n: int
 
 
-def write_script(settings: Settings, output: str, n_steps: int, actions: Sequence[Action]) -> str:
+@dataclass(frozen=True)
+class Step:
+    """Training on one minibatch of the training rows from `first_row`."""
+
+    first_row: int
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Assignment of the weight from unit i to unit j of a layer, or of the bias of j if i is -1."""
+
+    layer: int
+    i: int
+    j: int
+    value: float
+
+
+Action = Epochs | Step | Edit
+
+
+def write_script(
+    settings: Settings, layers: Iterable[Layer], optimizer: Optimizer, actions: Iterable[Action]
+) -> str:
     """Return a script that repeats the actions and prints the losses that the page shows.
 
     Rows from a table are read from data.csv.
     """
     if settings.data == "csv":
-        reading = 'points, target = data.read_csv(Path("data.csv").read_text())'
+        imports = "from pathlib import Path\n\n"
+        reading = 'data.read_csv(Path("data.csv").read_text())'
     else:
-        arguments = f"noise={settings.noise!r}, seed={settings.seed}"
-        reading = f'points, target = data.make_data("{settings.data}", {arguments})'
-    layers = "".join(f"    {layer},\n" for layer in make_layers(settings, output))
+        imports = ""
+        reading = f'data.make_data("{settings.data}", noise={settings.noise}, seed={settings.seed})'
     return f"""\
-{"from pathlib import Path" + chr(10) * 2 if settings.data == "csv" else ""}import fastnn as fn
+{imports}import fastnn as fn
 from fastnn.playground import data
 
-{reading}
-X = data.compute_features(points, {list(settings.features)!r}).astype("float32")
+points, target = {reading}
+X = data.compute_features(points, {list(settings.features)}).astype("float32")
 X_train, X_test, y_train, y_test = fn.train_test_split(
-    X, target, test_size={settings.test_share!r}, random_state={settings.seed}
+    X, target, test_size={settings.test_share}, random_state={settings.seed}
 )
 net = fn.Sequential(
-{layers}    random_state={settings.seed},
+{"".join(f"    {_write_call(layer, 'fn')},{chr(10)}" for layer in layers)}\
+    random_state={settings.seed},
 ).build(X.shape[1])
 options = dict(
-    optimizer={make_optimizer(settings, n_steps)},
+    optimizer={_write_call(optimizer, "fn.optimizers")},
     reset_optimizer=False,  # each call continues the one before
     n_threads=1,
 )
-{"".join(f"{line}{chr(10)}" for line in _write_actions(settings, actions))}\
+{"".join(f"{_write_action(action, settings.batch_size)}{chr(10)}" for action in actions)}\
 print("training loss", net.evaluate(X_train, y_train)["loss"])
 print("test", net.evaluate(X_test, y_test))
 """
 
 
-def _write_actions(settings: Settings, actions: Sequence[Action]) -> Iterator[str]:
-    size = settings.batch_size
-    for kind, *numbers in actions:
-        if kind == "epochs":
-            epochs = int(numbers[0])
-            yield f"net.fit(X_train, y_train, epochs={epochs}, batch_size={size}, **options)"
-        elif kind == "step":
-            rows = f"{int(numbers[0])} : {int(numbers[0]) + size}"
-            yield (
+def _write_call(value: Any, module: str) -> str:
+    """A layer, optimizer or schedule as a Python expression, without arguments left at defaults."""
+    arguments = (
+        f"{field.name}={_write_value(argument)}"
+        for field in dataclasses.fields(value)
+        if (argument := getattr(value, field.name)) != field.default
+    )
+    return f"{module}.{type(value).__name__}({', '.join(arguments)})"
+
+
+def _write_value(value: Any) -> str:
+    if isinstance(value, Activation):
+        return f'"{value.name}"'
+    return _write_call(value, "fn.schedules") if dataclasses.is_dataclass(value) else repr(value)
+
+
+def _write_action(action: Action, batch_size: int) -> str:
+    match action:
+        case Epochs(n):
+            return f"net.fit(X_train, y_train, epochs={n}, batch_size={batch_size}, **options)"
+        case Step(first):
+            rows = f"{first} : {first + batch_size}"
+            return (
                 f"net.fit(X_train[{rows}], y_train[{rows}], epochs=1, shuffle=False, "
                 f'batch_size="full", **options)'
             )
-        else:
-            layer, i, j, value = numbers
-            array = f"biases[{int(layer)}][{int(j)}]"
-            if i >= 0:
-                array = f"weights[{int(layer)}][{int(i)}, {int(j)}]"
-            yield f"net.{array} = {value!r}"
+        case Edit(layer, i, j, value):
+            array = f"biases[{layer}][{j}]" if i < 0 else f"weights[{layer}][{i}, {j}]"
+            return f"net.{array} = {value!r}"

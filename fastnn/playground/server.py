@@ -28,7 +28,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from fastnn._training.loop import DivergenceWarning
 from fastnn.playground.session import Session
-from fastnn.playground.settings import Settings, make_settings
+from fastnn.playground.settings import Settings, describe_settings, make_settings
 
 HOST = "127.0.0.1"
 STATIC = Path(__file__).parent / "static"
@@ -36,7 +36,10 @@ MAX_MESSAGE = 400_000  # bytes; a table has at most 200,000
 MAX_SESSIONS = 16
 SECONDS_OF_A_FRAME = 1 / 40
 HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'self'",
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' data:; connect-src 'self' ws://127.0.0.1:* "
+        "ws://localhost:*; frame-ancestors 'self'"
+    ),
     "Referrer-Policy": "no-referrer",  # the address contains the token
     "Cache-Control": "no-store",
 }
@@ -186,6 +189,7 @@ def make_app(token: str, port: int) -> Starlette:
         connections.add(connection)
         try:
             await socket.accept()
+            await connection.send("settings", describe_settings())
             await connection.serve()
         except WebSocketDisconnect:
             pass

@@ -9,15 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn import optimizers, schedules
+from fastnn._training.arguments import resolve_loss
 from fastnn.activations import resolve
 from fastnn.experiments.fit_many import fit_many
 from fastnn.history import History
-from fastnn.layers import Dense, Dropout, Layer
+from fastnn.layers import Dense
 from fastnn.model import Sequential
-from fastnn.playground import data, script
-from fastnn.playground.settings import OPTIMIZERS, Settings
+from fastnn.playground import data
+from fastnn.playground.recipe import make_layers, make_optimizer
+from fastnn.playground.script import Action, Edit, Epochs, Step, write_script
+from fastnn.playground.settings import Settings
 from fastnn.preprocessing import train_test_split
+from fastnn.tracing.text import format_trace
 from fastnn.tracing.trace import trace
 
 Array = NDArray[np.float64]
@@ -26,6 +29,7 @@ SIDE = 40  # pixels of a picture
 MAX_EPOCHS = 1_000_000
 MAX_ACTIONS = 1_000
 MAX_WEIGHT = 1e6
+MAX_ROWS_OF_WALK = 10
 SECONDS = 0.012  # of training between two frames
 
 
@@ -49,29 +53,25 @@ class Session:
             rows, target, test_size=settings.test_share, random_state=settings.seed
         )[1]
         self.size = min(settings.batch_size, len(self.X_train))
-        self.optimizer = make_optimizer(settings, self.n_schedule_steps)
+        self.layers = make_layers(settings, "sigmoid" if self.classifies else "linear")
+        n_steps = settings.schedule_epochs * self.steps_per_epoch
+        self.optimizer = make_optimizer(settings, n_steps)
         self.grid = data.compute_features(make_grid(), settings.features)
         self.reset()
 
     @property
-    def n_schedule_steps(self) -> int:
-        """Number of steps that the schedule spans."""
-        return self.settings.schedule_epochs * math.ceil(len(self.X_train) / self.size)
-
-    @property
-    def output(self) -> str:
-        """The activation of the last layer."""
-        return "sigmoid" if self.classifies else "linear"
+    def steps_per_epoch(self) -> int:
+        """Number of minibatches in one epoch."""
+        return math.ceil(len(self.X_train) / self.size)
 
     def make_network(self, seed: int) -> Sequential:
         """Return a new network with the layers of the settings."""
-        layers = make_layers(self.settings, self.output)
-        return Sequential(*layers, random_state=seed).build(self.X_train.shape[1])
+        return Sequential(*self.layers, random_state=seed).build(self.X_train.shape[1])
 
     def reset(self) -> None:
         """Start again from the initial weights."""
         self.net = self.make_network(self.settings.seed)
-        self.actions: list[script.Action] = []
+        self.actions: list[Action] = []
         self.n_epochs = self.n_steps = self.next_row = 0
         self.diverged = False
         self._chunk = 1
@@ -109,11 +109,12 @@ class Session:
             return
         epochs = min(epochs, MAX_EPOCHS - self.n_epochs)
         history = self._fit(self.X_train, self.y_train, epochs=epochs, batch_size=self.size)
-        self.n_epochs += epochs
-        self.n_steps += epochs * math.ceil(len(self.X_train) / self.size)
-        if self.actions and self.actions[-1][0] == "epochs" and not self.diverged:
-            epochs += int(self.actions.pop()[1])
-        self.actions.append(("epochs", epochs))
+        self.n_epochs += history.n_epochs  # fewer than asked for if the loss diverged
+        self.n_steps += history.n_epochs * self.steps_per_epoch
+        if self.actions and isinstance(last := self.actions[-1], Epochs):
+            self.actions[-1] = Epochs(last.n + epochs)
+        else:
+            self.actions.append(Epochs(epochs))
         self.diverged = history.diverged
 
     def step(self) -> None:
@@ -121,7 +122,7 @@ class Session:
         if self.finished:
             return
         rows = self._next_rows()
-        self._remember(("step", self.next_row))
+        self._remember(Step(self.next_row))
         self.diverged = self._fit(
             self.X_train[rows], self.y_train[rows], epochs=1, batch_size="full", shuffle=False
         ).diverged
@@ -139,7 +140,7 @@ class Session:
     def _next_rows(self) -> slice:
         return slice(self.next_row, self.next_row + self.size)
 
-    def _remember(self, action: script.Action) -> None:
+    def _remember(self, action: Action) -> None:
         if len(self.actions) >= MAX_ACTIONS:
             raise ValueError(f"expected at most {MAX_ACTIONS} single steps and edits; reset first")
         self.actions.append(action)
@@ -155,12 +156,15 @@ class Session:
         if (isinstance(value, bool) or not isinstance(value, int | float)
                 or not abs(value) <= MAX_WEIGHT):  # fmt: skip
             raise ValueError(f"weight: expected a number up to {MAX_WEIGHT:g}; got {value!r}")
-        self._remember(("edit", layer, i, j, float(value)))
+        self._remember(Edit(layer, i, j, float(value)))
         if i < 0:
-            self.net.biases[layer][j] = value
+            self._get_biases()[layer][j] = value
         else:
             weights[layer][i, j] = value
         self.diverged = False
+
+    def _get_biases(self) -> list[Array]:
+        return [b for b in self.net.biases if b is not None]  # all layers have a bias
 
     # ---- looking ----
 
@@ -175,7 +179,7 @@ class Session:
             "steps_per_second": round(self.steps_per_second), "loss": train["loss"],
             "test_loss": test["loss"], "metric": metric, "value": test[metric],
             "weights": [w.tolist() for w in self.net.weights],
-            "biases": [b.tolist() for b in self.net.biases if b is not None],
+            "biases": [b.tolist() for b in self._get_biases()],
             "gradients": self.gradient_norms(),
         }  # fmt: skip
 
@@ -183,8 +187,8 @@ class Session:
         """Euclidean norm of the gradient of each layer's weights and biases, on training rows."""
         _, gradients = self.net.loss_and_gradients(self.X_train, self.y_train)
         return [
-            float(np.hypot(np.linalg.norm(W), np.linalg.norm(b)))
-            for W, b in zip(gradients["weights"], gradients["biases"], strict=True)
+            math.hypot(*(np.linalg.norm(part.astype(float)) for part in layer if part is not None))
+            for layer in zip(gradients["weights"], gradients["biases"], strict=True)
         ]
 
     def draw(self) -> bytes:
@@ -203,7 +207,8 @@ class Session:
         top = np.abs(self.target).max() or 1.0
         surface = 2 * values - 1 if self.classifies else values / top
         pixels = np.column_stack([*hidden, np.clip(surface, -1, 1)])
-        return (np.nan_to_num(pixels) * 127 + 127).astype(np.uint8).T.tobytes()
+        in_bytes: NDArray[np.uint8] = (np.nan_to_num(pixels) * 127 + 127).astype(np.uint8)
+        return in_bytes.T.tobytes()
 
     def describe(self) -> dict[str, Any]:
         """Return the points, for the page."""
@@ -215,15 +220,24 @@ class Session:
             "n_train": len(self.X_train),
         }  # fmt: skip
 
-    def walk(self) -> dict[str, Any]:
-        """Return the numbers of `fastnn.trace` for the next minibatch, as JSON values."""
-        rows = self._next_rows()
-        record = trace(self.net, self.X_train[rows], self.y_train[rows], as_dict=True)
-        return _to_json(record)  # type: ignore[no-any-return]
+    def walk(self) -> dict[str, str]:
+        """Return the forward and backward pass of the next minibatch, number by number, and a title.
+
+        Of a larger minibatch, the first rows are a minibatch of their own.
+        """
+        start = self.next_row
+        stop = min(start + self.size, len(self.X_train))
+        shown = min(stop, start + MAX_ROWS_OF_WALK)
+        record = trace(self.net, self.X_train[start:shown], self.y_train[start:shown], as_dict=True)
+        title = f"Training rows {start} to {shown - 1}"
+        if shown < stop:
+            title += f", the first {shown - start} of the next batch"
+        loss = resolve_loss(self.net.layers, "auto")
+        return {"title": title, "text": format_trace(record, self.net.layers, loss, digits=4)}
 
     def write_script(self) -> str:
         """Return the Python script that repeats this run."""
-        return script.write_script(self.settings, self.output, self.n_schedule_steps, self.actions)
+        return write_script(self.settings, self.layers, self.optimizer, self.actions)
 
     def repeat(self, n_seeds: int = 20) -> dict[str, Any]:
         """Train this network again from other seeds; return mean and deviation of the metric."""
@@ -246,37 +260,3 @@ def make_grid() -> Array:
     edges = (np.arange(SIDE) + 0.5) / SIDE * 2 - 1
     x, y = np.meshgrid(edges * data.HALF_WIDTH, -edges * data.HALF_WIDTH)
     return np.column_stack([x.ravel(), y.ravel()])
-
-
-def make_layers(settings: Settings, output: str) -> list[Layer]:
-    """Return the layers that `script.make_layers` writes."""
-    layers: list[Layer] = []
-    penalty = {"l1": float(settings.l1), "l2": float(settings.l2)}
-    for units, activation in zip(settings.units, settings.activations, strict=True):
-        layers.append(Dense(units, activation, **penalty))
-        if settings.dropout:
-            layers.append(Dropout(settings.dropout))
-    return [*layers, Dense(1, output, **penalty)]
-
-
-def make_optimizer(settings: Settings, n_steps: int) -> optimizers.Optimizer:
-    """Return the optimizer that `script.make_optimizer` writes."""
-    rate: Any = settings.learning_rate
-    if settings.schedule == "cosine":
-        rate = schedules.CosineDecay(rate, n_steps=n_steps)
-    elif settings.schedule == "one_cycle":
-        rate = schedules.OneCycle(rate, n_steps=n_steps)
-    kind = getattr(optimizers, OPTIMIZERS[settings.optimizer])
-    if settings.optimizer == "momentum":
-        return kind(rate, momentum=0.9)  # type: ignore[no-any-return]
-    return kind(rate)  # type: ignore[no-any-return]
-
-
-def _to_json(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _to_json(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_to_json(one) for one in value]
-    if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
-    return value if value is None or isinstance(value, int | float | str) else str(value)

@@ -7,17 +7,20 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from fastnn import activations, optimizers
 from fastnn.playground import data
 
-ACTIVATIONS = (
-    "linear", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "silu", "gelu", "softplus",
-)  # fmt: skip
-OPTIMIZERS = {"sgd": "SGD", "momentum": "SGD", "adagrad": "Adagrad", "adam": "Adam"}
+# All but those of outputs, and the step, whose derivative is zero.
+ACTIVATIONS = tuple(name for name in activations.NAMES if name not in ("exp", "softmax", "step"))
+OPTIMIZERS = ("momentum", "nesterov", *optimizers.CLASSES)
 SCHEDULES = ("constant", "cosine", "one_cycle")
 MAX_LAYERS = 6
 MAX_UNITS = 16
 MAX_SEED = 2**31 - 1
 
+CHOICES = {
+    "data": (*data.DATA_SETS, "csv"), "optimizer": OPTIMIZERS, "schedule": SCHEDULES,
+}  # fmt: skip
 RANGES = {
     "noise": (0, 1), "test_share": (0.1, 0.9), "learning_rate": (1e-6, 10), "l1": (0, 1),
     "l2": (0, 1), "dropout": (0, 0.9),
@@ -51,9 +54,8 @@ class Settings:
     csv: str = ""
 
     def __post_init__(self) -> None:
-        _check_choice("data", self.data, [*data.DATA_SETS, "csv"])
-        _check_choice("schedule", self.schedule, SCHEDULES)
-        _check_choice("optimizer", self.optimizer, OPTIMIZERS)
+        for name, choices in CHOICES.items():
+            _check_choice(name, getattr(self, name), choices)
         for name, (low, high) in RANGES.items():
             _check_number(name, getattr(self, name), low, high)
         for name, (low, high) in INTEGERS.items():
@@ -80,6 +82,16 @@ class Settings:
             raise ValueError("csv: expected text")
         if self.data == "csv":
             data.read_csv(self.csv)
+
+
+def describe_settings() -> dict[str, Any]:
+    """Return the defaults and what can be chosen, for the page."""
+    return {
+        "defaults": dataclasses.asdict(Settings()), "choices": CHOICES,
+        "ranges": RANGES, "integers": INTEGERS, "activations": ACTIVATIONS,
+        "features": list(data.FEATURES), "max_units": MAX_UNITS, "max_layers": MAX_LAYERS,
+        "max_csv_bytes": data.MAX_CSV_BYTES,
+    }  # fmt: skip
 
 
 def make_settings(values: Any) -> Settings:

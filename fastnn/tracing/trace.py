@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,30 @@ MAX_ROWS = 4
 MAX_UNITS = 6
 MAX_DENSE = 6
 MAX_DIGITS = 5
+
+
+@overload
+def trace(
+    net: Sequential,
+    x: Any,
+    y: Any,
+    *,
+    loss: str | Loss = "auto",
+    as_dict: Literal[True],
+    digits: int = 4,
+) -> dict[str, Any]: ...
+
+
+@overload
+def trace(
+    net: Sequential,
+    x: Any,
+    y: Any,
+    *,
+    loss: str | Loss = "auto",
+    as_dict: Literal[False] = False,
+    digits: int = 4,
+) -> None: ...
 
 
 def trace(

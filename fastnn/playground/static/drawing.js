@@ -24,14 +24,14 @@ export function drawUnit(canvas, bytes) {
   paint(canvas.getContext("2d"), bytes);
 }
 
-const buffer = document.createElement("canvas");
-buffer.width = buffer.height = SIDE;
+function makeCanvas(size) {
+  return Object.assign(document.createElement("canvas"), { width: size, height: size });
+}
 
-export function drawSurface(canvas, bytes, data) {
-  paint(buffer.getContext("2d"), bytes);
-  const context = canvas.getContext("2d");
-  const size = canvas.width;
-  context.drawImage(buffer, 0, 0, size, size);
+/** Draw the rows of the data on a canvas of their own, once: 500 circles take longer than the rest
+ * of a frame. */
+export function drawPoints(data, size) {
+  const canvas = makeCanvas(size), context = canvas.getContext("2d");
   const top = Math.max(...data.target.map(Math.abs)) || 1;
   const scale = (v) => ((v + 6) / 12) * size;
   data.points.forEach(([x, y], k) => {
@@ -43,6 +43,20 @@ export function drawSurface(canvas, bytes, data) {
     context.fill();
     context.stroke();
   });
+  return canvas;
+}
+
+const picture = makeCanvas(SIDE);
+
+/** Draw the output of the network, and the points over it. */
+export function drawSurface(canvas, bytes, points) {
+  paint(picture.getContext("2d"), bytes);
+  const context = canvas.getContext("2d");
+  context.clearRect(0, 0, canvas.width, canvas.height);
+  context.globalAlpha = 0.6; // so that points on their own color can be seen
+  context.drawImage(picture, 0, 0, canvas.width, canvas.height);
+  context.globalAlpha = 1;
+  context.drawImage(points, 0, 0);
 }
 
 export function drawCurves(canvas, curve) {

@@ -1,19 +1,16 @@
 // The page: sends settings and commands over the WebSocket, and draws the frames that come back.
 
-import { drawCurves, drawSurface, drawUnit } from "./drawing.js";
+import { drawCurves, drawPoints, drawSurface, drawUnit } from "./drawing.js";
 import { drawGradients, drawWeights, makeNetwork, pictures } from "./network.js";
-import { makeForm, readAddress, writeAddress } from "./settings.js";
+import { inFrame, isPair, listenToPair, openPair, showPair, tellPair } from "./pair.js";
+import { makeForm, readAddress, setKnown, writeAddress } from "./settings.js";
 
 const byId = (id) => document.getElementById(id);
 const PIXELS = 1600;
 const MAX_POINTS = 1000;
-let settings = readAddress();
-let accepted = settings;
-let data = null, frame = null, curve = [], running = false;
-
-const address = new URLSearchParams(location.search);
-const socket = new WebSocket(`ws://${location.host}/session?token=${address.get("token")}`);
-socket.binaryType = "arraybuffer";
+let settings = null, accepted = null, shared = {};
+let points = null, frame = null, curve = [], running = false, waiting = false;
+let socket = null;
 const send = (type, values = {}) => socket.send(JSON.stringify({ type, ...values }));
 const configure = () => send("configure", { settings });
 
@@ -57,12 +54,19 @@ function showWeight() {
 }
 
 const receive = {
+  settings(value) {
+    setKnown(value);
+    settings = accepted = { ...readAddress(), ...shared };
+    build();
+    configure();
+  },
   data(value) {
     const focused = document.activeElement?.id;
-    data = value;
+    points = drawPoints(value, byId("surface").width);
     accepted = settings;
     curve = [];
     writeAddress(settings);
+    tellPair(settings);
     showError("");
     build();
     if (focused) byId(focused)?.focus();
@@ -73,12 +77,12 @@ const receive = {
   },
   error(text) {
     settings = accepted;
-    if (data) build();
+    if (points) build();
     showError(text);
     if (frame) drawFrame();
   },
   script: (text) => showPanel("The Python script of this run", text),
-  walk: (record) => showPanel("Forward and backward pass of the next batch", formatTrace(record)),
+  walk: ({ title, text }) => showPanel(title, text),
   repeat({ metric, epochs, values, mean, deviation }) {
     showPanel(`Test ${metric} over ${values.length} seeds`,
       `${mean.toFixed(4)} ± ${deviation.toFixed(4)} (mean and standard deviation after ${epochs} ` +
@@ -86,18 +90,26 @@ const receive = {
   },
 };
 
-socket.onopen = configure;
-socket.onclose = () => showError("The server has stopped or refused the connection.");
-socket.onmessage = ({ data: message }) => {
-  if (typeof message === "string") {
+function connect() {
+  const token = new URLSearchParams(location.search).get("token");
+  socket = new WebSocket(`ws://${location.host}/session?token=${token}`);
+  socket.binaryType = "arraybuffer";
+  socket.onclose = () => showError("The server has stopped or refused the connection.");
+  socket.onmessage = ({ data: message }) => {
+    if (typeof message !== "string") return receiveFrame(message);
     const { type, value } = JSON.parse(message);
-    return receive[type](value);
-  }
+    receive[type](value);
+  };
+}
+
+function receiveFrame(message) {
   const length = new DataView(message).getUint32(0, true);
   frame = JSON.parse(new TextDecoder().decode(new Uint8Array(message, 4, length)));
   frame.pixels = new Uint8Array(message, 4 + length);
-  requestAnimationFrame(drawFrame);
-};
+  if (waiting) return; // the screen is slower than the server: draw only the newest frame
+  waiting = true;
+  requestAnimationFrame(() => { waiting = false; drawFrame(); });
+}
 
 function addPoint() {
   const steps = frame.steps;
@@ -107,17 +119,21 @@ function addPoint() {
   if (curve.length > MAX_POINTS) curve = curve.filter((_, k) => k % 2 === 0);
 }
 
+function number(v) {
+  if (v === null) return "not finite";
+  return v !== 0 && Math.abs(v) < 0.001 ? v.toExponential(2) : v.toFixed(4);
+}
+
 function drawFrame() {
   const targets = pictures();
-  if (!data || frame.pixels.length !== PIXELS * targets.length) return;
+  if (!points || frame.pixels.length !== PIXELS * targets.length) return;
   addPoint();
   const slice = (k) => frame.pixels.subarray(PIXELS * k, PIXELS * (k + 1));
   targets.forEach((canvas, k) => drawUnit(canvas, slice(k)));
-  drawSurface(byId("surface"), slice(targets.length - 1), data);
+  drawSurface(byId("surface"), slice(targets.length - 1), points);
   drawCurves(byId("curves"), curve);
   drawWeights(frame.weights);
   drawGradients(frame.gradients);
-  const number = (v) => (v === null ? "not finite" : v.toFixed(4));
   byId("epochs").textContent = frame.epochs.toLocaleString("en");
   byId("loss").textContent = number(frame.loss);
   byId("test_loss").textContent = number(frame.test_loss);
@@ -135,24 +151,6 @@ function showPanel(title, text) {
   byId("panel").scrollIntoView({ block: "nearest" });
 }
 
-/** The numbers of a trace, name by name; long arrays row by row. */
-function formatTrace(record, indent = "") {
-  const format = (v) => (typeof v === "number" ? v.toPrecision(4).padStart(10) : String(v));
-  const entries = Object.entries(record).filter(([name, v]) => v !== null && name !== "layer");
-  return entries.map(([name, value]) => {
-    if (name === "layers") {
-      return value.map((one, k) => {
-        const [, units, kind] = /units=(\d+).*?name='(\w+)'/.exec(one.layer) ?? [];
-        const title = units ? `${units} units, ${kind}` : one.layer;
-        return `\nLayer ${k}: ${title}\n${formatTrace(one, indent + "  ")}`;
-      }).join("\n");
-    }
-    const rows = Array.isArray(value) ? value : [value];
-    const lines = Array.isArray(rows[0]) ? rows.map((row) => row.map(format).join(" ")) : [rows.map(format).join(" ")];
-    return `${indent}${name}\n` + lines.map((line) => `${indent}  ${line}`).join("\n");
-  }).join("\n");
-}
-
 byId("run").onclick = () => send("run", { running: !running });
 for (const name of ["step", "epoch", "reset", "script"]) byId(name).onclick = () => send(name);
 byId("walk").onclick = () => { send("run", { running: false }); send("walk"); };
@@ -168,12 +166,21 @@ byId("weight").onsubmit = (event) => {
   send("weight", { layer, i, j, value: Number(byId("w-value").value) });
 };
 for (const name of ["layer", "i", "j"]) byId(`w-${name}`).oninput = showWeight;
-byId("beside").onclick = () => {
-  const make = () => Object.assign(document.createElement("iframe"), { src: location.href, title: "Network" });
-  socket.onclose = null;
-  socket.close();
-  const frames = [make(), make()];
-  document.body.className = "pair";
-  document.body.replaceChildren(...frames);
-};
-build();
+byId("beside").onclick = () => openPair(settings);
+
+if (isPair()) {
+  showPair();
+} else {
+  listenToPair({
+    share(values) {
+      shared = values; // also for settings that are not read yet
+      if (!settings) return;
+      settings = { ...settings, ...values };
+      configure();
+    },
+    run: (value) => send("run", { running: value }),
+    reset: () => send("reset"),
+  });
+  byId("beside").hidden = inFrame;
+  connect();
+}

@@ -1,6 +1,6 @@
 // The network: a column of pictures for each layer, and a line for each weight.
 
-import { ACTIVATIONS, featureLabel } from "./settings.js";
+import { featureLabel, known } from "./settings.js";
 
 const byId = (id) => document.getElementById(id);
 const SVG = "http://www.w3.org/2000/svg";
@@ -42,13 +42,13 @@ function makeLayerControls(k, units, activations, change) {
     button.textContent = label;
     button.setAttribute("aria-label", `${by > 0 ? "More" : "Fewer"} units in layer ${k}`);
     button.onclick = () => change(
-      units.map((n, i) => (i === k ? Math.min(16, Math.max(1, n + by)) : n)), activations);
+      units.map((n, i) => (i === k ? Math.min(known.max_units, Math.max(1, n + by)) : n)), activations);
     return button;
   };
   count.append(add("−", -1), ` ${units[k]} `, add("+", 1));
   const choice = document.createElement("select");
   choice.setAttribute("aria-label", `Activation of layer ${k}`);
-  choice.append(...ACTIVATIONS.map((name) => new Option(name, name)));
+  choice.append(...known.activations.map((name) => new Option(name, name)));
   choice.value = activations[k];
   choice.onchange = () => change(
     units, activations.map((name, i) => (i === k ? choice.value : name)));

@@ -1,41 +1,30 @@
 // The settings form, and the settings in the fragment of the address.
 
-const DEFAULTS = {
-  data: "spiral", noise: 0, test_share: 0.3, batch_size: 10, features: ["x", "y"],
-  units: [8, 8], activations: ["tanh", "tanh"], learning_rate: 0.01, schedule: "constant",
-  schedule_epochs: 500, optimizer: "adam", l1: 0, l2: 0, dropout: 0, seed: 0, csv: "",
+const LABELS = {
+  data: "Data", noise: "Noise (0 to 1)", test_share: "Share of test rows", batch_size: "Batch size",
+  optimizer: "Optimizer", learning_rate: "Learning rate", schedule: "Schedule",
+  schedule_epochs: "Epochs of the schedule", l1: "L1 penalty", l2: "L2 penalty",
+  dropout: "Dropout", seed: "Seed",
 };
-export const ACTIVATIONS = ["linear", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu",
-  "silu", "gelu", "softplus"];
+const STEPS = { noise: 0.05, test_share: 0.1, dropout: 0.1 };
 const FEATURES = { x: "x", y: "y", x2: "x²", y2: "y²", xy: "xy", sin_x: "sin x", sin_y: "sin y" };
 export const featureLabel = (name) => FEATURES[name];
-const MAX_CSV = 200_000;
 
-const CONTROLS = [
-  ["data", "Data", ["circles", "xor", "gaussians", "spiral", "plane", "hills", "csv"]],
-  ["noise", "Noise (0 to 1)", [0, 1, 0.05]],
-  ["test_share", "Share of test rows", [0.1, 0.9, 0.1]],
-  ["batch_size", "Batch size", [1, 5000, 1]],
-  ["optimizer", "Optimizer", ["sgd", "momentum", "adagrad", "adam"]],
-  ["learning_rate", "Learning rate", [0.000001, 10, "any"]],
-  ["schedule", "Schedule", ["constant", "cosine", "one_cycle"]],
-  ["schedule_epochs", "Epochs of the schedule", [1, 100000, 1]],
-  ["l1", "L1 penalty", [0, 1, "any"]],
-  ["l2", "L2 penalty", [0, 1, "any"]],
-  ["dropout", "Dropout", [0, 0.9, 0.1]],
-  ["seed", "Seed", [0, 2147483647, 1]],
-];
+/** Defaults, choices and ranges, as the server describes them. */
+export let known = null;
+export function setKnown(value) { known = value; }
 
 /** The settings of the fragment, over the defaults. A table is not part of the address. */
 export function readAddress() {
+  const { defaults } = known;
   try {
     const given = JSON.parse(decodeURIComponent(location.hash.slice(1)) || "{}");
-    const known = Object.entries(given).filter(([name]) => name in DEFAULTS && name !== "csv");
-    const settings = { ...DEFAULTS, ...Object.fromEntries(known) };
+    const valid = Object.entries(given).filter(([name]) => name in defaults && name !== "csv");
+    const settings = { ...defaults, ...Object.fromEntries(valid) };
     const lists = ["features", "units", "activations"].every((n) => Array.isArray(settings[n]));
-    return lists && settings.data !== "csv" ? settings : { ...DEFAULTS };
+    return lists && settings.data !== "csv" ? settings : { ...defaults };
   } catch {
-    return { ...DEFAULTS };
+    return { ...defaults };
   }
 }
 
@@ -53,11 +42,9 @@ function element(tag, properties, ...children) {
 export function makeForm(form, settings, change) {
   form.replaceChildren();
   form.onsubmit = (event) => event.preventDefault();
-  for (const [name, label, values] of CONTROLS) {
-    const isChoice = typeof values[1] === "string";
-    const control = isChoice
-      ? element("select", { id: name }, ...values.map((v) => element("option", { value: v }, v)))
-      : element("input", { id: name, type: "number", min: values[0], max: values[1], step: values[2] });
+  for (const [name, label] of Object.entries(LABELS)) {
+    const isChoice = name in known.choices;
+    const control = isChoice ? makeChoice(name) : makeNumber(name);
     control.value = settings[name];
     control.onchange = () => {
       if (name === "data" && control.value === "csv") return chooseFile(change);
@@ -65,16 +52,27 @@ export function makeForm(form, settings, change) {
     };
     form.append(element("label", {}, label, control));
   }
-  const boxes = Object.entries(FEATURES).map(([name, label]) => {
+  const boxes = known.features.map((name) => {
     const box = element("input", { type: "checkbox", checked: settings.features.includes(name) });
     box.onchange = () => {
-      const chosen = Object.keys(FEATURES).filter(
+      const chosen = known.features.filter(
         (other) => (other === name ? box.checked : settings.features.includes(other)));
       change("features", chosen);
     };
-    return element("label", {}, box, " " + label);
+    return element("label", {}, box, " " + featureLabel(name));
   });
   form.append(element("fieldset", {}, element("legend", {}, "Features"), ...boxes));
+}
+
+function makeChoice(name) {
+  const options = known.choices[name].map((value) => element("option", { value }, value));
+  return element("select", { id: name }, ...options);
+}
+
+function makeNumber(name) {
+  const [min, max] = known.integers[name] ?? known.ranges[name];
+  const step = STEPS[name] ?? (name in known.integers ? 1 : "any");
+  return element("input", { id: name, type: "number", min, max, step });
 }
 
 function chooseFile(change) {
@@ -82,7 +80,8 @@ function chooseFile(change) {
   input.oncancel = () => change(null);
   input.onchange = async () => {
     const [file] = input.files;
-    if (file.size > MAX_CSV) return change(null, `The file has more than ${MAX_CSV} bytes.`);
+    const most = known.max_csv_bytes;
+    if (file.size > most) return change(null, `The file has more than ${most} bytes.`);
     change("csv", await file.text());
   };
   input.click();
