@@ -33,8 +33,8 @@ docs: build     ## the documentation site, in build/docs (needs the extra "docs"
 	PYTHONPATH=$(CURDIR) $(PYTHON) -m sphinx -q -W --keep-going -b html -c docs . $(SITE)
 	$(PYTHON) tools/check_links.py $(SITE)
 
-docs-test: docs ## tests of the site, in a browser if playwright and chromium are installed
-	$(IN_PLACE) FASTNN_SITE=$(SITE) $(PYTEST) tests/test_site.py
+docs-test: docs ## tests of the site and the playground, in a browser (playwright, chromium)
+	$(IN_PLACE) FASTNN_SITE=$(SITE) $(PYTEST) tests/test_site.py tests/test_playground_browser.py
 
 bench: build    ## speed comparisons
 	$(PYTHON) benchmarks/run.py

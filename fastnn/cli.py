@@ -83,6 +83,7 @@ def _compare(X: np.ndarray, y: np.ndarray) -> None:
 def run_playground(port: int, browser: bool) -> int:
     """Serve the playground, if its extra is installed."""
     try:
+        import starlette  # noqa: F401
         import uvicorn  # noqa: F401
         import websockets  # noqa: F401
 

@@ -4,12 +4,14 @@ import contextlib
 import io
 import json
 import re
+import socket
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
+from fastnn import cli
 from fastnn.playground import data
 from fastnn.playground.session import Session
 from fastnn.playground.settings import Settings, make_settings
@@ -163,7 +165,7 @@ def test_walk_has_the_rows_of_the_next_step():
     session.step()
     walked = session.walk()
     assert walked["title"] == "Training rows 4 to 7"
-    numbers = [float(word) for word in re.findall(r"(?<=\s)-?\d\S*", walked["text"])]
+    numbers = [float(word) for word in re.findall(r"(?<=\s)-?\d[\d.e-]*(?=\s)", walked["text"])]
     _, gradients = session.net.loss_and_gradients(session.X_train[4:8], session.y_train[4:8])
     for value in [*session.X_train[4:8].ravel(), *gradients["weights"][1].ravel()]:
         assert np.isclose(numbers, value, rtol=1e-3).any()
@@ -187,6 +189,27 @@ def test_import_of_fastnn_loads_no_playground():
     code = "import sys, fastnn; print([m for m in sys.modules if 'playground' in m])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+# ---- command ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["starlette", "uvicorn", "websockets"])
+def test_command_names_the_missing_extra(name, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.delitem(sys.modules, "fastnn.playground.server", raising=False)
+    assert cli.main(["playground"]) == 1
+    assert "pip install '.[playground]'" in capsys.readouterr().err
+
+
+def test_port_in_use(capsys):
+    pytest.importorskip("uvicorn")
+    pytest.importorskip("starlette")
+    pytest.importorskip("websockets")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert cli.main(["playground", "--no-browser", "--port", str(port)]) == 1
+    assert f"cannot listen on port {port}" in capsys.readouterr().err
 
 
 # ---- server --------------------------------------------------------------------------------------
