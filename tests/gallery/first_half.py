@@ -4,6 +4,7 @@
 def check_perceptron(result):
     assert result["AND"] == result["OR"] == result["NOT x1"] == 4
     assert result["XOR"] <= 3
+    assert result["lines"] == {"AND": 4, "OR": 4, "NOT x1": 4, "XOR": 3}
 
 
 def check_perceptron_rule(result):
@@ -33,6 +34,11 @@ def check_cross_entropy(result):
     assert result["losses"] < 1e-6
     assert result["probabilities"] < 1e-3
     assert result["weights"] < 1e-2
+    low, high = result["sums"]["softmax"]
+    assert high - low < 1e-5
+    low, high = result["sums"]["sigmoid"]
+    assert low < 0.7
+    assert high > 1.3
 
 
 def check_logistic_regression(result):
@@ -56,6 +62,7 @@ def check_xor(result):
 def check_hidden_units(result):
     assert result["sum"] < 1e-12
     assert result["error"] < 0.01
+    assert max(map(abs, result["centers"])) < 3  # inside the picture
 
 
 def check_approximation(result):
