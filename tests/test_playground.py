@@ -299,3 +299,26 @@ def test_session_trains_and_edits(client):
         assert "net.weights[0][0, 1] = 0.5" in ask(socket, "script", "script")
         ask(socket, "run", "running", running=True)
         assert read_frame(socket)["epochs"] > 1
+
+
+def test_number_of_pages_is_limited(client):
+    from starlette.websockets import WebSocketDisconnect
+
+    from fastnn.playground.server import MAX_SESSIONS
+
+    with contextlib.ExitStack() as stack:
+        for _ in range(MAX_SESSIONS):
+            first = stack.enter_context(connect(client))
+        with pytest.raises(WebSocketDisconnect), connect(client):
+            pass
+        first.close()
+        ask(stack.enter_context(connect(client)), "configure", "data", settings={})
+
+
+def test_page_describes_what_can_be_chosen(client):
+    with connect(client) as session:
+        known = json.loads(session.receive_text())["value"]
+        for name, choices in known["choices"].items():
+            for choice in set(choices) - {"csv"}:
+                sent = {**known["defaults"], name: choice}
+                assert ask(session, "configure", "data", settings=sent)["n_train"] == 350

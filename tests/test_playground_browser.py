@@ -111,8 +111,10 @@ def test_spiral_weight_and_copied_script(page):
     assert ACCURATE.match(page.inner_text("#value"))
     page.fill("#w-value", "0.125")
     page.keyboard.press("Enter")
-    edited = re.compile(r"0\.1250\s+\(layer 0, from 0 to 0\)")
-    expect(page.locator("#lines title", has_text=edited)).to_have_count(1)
+    line = page.locator("#lines path").first
+    expect(line).to_have_attribute("stroke-width", "0.6")  # 0.4 + 1.6 * 0.125
+    line.dispatch_event("mouseenter")
+    expect(line.locator("title")).to_have_text(re.compile(r"0\.1250\s+\(layer 0, from 0 to 0\)"))
     page.click("#step")
     page.click("#script")
     expect(page.locator("#text")).to_contain_text("= 0.125")
@@ -125,6 +127,7 @@ def test_spiral_weight_and_copied_script(page):
 def test_a_line_selects_its_weight(page):
     lines = page.locator("#lines path")
     expect(lines).to_have_count(2 * 8 + 8 * 8 + 8)
+    lines.nth(16 + 8 * 2 + 5).dispatch_event("mouseenter")
     lines.nth(16 + 8 * 2 + 5).dispatch_event("click")
     place = [page.input_value(f"#w-{name}") for name in ("layer", "i", "j")]
     assert place == ["1", "2", "5"]

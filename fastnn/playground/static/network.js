@@ -66,23 +66,34 @@ function makeLines(choose) {
       const path = document.createElementNS(SVG, "path");
       const middle = (x1 + x2) / 2;
       path.setAttribute("d", `M${x1} ${y1}C${middle} ${y1} ${middle} ${y2} ${x2} ${y2}`);
-      path.onmouseenter = () => choose(k, i, j);
+      const line = { path, k, i, j, value: 0, look: "" };
+      const title = document.createElementNS(SVG, "title");
+      path.onmouseenter = () => {
+        choose(k, i, j);
+        title.textContent = `${line.value.toPrecision(4)}  (layer ${k}, from ${i} to ${j})`;
+      };
       path.onclick = () => { choose(k, i, j); byId("w-value").select(); };
-      path.append(document.createElementNS(SVG, "title"));
+      path.append(title);
       byId("lines").append(path);
-      lines.push({ path, k, i, j });
+      lines.push(line);
     }));
   }
 }
 
 export const pictures = () => columns.flatMap((one) => one.pictures);
 
+const NEGATIVE = "#0877bd", POSITIVE = "#f59322";
+
+/** Set color and width of the lines whose look changes; drawing them takes most of a frame. */
 export function drawWeights(weights) {
-  for (const { path, k, i, j } of lines) {
-    const value = weights[k]?.[i]?.[j] ?? 0;
-    path.setAttribute("stroke", value < 0 ? "#0877bd" : "#f59322");
-    path.setAttribute("stroke-width", Math.min(6, 0.4 + 1.6 * Math.abs(value)));
-    path.firstChild.textContent = `${value.toPrecision(4)}  (layer ${k}, from ${i} to ${j})`;
+  for (const line of lines) {
+    const value = weights[line.k]?.[line.i]?.[line.j] ?? 0;
+    line.value = value;
+    const look = [value < 0 ? NEGATIVE : POSITIVE, Math.min(6, 0.4 + 1.6 * Math.abs(value)).toFixed(1)];
+    if (look.join() === line.look) continue;
+    line.look = look.join();
+    line.path.setAttribute("stroke", look[0]);
+    line.path.setAttribute("stroke-width", look[1]);
   }
 }
 
