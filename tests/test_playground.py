@@ -62,13 +62,27 @@ def test_data_sets(name):
     np.testing.assert_array_equal(points, data.make_data(name, 0.1, seed=3)[0])
 
 
+def write_table(n, target):
+    return "".join(f"{i},{i % 7},{target}\n" for i in range(n))
+
+
 @pytest.mark.parametrize(
-    "text",
-    ["", "1,2\n" * 20, "1,2,nan\n" * 20, "1,2,x\n" * 20, "1,2,3\n" * 20, "1,2,3\n" * 6000,
-     "x" * 300_000],
-)  # fmt: skip
-def test_invalid_tables(text):
-    with pytest.raises(ValueError, match="csv: expected"):
+    ("text", "message"),
+    [
+        ("", "10 to 5,000 rows; got 0"),
+        (write_table(9, 1), "10 to 5,000 rows; got 9"),
+        (write_table(5001, 1), "10 to 5,000 rows; got 5001"),
+        (write_table(20, "nan"), r"three numbers in each row; got \['0', '0', 'nan'\] in row 0"),
+        (write_table(20, "inf"), "three numbers"),
+        (write_table(20, "1e300"), "three numbers"),
+        (write_table(20, "x"), "three numbers"),
+        (write_table(20, "1,2"), "three numbers"),
+        ("1,2,3\n" * 20, "features that vary"),
+        ("x" * 300_000, "at most 200,000 bytes"),
+    ],
+)
+def test_invalid_tables(text, message):
+    with pytest.raises(ValueError, match="csv: expected .*" + message):
         data.read_csv(text)
 
 
@@ -94,6 +108,7 @@ def test_script_repeats_the_run(values):
     session.run(0.02)
     session.step()
     assert_script_repeats(session)
+    assert ("fn.Dropout(rate=0.2)" in session.write_script()) == ("dropout" in values)
 
 
 def test_script_reads_a_table(tmp_path, monkeypatch):
@@ -271,21 +286,22 @@ def test_session_needs_token_origin_and_host(client, wrong):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "{}", '{"type": "other"}', "[" * 100_000, '{"type": "configure", "settings": 3}',
-     '{"type": "configure", "settings": {"noise": 7}}', '{"type": "weight", "layer": 99}',
-     '{"type": []}', '{"type": "configure", "settings": {"csv": "' + "1" * 500_000 + '"}}'],
+    [
+        "", "[]", "{}", '{"type": "other"}', '{"type": []}', "[" * 100_000,
+        '{"type": "epoch"}' + " " * 500_000, '{"type": "weight", "layer": 99}',
+        '{"type": "configure", "settings": 3}', '{"type": "configure", "settings": {"noise": 7}}',
+        '{"type": "configure", "settings": {"csv": "' + "1" * 300_000 + '", "data": "csv"}}',
+    ],
 )  # fmt: skip
 def test_bad_messages_change_nothing(client, text):
-    with connect(client) as socket:
-        ask(socket, "configure", "data", settings={"data": "xor"})
-        before = read_frame(socket)
-        socket.send_text(text)
-        while "text" not in (message := socket.receive()):
-            pass
-        assert json.loads(message["text"])["type"] in ("error", "running")
-        ask(socket, "script", "script")
-        socket.send_text('{"type": "reset"}')
-        assert read_frame(socket)["weights"] == before["weights"]
+    with connect(client) as session:
+        ask(session, "configure", "data", settings={"data": "xor"})
+        before = read_frame(session)["weights"]
+        session.send_text(text)
+        assert json.loads(session.receive_text())["type"] == "error"
+        edit = {"type": "weight", "layer": 0, "i": 0, "j": 0, "value": before[0][0][0]}
+        session.send_text(json.dumps(edit))
+        assert read_frame(session)["weights"] == before
 
 
 def test_session_trains_and_edits(client):

@@ -97,8 +97,9 @@ class Connection:
 
     async def configure(self, values: Any) -> None:
         """Replace the session by a new one with the settings of the page."""
+        settings = make_settings(values)
         await self._set_running(False)
-        self.session = await self.call(Session, make_settings(values))
+        self.session = await self.call(Session, settings)
         await self.send("data", self.session.describe())
         await self.send_frame()
 
@@ -219,7 +220,10 @@ def run(port: int = 0, browser: bool = True) -> None:
         if browser:
             threading.Timer(0.5, webbrowser.open, [address]).start()
         config = uvicorn.Config(
-            make_app(token, port), log_level="warning", access_log=False, ws_max_size=MAX_MESSAGE
+            make_app(token, port),
+            log_level="warning",
+            access_log=False,
+            ws_max_size=4 * MAX_MESSAGE,
         )
         with contextlib.suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listener])

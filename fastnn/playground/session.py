@@ -221,7 +221,7 @@ class Session:
         }  # fmt: skip
 
     def walk(self) -> dict[str, str]:
-        """Return the forward and backward pass of the next minibatch, number by number, and a title.
+        """Return both passes of the next minibatch, number by number, and a title.
 
         Of a larger minibatch, the first rows are a minibatch of their own.
         """
