@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import fastnn as fn
+from fastnn._engine.plan import MOST_SHARDS, compile_plan
 from fastnn.activations import NAMES
 from fastnn.optimizers import SGD
 
@@ -166,6 +167,27 @@ def test_training_runs_against_the_reference(batch_size, residual, optimizer, rn
         results.append((net.parameters.copy(), net.history["loss"]))
     for native, reference in zip(*results, strict=True):
         np.testing.assert_allclose(native, reference, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("n_features", "units", "batch_size"), [(3, 6, 600), (3, 6, 257), (30, 100, 40)]
+)
+def test_more_rows_than_a_thread_compares_at_a_time(n_features, units, batch_size, rng):
+    """Large minibatches, and Jacobians that are large."""
+    layers = (fn.Dense(units, "tanh"), fn.Dense(N_OUTPUTS))
+    nets = [fn.Sequential(*layers, random_state=0, dtype="float64") for _ in range(2)]
+    plan = compile_plan(
+        layers, n_features, nets[0].dtype, loss=fn.losses.SquaredError(), n_targets=N_OUTPUTS,
+        optimizer=SGD(), batch_size=batch_size, gradient_weight=1.0,
+    )  # fmt: skip
+    rows_of_a_thread = max(8, -(-batch_size // MOST_SHARDS))
+    assert plan.settings["derivative_rows"][0] < rows_of_a_thread
+    X = rng.normal(size=(600, n_features))
+    y, gradients = rng.normal(size=(600, N_OUTPUTS)), rng.normal(size=(600, N_OUTPUTS, n_features))
+    for net, engine in zip(nets, ("native", "reference"), strict=True):
+        net.fit(X, y, gradient_targets=gradients, engine=engine, epochs=2, batch_size=batch_size,
+                sample_weight=np.linspace(0.5, 2, 600), optimizer=SGD(0.1))  # fmt: skip
+    np.testing.assert_allclose(nets[0].parameters, nets[1].parameters, rtol=1e-9, atol=1e-11)
 
 
 def test_derivatives_are_learned_better(rng):
