@@ -23,8 +23,9 @@ from fastnn._training import (
     scoring,
     source,
 )
-from fastnn._training.arrays import check_output, convert_features
+from fastnn._training.arrays import check_output, convert_inputs
 from fastnn._training.loop import TrainingRun, run_epochs, warn_if_diverged
+from fastnn._training.restrictions import check_sparse_inputs
 from fastnn._training.state import (
     NetworkState,
     build,
@@ -35,6 +36,7 @@ from fastnn._training.state import (
 )
 from fastnn._util import checks, prng
 from fastnn._util.checks.arrays import check_float_dtype
+from fastnn._util.sparse_rows import SparseRows
 from fastnn._util.weight_list import WeightList
 from fastnn.callbacks import Callback
 from fastnn.history import History
@@ -638,12 +640,17 @@ class Sequential:
         state = self.state
         plan, parameters = get_plan(state), get_parameters(state)
         checks.flag("check_finite", check_finite)
-        features = convert_features(
+        features = convert_inputs(
             X, state.dtype, n_features=state.n_features_in, names=state.feature_names_in,
             finite=check_finite,
         )  # fmt: skip
         shape = (len(features), plan.n_outputs)
         check_output(out, shape, state.dtype, features, parameters)
+        if isinstance(features, SparseRows):
+            check_sparse_inputs(state.layers)
+            outputs = np.empty(shape, state.dtype) if out is None else out
+            native.predict_sparse(plan, parameters, features, outputs, n_threads)
+            return outputs
         if state.predictor is None:
             state.predictor = native.make_predictor(plan, parameters)
         outputs = state.predictor(features, out, False, n_threads)

@@ -26,6 +26,7 @@ from libc.string cimport memcpy
 from fastnn_ext.activations cimport activate
 from fastnn_ext.plan cimport Buffer, Layer, Plan
 from fastnn_ext.real cimport real
+from fastnn_ext.sparse cimport multiply_sparse_rows, reads_sparse, sparse_weight_gradient
 from fastnn_ext.tile cimport (
     acquire_lines,
     copy_row,
@@ -80,8 +81,8 @@ cdef inline void dense_forward(
 ) noexcept nogil:
     """y = activation(x W + b) for rows first..last of the microbatch.
 
-    Reads params (n_params,) and x (last - first, n_in), with rows x_stride apart; writes the rows
-    of the layer's buffers `output` and `saved` in work. If `preactivation_ready`, x W + b is
+    Reads params (n_params,) and x (last - first, n_in), with rows x_stride apart, or the plan's
+    sparse inputs; writes the rows of the layer's buffers `output` and `saved` in work. If `preactivation_ready`, x W + b is
     already in `saved` and only the activation is computed.
     """
     cdef const Buffer* y = &plan.buffers[layer.output]
@@ -91,7 +92,9 @@ cdef inline void dense_forward(
     cdef real* z = work + saved.values + first * saved.stride
     if layer.bias >= 0:
         bias = params + layer.bias
-    if not preactivation_ready:
+    if reads_sparse(plan, layer):
+        multiply_sparse_rows(plan, layer, params, bias, z, saved.stride, first, last)
+    elif not preactivation_ready:
         multiply_by_weights(plan, layer, params, bias, x, x_stride, z, saved.stride, rows,
                             plan.sparse and layer.input == 0)
     if layer.saved != layer.output:
@@ -127,8 +130,8 @@ cdef inline void dense_weight_gradient(
 ) noexcept nogil:
     """Parameter rows first..last of dW = x' dy over rows row..row + n_samples of the microbatch.
 
-    Reads x and dy in work; writes g (last - first, n_out), or adds to it if `accumulate`. Parameter
-    row n_in is the gradient of the bias. `next_write` is an array with g's layout that this thread
+    Reads x and dy in work; writes g (last - first, n_out), or adds to it if `accumulate`. If x is
+    sparse, the columns of these rows are sorted before the call (sparse.pxd). Parameter row n_in is the gradient of the bias. `next_write` is an array with g's layout that this thread
     will write next and that other threads have read: its cache lines are acquired. NULL for none.
     """
     cdef const Buffer* x = &plan.buffers[layer.input]
@@ -140,7 +143,9 @@ cdef inline void dense_weight_gradient(
     cdef real* bias = g + (layer.n_in - first) * n_out
     cdef const real* begin = g if accumulate else NULL
     cdef real* shared_write = next_write if plan.multithreaded else NULL
-    if first < weights_end and n_out == 1:  # computed as one row dy' x, which fills whole vectors
+    if first < weights_end and reads_sparse(plan, layer):
+        sparse_weight_gradient(plan, layer, work, g, first, weights_end, accumulate)
+    elif first < weights_end and n_out == 1:  # computed as one row dy' x, which fills whole vectors
         multiply_add(g, weights_end - first, begin, 0, dy, 0, y.stride, from_x, x.stride, 1,
                      weights_end - first, n_samples, False, False, shared_write)
     elif first < weights_end:

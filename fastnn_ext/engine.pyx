@@ -4,6 +4,8 @@ once per instruction-set level.
 
 import warnings
 
+from libc.stdint cimport int32_t
+
 from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport parallel, threadid
 cimport numpy as cnp
@@ -22,7 +24,7 @@ from fastnn_ext.normal_equations cimport (
     solve_factorized,
     subtract_products,
 )
-from fastnn_ext.plan cimport Buffer, Layer, Plan, Settings
+from fastnn_ext.plan cimport Buffer, Layer, Plan, Settings, SparseInputs
 from fastnn_ext.prediction cimport PredictionRequest, predict_rows
 from fastnn_ext.random cimport shuffle as shuffle_rows, make_key
 from fastnn_ext.real cimport real
@@ -67,8 +69,43 @@ cdef class CompiledPlan:
         self.plan.seed = 0
         self.plan.multithreaded = False
         self.plan.sparse = False
+        self.plan.inputs = NULL
         self.plan.panel = NULL
         self.references = (layers, buffers)
+
+
+cdef class SparseRows:
+    """Rows in compressed sparse row format: the row i of X has the entries starts[i]..starts[i + 1]
+    of values (n_entries,), in the columns of columns (n_entries,), which are sorted. The arrays have
+    at least one element.
+
+    To train, the other arrays are given, one row for each thread of those with two dimensions:
+    rows (microbatch_rows,), column_starts (threads, n_features + 1), and entry_rows and
+    entry_values, which have room for the entries of a microbatch. A call changes them.
+    """
+
+    cdef SparseInputs inputs
+    cdef Py_ssize_t n
+    cdef object references
+
+    def __init__(
+        self, cnp.ndarray values, const int32_t[::1] columns, const Py_ssize_t[::1] starts,
+        Py_ssize_t[::1] rows=None, int32_t[:, ::1] column_starts=None,
+        int32_t[:, ::1] entry_rows=None, cnp.ndarray entry_values=None
+    ):
+        self.n = starts.shape[0] - 1
+        self.inputs.values = cnp.PyArray_DATA(values)
+        self.inputs.columns = &columns[0]
+        self.inputs.starts = &starts[0]
+        self.inputs.rows = NULL
+        self.inputs.first_row = 0
+        if rows is not None:
+            self.inputs.rows = &rows[0]
+            self.inputs.column_starts = &column_starts[0, 0]
+            self.inputs.entry_rows = &entry_rows[0, 0]
+            self.inputs.entry_values = cnp.PyArray_DATA(entry_values)
+            self.inputs.capacity = entry_rows.shape[1]
+        self.references = (values, columns, starts, rows, column_starts, entry_rows, entry_values)
 
 
 cdef int choose_team_size(int n_threads) except -1:
@@ -91,7 +128,14 @@ cdef void run_on_thread(
 ) noexcept nogil:
     """Run the steps on one thread of a team. Not inline: compiled once, called in two places."""
     cdef Plan thread_plan = plan[0]
+    cdef SparseInputs inputs
     thread_plan.panel = work + plan.s.panels + thread * plan.s.thread_stride
+    if plan.inputs != NULL:
+        inputs = plan.inputs[0]
+        inputs.column_starts += thread * (plan.s.n_features + 1)
+        inputs.entry_rows += thread * inputs.capacity
+        inputs.entry_values = <real*> inputs.entry_values + thread * inputs.capacity
+        thread_plan.inputs = &inputs
     run_steps(&thread_plan, data, params, slots, work, run, thread, team_size)
 
 
@@ -112,7 +156,7 @@ cdef class Trainer:
     """A training run with its plan, parameters and data bound once, so that a call passes only the
     steps to make.
 
-    `rows` (n,) selects the rows of X (n_X, n_features), y (n_X, n_targets), and, which may be None,
+    `rows` (n,) selects the rows of X (n_X, n_features) or SparseRows, y (n_X, n_targets), and, which may be None,
     sample_weight (n_X,) and gradient_targets (n_X, n_outputs, n_features) to train on; None selects
     all. `permutation` has n elements. A call changes params
     (n_params,), slots (flat), work, permutation, row_losses (batch_size,) and row_sums
@@ -152,10 +196,16 @@ cdef class Trainer:
         self.data.batch_size = batch_size
         self.data.shuffle = shuffle
         self.type_number = cnp.PyArray_TYPE(params)
+        sparse_rows = X if isinstance(X, SparseRows) else None
+        dense_X = X if sparse_rows is None else None
         if self.type_number == cnp.NPY_FLOAT:
-            bind_arrays[float](self, params, slots, work, X, y, sample_weight, gradient_targets)
+            bind_arrays[float](self, params, slots, work, dense_X, y, sample_weight,
+                               gradient_targets)
         else:
-            bind_arrays[double](self, params, slots, work, X, y, sample_weight, gradient_targets)
+            bind_arrays[double](self, params, slots, work, dense_X, y, sample_weight,
+                                gradient_targets)
+        if sparse_rows is not None:
+            self.plan.inputs = &(<SparseRows> sparse_rows).inputs
         self.start.permutation = &permutation[0]
         self.start.row_losses = &row_losses[0]
         self.start.row_sums = &row_sums[0]
@@ -222,7 +272,9 @@ cdef int bind_arrays(
     # SGD without momentum has no slots: this address is then never used.
     trainer.slots = &slots[0] if slots.shape[0] > 0 else &work[0]
     trainer.work = &work[0]
-    trainer.data.X = &X[0, 0]
+    trainer.data.X = NULL
+    if X is not None:
+        trainer.data.X = &X[0, 0]
     trainer.data.y = &y[0, 0]
     trainer.data.sample_weight = NULL
     if sample_weight is not None:
@@ -281,6 +333,27 @@ def evaluate(
         &X[0, 0], &y[0, 0], X.shape[0], False, &out[0, 0], &row_losses[0], False)
     with nogil:
         predict_on_team(&plan.plan, &params[0], &work[0, 0], work.shape[1], &request, n_threads)
+
+
+def predict_sparse(
+    CompiledPlan plan not None, const real[::1] params, real[:, ::1] work, SparseRows X not None,
+    const real[:, ::1] y, Py_ssize_t first, Py_ssize_t last, real[:, ::1] out, double[::1] row_losses
+):
+    """Fill rows first..last of `out` (n, n_outputs) with predictions for these rows of X and, unless
+    y (n, n_targets) is None, of `row_losses` (n,) with the losses of these rows. Threads as in
+    `evaluate`."""
+    cdef int n_threads = choose_team_size(<int> work.shape[0])
+    cdef Plan sparse_plan = plan.plan
+    cdef SparseInputs inputs = X.inputs
+    cdef PredictionRequest request = PredictionRequest(
+        NULL, NULL, last - first, False, &out[first, 0], NULL, False)
+    inputs.starts += first
+    sparse_plan.inputs = &inputs
+    if y is not None:
+        request.y = &y[first, 0]
+        request.row_losses = &row_losses[first]
+    with nogil:
+        predict_on_team(&sparse_plan, &params[0], &work[0, 0], work.shape[1], &request, n_threads)
 
 
 cdef class Predictor:

@@ -62,9 +62,9 @@ cdef inline const real* get_rows(
     Py_ssize_t* stride
 ) noexcept nogil:
     """The rows of a buffer from `first` on; writes their stride. Buffer 0, the inputs, is X if that
-    is not NULL: then inputs are read in place."""
+    is not NULL: then inputs are read in place. Sparse inputs have no rows to point to: NULL."""
     cdef const Buffer* x = &plan.buffers[buffer]
-    if buffer == 0 and X != NULL:
+    if buffer == 0 and (X != NULL or plan.inputs != NULL):
         stride[0] = x.width
         return X
     stride[0] = x.stride
@@ -79,7 +79,7 @@ cdef inline void forward(
     """Rows first..last of the microbatch through all layers.
 
     Reads params (n_params,) and the inputs: X (last - first, n_features) or, if X is NULL, the
-    gathered rows in work. Writes the values of those rows in all other buffers. The first row is
+    gathered rows in work or the plan's sparse inputs. Writes the values of those rows in all other buffers. The first row is
     row `batch_row` of its batch; with `step`, it selects the dropout masks. `preactivation_ready`:
     see `dense_forward`; it applies to the first layer.
     """
@@ -156,8 +156,12 @@ cdef inline void gather(
     const Plan* plan, const real* X, const Py_ssize_t* permutation, real* work,
     Py_ssize_t first, Py_ssize_t last
 ) noexcept nogil:
-    """Copy rows permutation[first..last] of X into rows first..last of the input buffer in work."""
+    """Copy rows permutation[first..last] of X into rows first..last of the input buffer in work. Of
+    sparse inputs only the numbers of the rows are copied."""
     cdef const Buffer* x = &plan.buffers[0]
     cdef Py_ssize_t r
+    if plan.inputs != NULL:
+        memcpy(plan.inputs.rows + first, permutation + first, (last - first) * sizeof(Py_ssize_t))
+        return
     for r in range(first, last):
         copy_row(work + x.values + r * x.stride, X + permutation[r] * x.width, x.width)

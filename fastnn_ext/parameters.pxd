@@ -20,12 +20,13 @@ Decisions
      is the lower bound.
 """
 
-from fastnn_ext.codes cimport Kind
+from fastnn_ext.codes cimport Kind, Optimizer
 from fastnn_ext.dense cimport dense_weight_gradient
 from fastnn_ext.optimizers cimport StepScalars, update
 from fastnn_ext.penalties cimport finish_gradient_rows, has_penalty_or_clipping
 from fastnn_ext.plan cimport Layer, Plan
 from fastnn_ext.real cimport real
+from fastnn_ext.sparse cimport is_touched, reads_sparse, sort_columns
 from fastnn_ext.tile cimport acquire_lines, copy_row, multiply_add
 
 cdef enum:
@@ -151,6 +152,40 @@ cdef inline void update_from_batch_of_one(
         is_bias = False
 
 
+cdef inline void sort_owned_columns(
+    const Plan* plan, const Layer* layer, const real* work, Py_ssize_t row, Py_ssize_t n_samples,
+    Py_ssize_t first, Py_ssize_t last
+) noexcept nogil:
+    """Sort the columns of parameter rows first..last, for the gradients over rows
+    row..row + n_samples of the microbatch, if the layer's inputs are sparse."""
+    if reads_sparse(plan, layer):
+        sort_columns(plan, work, row, n_samples, first, min(last, layer.n_in))
+
+
+cdef inline bint leaves_untouched_rows(const Plan* plan, const Layer* layer) noexcept nogil:
+    """Whether a parameter row whose inputs are all zero in the batch does not change: its gradient
+    is zero, and the optimizer moves no parameter on account of earlier gradients."""
+    if layer.l1 > 0 or layer.l2 > 0:
+        return False
+    return plan.s.optimizer == Optimizer.ADAGRAD or (
+        plan.s.optimizer == Optimizer.SGD and plan.s.momentum == 0)
+
+
+cdef inline void train_touched_rows(
+    const Plan* plan, const Layer* layer, const StepScalars* scalars, real* params, real* slots,
+    real* work, real* g, double* row_sums, Py_ssize_t n_samples, Py_ssize_t first, Py_ssize_t last
+) noexcept nogil:
+    """Gradient and update of those of the parameter rows first..last that have entries in the
+    batch, and of the bias, one by one. `g` has room for one row."""
+    cdef Py_ssize_t row
+    for row in range(first, last):
+        if row < layer.n_in and not is_touched(plan.inputs, row):
+            continue
+        compute_row_gradients(plan, layer, params, <real*> NULL, work, g, row_sums, n_samples, row,
+                              row + 1, False, True)
+        update_rows(plan, layer, scalars, params, slots, g, <real> 1, row, row + 1)
+
+
 cdef inline void compute_owned_gradients(
     const Plan* plan, const real* params, real* work, double* row_sums, Py_ssize_t n_samples,
     bint accumulate, bint is_last, int thread, int team_size
@@ -165,6 +200,7 @@ cdef inline void compute_owned_gradients(
     for index in range(plan.n_layers):
         layer = &plan.layers[index]
         if find_owned_rows(plan, layer, thread, team_size, &first, &last):
+            sort_owned_columns(plan, layer, work, 0, n_samples, first, last)
             compute_row_gradients(plan, layer, params, <real*> NULL, work,
                                   work + plan.s.gradients + layer.weights + first * layer.n_out,
                                   row_sums, n_samples, first, last, accumulate, is_last)
@@ -182,6 +218,7 @@ cdef inline void compute_gradient_shard(
         layer = &plan.layers[index]
         g = work + plan.s.gradient_shards + shard * plan.s.shard_stride + layer.weights
         if layer.kind == Kind.DENSE:
+            sort_owned_columns(plan, layer, work, row, n_samples, 0, layer.n_in)
             dense_weight_gradient(plan, layer, g, work, g, row, n_samples, 0,
                                   layer.n_in + (layer.bias >= 0), False)
 
@@ -253,7 +290,13 @@ cdef inline void train_owned_rows(
         layer = &plan.layers[index]
         if not find_owned_rows(plan, layer, thread, team_size, &first, &last):
             continue
-        if n_samples == 1 and not has_penalty_or_clipping(plan, layer):
+        sort_owned_columns(plan, layer, work, 0, n_samples, first, last)
+        if reads_sparse(plan, layer) and leaves_untouched_rows(plan, layer):
+            train_touched_rows(plan, layer, scalars, params, slots, work, g, row_sums, n_samples,
+                               first, last)
+            continue
+        if n_samples == 1 and not (reads_sparse(plan, layer)
+                                   or has_penalty_or_clipping(plan, layer)):
             update_from_batch_of_one(plan, layer, scalars, params, slots, work, first, last,
                                      next_x if index == 0 else <const real*> NULL)
             continue

@@ -13,6 +13,9 @@ same fields has the same memory layout. `codes.pyx` exports these layouts to Pyt
 named in the field's comment; -1 means none.
 """
 
+from libc.stdint cimport int32_t
+
+
 cdef struct Layer:
     Py_ssize_t kind                # codes.Kind
     Py_ssize_t n_in
@@ -73,6 +76,20 @@ cdef struct Settings:
     double clip_norm               # 0: off
     double clip_value              # 0: off
 
+# Inputs in compressed sparse row format, and what the calling thread needs to read them by columns
+# (sparse.pxd). The values have the call's dtype `real`.
+cdef struct SparseInputs:
+    const void* values             # (n_entries,)
+    const int32_t* columns         # (n_entries,): sorted in each row
+    const Py_ssize_t* starts       # (n_X + 1,): the first entry of each row
+    Py_ssize_t* rows               # (microbatch_rows,): rows of X in the microbatch; NULL:
+    Py_ssize_t first_row           # all rows from this one on
+    int32_t* column_starts         # (n_features + 1,)
+    int32_t* entry_rows            # (capacity,): row of the microbatch of each entry, by columns
+    void* entry_values             # (capacity,)
+    Py_ssize_t capacity
+    Py_ssize_t first_column        # of those that are sorted
+
 cdef struct Plan:
     const Layer* layers
     Py_ssize_t n_layers
@@ -82,4 +99,5 @@ cdef struct Plan:
     Py_ssize_t seed                # of shuffles and dropout; 0 in prediction, which has neither
     bint multithreaded             # other threads read what this thread writes
     bint sparse                    # most inputs are zero
+    SparseInputs* inputs           # of the calling thread; NULL: the inputs are dense
     void* panel                    # of the calling thread: (thread_stride,)

@@ -13,13 +13,13 @@ from fastnn_ext.codes cimport Activation
 from fastnn_ext.dense cimport copy_rows
 from fastnn_ext.network cimport forward
 from fastnn_ext.objective cimport BatchRows, compute_row_losses
-from fastnn_ext.plan cimport Buffer, Plan
+from fastnn_ext.plan cimport Buffer, Plan, SparseInputs
 from fastnn_ext.real cimport all_finite, real
 from fastnn_ext.threads cimport fn_swap
 
 # The arguments of a call, shared by all threads. The arrays have the call's dtype `real`.
 cdef struct PredictionRequest:
-    const void* X                  # (n, n_features)
+    const void* X                  # (n, n_features); NULL if the plan has sparse inputs
     const void* y                  # (n, n_targets) or NULL
     Py_ssize_t n
     bint check_finite
@@ -58,12 +58,19 @@ cdef inline void predict_rows(
     cdef Py_ssize_t last = (
         n // team_size * (thread + 1) + n % team_size * (thread + 1) // team_size)
     cdef BatchRows rows = BatchRows(NULL, NULL, NULL, 1)
-    cdef const real* X
+    cdef const real* X = NULL
     cdef Py_ssize_t size
+    cdef SparseInputs inputs
+    if plan.inputs != NULL:
+        inputs = plan.inputs[0]
+        thread_plan.inputs = &inputs
     thread_plan.panel = work + plan.s.panels
     while row < last:
         size = last - row if last - row < plan.s.microbatch_rows else plan.s.microbatch_rows
-        X = <const real*> request.X + row * plan.s.n_features
+        if plan.inputs != NULL:
+            inputs.first_row = row
+        else:
+            X = <const real*> request.X + row * plan.s.n_features
         if request.check_finite and not all_finite(X, size * plan.s.n_features):
             fn_swap(&request.failed, True)
             return

@@ -2,6 +2,8 @@
 precisions have the same name: a call is resolved by the type of its arguments.
 """
 
+from libc.stdint cimport int32_t
+
 cdef extern from "tile.h" nogil:
     void multiply_add "fn_multiply_addf"(
         float* c, Py_ssize_t c_stride, const float* begin, Py_ssize_t begin_stride,
@@ -31,6 +33,15 @@ cdef extern from "tile.h" nogil:
     void multiply_add_column "fn_multiply_add_column"(
         double* c, Py_ssize_t c_stride, const double* begin, const double* a, Py_ssize_t a_row,
         const double* b, Py_ssize_t rows, Py_ssize_t depth)
+
+    void multiply_add_entries "fn_multiply_add_entriesf"(
+        float* c, const float* begin, const float* values, const int32_t* indices,
+        Py_ssize_t depth, Py_ssize_t limit, const float* b, Py_ssize_t b_stride, Py_ssize_t lanes,
+        bint padded)
+    void multiply_add_entries "fn_multiply_add_entries"(
+        double* c, const double* begin, const double* values, const int32_t* indices,
+        Py_ssize_t depth, Py_ssize_t limit, const double* b, Py_ssize_t b_stride, Py_ssize_t lanes,
+        bint padded)
 
     void sum_rows "fn_sum_rowsf"(
         float* c, const float* begin, const float* b, Py_ssize_t b_stride, Py_ssize_t lanes,

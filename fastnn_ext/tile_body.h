@@ -285,5 +285,60 @@ static void NAME(multiply_add_packed)(
         }
 }
 
+/* One row of at most 8 vectors of lanes: c = begin + the sum of values[e] * b[indices[e]]. */
+#define LOAD_ENTRY_C(i) vec c##i = *(const any *)(begin + i * n);
+#define MULTIPLY_ENTRY(i) c##i = FMA(s, *(const any *)(row + i * n), c##i);
+#define STORE_ENTRY_C(i) *(any *)(c + i * n) = c##i;
+#define ENTRIES(vectors) \
+    static void NAME(entries_##vectors)(real *c, const real *begin, const real *values, \
+                                        const int32_t *indices, ptrdiff_t depth, ptrdiff_t limit, \
+                                        const real *b, ptrdiff_t b_stride) { \
+        enum { n = FN_VECTOR / sizeof(real) }; \
+        EACH_##vectors(LOAD_ENTRY_C) \
+        for (ptrdiff_t e = 0; e < depth; e++) { \
+            ptrdiff_t index = (uint32_t)indices[e]; \
+            vec s = values[e] - (vec){0}; \
+            if (index >= limit) index = 0, s = (real)NAN - (vec){0}; \
+            const real *row = b + index * b_stride; \
+            EACH_##vectors(MULTIPLY_ENTRY) \
+        } \
+        EACH_##vectors(STORE_ENTRY_C) \
+    }
+ENTRIES(1) ENTRIES(2) ENTRIES(3) ENTRIES(4) ENTRIES(5) ENTRIES(6) ENTRIES(7) ENTRIES(8)
+
+typedef void (*NAME(entries))(real *, const real *, const real *, const int32_t *, ptrdiff_t,
+                              ptrdiff_t, const real *, ptrdiff_t);
+static const NAME(entries) NAME(entries_of)[] = {
+    0, NAME(entries_1), NAME(entries_2), NAME(entries_3), NAME(entries_4), NAME(entries_5),
+    NAME(entries_6), NAME(entries_7), NAME(entries_8),
+};
+
+/* c[lanes] = begin[lanes] + the sum over the depth of values[e] * b[indices[e]], where begin NULL means
+ * zeros. An index outside of 0..limit counts as NaN times row 0: memory that others can change cannot
+ * be checked beforehand. If c is `padded`, its last vector may be read and written whole. */
+static void NAME(multiply_add_entries)(real *c, const real *begin, const real *values,
+                                       const int32_t *indices, ptrdiff_t depth, ptrdiff_t limit,
+                                       const real *b, ptrdiff_t b_stride, ptrdiff_t lanes,
+                                       int padded) {
+    enum { n = FN_VECTOR / sizeof(real), width = 8 * n };
+    real copy[width] __attribute__((aligned(FN_VECTOR)));
+    for (ptrdiff_t lane = 0; lane < lanes; lane += width) {
+        ptrdiff_t wide = lanes - lane < width ? lanes - lane : width;
+        NAME(entries) compute = NAME(entries_of)[(wide + n - 1) / n];
+        const real *from = begin ? begin + lane : NULL;
+        if (begin && (padded || wide % n == 0)) {
+            compute(c + lane, from, values, indices, depth, limit, b + lane, b_stride);
+            continue;
+        }
+        for (ptrdiff_t j = 0; j < width; j++) copy[j] = begin && j < wide ? from[j] : 0;
+        compute(copy, copy, values, indices, depth, limit, b + lane, b_stride);
+        for (ptrdiff_t j = 0; j < wide; j++) c[lane + j] = copy[j];
+    }
+}
+
+#undef LOAD_ENTRY_C
+#undef MULTIPLY_ENTRY
+#undef STORE_ENTRY_C
+#undef ENTRIES
 #undef vec
 #undef any

@@ -52,7 +52,7 @@ ctypedef bint (*Poll)(void* poll_argument) noexcept nogil
 # The data of one call, read only. The arrays have the call's dtype `real`, which a struct cannot
 # express.
 cdef struct TrainingData:
-    const void* X                  # (n_X, n_features)
+    const void* X                  # (n_X, n_features); NULL if the plan has sparse inputs
     const void* y                  # (n_X, n_targets)
     const void* sample_weight      # (n_X,) or NULL
     const void* gradient_targets   # (n_X, n_outputs, n_features) or NULL
@@ -192,6 +192,8 @@ cdef inline Py_ssize_t find_next_row(
     if data.batch_size > 1 or team_size > 1 or s + 1 == run.n_steps or position == data.n:
         return -1
     if plan.layers[0].kind != Kind.DENSE or has_penalty_or_clipping(plan, &plan.layers[0]):
+        return -1
+    if plan.inputs != NULL:
         return -1
     return run.permutation[position]
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn._util.sparse_rows import SparseRows
 from fastnn.layers import Layer
 from fastnn.losses import Loss
 from fastnn.optimizers import Optimizer
@@ -23,7 +24,7 @@ class TrainingJob:
     layers: tuple[Layer, ...]
     loss: Loss
     optimizer: Optimizer
-    X: Array  # (n, n_features)
+    X: Array | SparseRows  # (n, n_features)
     y: Array  # (n, n_targets)
     sample_weight: Array | None  # (n,)
     batch_size: int

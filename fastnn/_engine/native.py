@@ -18,6 +18,7 @@ from fastnn._engine.job import Steps, TrainingJob
 from fastnn._engine.plan import CACHE_LINE, Plan, compile_plan
 from fastnn._parallel import limits
 from fastnn._parallel.autotune import FixedNumber, ThreadTuner
+from fastnn._util.sparse_rows import SparseRows, take_rows
 from fastnn_ext import engine
 from fastnn_ext.engine import Predictor
 
@@ -67,6 +68,24 @@ def _compile_plan(job: TrainingJob) -> Plan:
     return compile_plan(
         job.layers, job.X.shape[1], job.X.dtype, loss=job.loss, optimizer=job.optimizer,
         n_targets=job.y.shape[1], batch_size=job.batch_size, gradient_weight=job.gradient_weight,
+        sparse_inputs=isinstance(job.X, SparseRows),
+    )  # fmt: skip
+
+
+def _bind_inputs(job: TrainingJob, plan: Plan, n_threads: int) -> Array | engine.SparseRows:
+    """X as the engine's trainer takes it. Sparse rows come with arrays to sort the entries of a
+    microbatch by columns."""
+    X = job.X
+    if not isinstance(X, SparseRows):
+        return X
+    lengths = np.diff(X.starts) if job.rows is None else np.diff(X.starts)[job.rows]
+    n_rows = plan.microbatch_rows
+    longest = lengths if len(lengths) <= n_rows else np.partition(lengths, -n_rows)[-n_rows:]
+    capacity = max(1, int(longest.sum()))
+    return engine.SparseRows(
+        X.values, X.columns, X.starts, np.zeros(n_rows, np.intp),
+        np.zeros((n_threads, plan.n_features + 1), np.int32),
+        np.zeros((n_threads, capacity), np.int32), np.zeros((n_threads, capacity), plan.dtype),
     )  # fmt: skip
 
 
@@ -80,8 +99,10 @@ FEWEST_SPARSE_UNITS = 32
 SAMPLED_ROWS = 64
 
 
-def _is_sparse(plan: Plan, X: Array) -> bool:
-    """Whether the kernels for sparse inputs pay for X (n, n_features)."""
+def _has_many_zeros(plan: Plan, X: Array | SparseRows) -> bool:
+    """Whether the kernels that search for zeros pay for X (n, n_features)."""
+    if isinstance(X, SparseRows):
+        return False
     n, width = X.shape
     if width < FEWEST_SPARSE_FEATURES or plan.layers["n_out"][0] < FEWEST_SPARSE_UNITS:
         return False
@@ -110,12 +131,12 @@ class Trainer:
         if job.shuffle == "once":
             engine.fill_permutation(buffers.permutation, job.rows, job.seed, job.first_epoch)
         self._engine = engine.Trainer(
-            plan.compiled, params, slots, buffers.work, job.X, job.y,
+            plan.compiled, params, slots, buffers.work, _bind_inputs(job, plan, self.most), job.y,
             job.sample_weight, job.rows, buffers.permutation, buffers.row_losses, buffers.row_sums,
             job.gradient_targets,
             batch_size=job.batch_size, shuffle=job.shuffle == "epoch", seed=job.seed,
             epoch_offset=job.first_epoch, step_offset=job.first_step, apply_update=apply_update,
-            dropout_active=dropout_active, sparse=_is_sparse(plan, job.X),
+            dropout_active=dropout_active, sparse=_has_many_zeros(plan, job.X),
             clock_every=max(1, int(cost_model.CLOCK_FLOPS / flops_per_step)),
             check=limits.check_cancelled,
         )  # fmt: skip
@@ -204,7 +225,7 @@ COPIED_BYTES = 2**20
 def evaluate(
     plan: Plan,
     params: Array,
-    X: Array,
+    X: Array | SparseRows,
     y: Array,
     n_threads: int | None,
     rows: NDArray[np.intp] | None = None,
@@ -213,6 +234,10 @@ def evaluate(
     `rows` (n,) selects the rows of X to evaluate; None selects all."""
     n = len(y)
     out, row_losses = np.empty((n, plan.n_outputs), plan.dtype), np.empty(n)
+    if isinstance(X, SparseRows):
+        X = X if rows is None else take_rows(X, rows)
+        predict_sparse(plan, params, X, out, n_threads, y, row_losses)
+        return row_losses, out
     most = limits.choose_n_threads(n_threads, plan.prediction_flops_per_row * n, n)
     team = limits.get_available_threads(most)
     work = allocate_workspace(plan.work_size, plan.dtype, team)
@@ -228,9 +253,31 @@ def evaluate(
     return row_losses, out
 
 
-def _choose_slice_rows(plan: Plan) -> int:
-    """Rows that a thread predicts before signals are handled."""
-    return max(plan.microbatch_rows, int(cost_model.SLICE_FLOPS / plan.prediction_flops_per_row))
+def predict_sparse(
+    plan: Plan, params: Array, X: SparseRows, out: Array, n_threads: int | None,
+    y: Array | None = None, row_losses: Floats | None = None,
+) -> None:  # fmt: skip
+    """Fill `out` (n, n_outputs) with predictions and, for targets y (n, n_targets), `row_losses`
+    (n,) with the loss of each row."""
+    n = len(X)
+    zeros = plan.n_features - X.entries_per_row
+    saved = 2 * zeros * float(plan.layers["n_out"][0])
+    flops = plan.prediction_flops_per_row - saved + cost_model.ROW_FLOPS
+    most = limits.choose_n_threads(n_threads, flops * n, n)
+    team = limits.get_available_threads(most)
+    work = allocate_workspace(plan.work_size, plan.dtype, team)
+    rows = engine.SparseRows(X.values, X.columns, X.starts)
+    step = _choose_slice_rows(plan, flops) * team
+    for start in range(0, n, step):
+        limits.check_cancelled()
+        stop = min(start + step, n)
+        engine.predict_sparse(plan.compiled, params, work, rows, y, start, stop, out, row_losses)
+
+
+def _choose_slice_rows(plan: Plan, flops: float | None = None) -> int:
+    """Rows that a thread predicts before signals are handled, at `flops` per row."""
+    flops = plan.prediction_flops_per_row if flops is None else flops
+    return max(plan.microbatch_rows, int(cost_model.SLICE_FLOPS / flops))
 
 
 def allocate_workspace(work_size: int, dtype: np.dtype[Any], n_threads: int) -> Array:

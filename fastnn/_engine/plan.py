@@ -148,10 +148,11 @@ def compile_plan(
     batch_size: int = PREDICTION_ROWS,
     differentiates: bool = False,
     gradient_weight: float = 0.0,
+    sparse_inputs: bool = False,
 ) -> Plan:
     """The plan of a network for a loss with `n_targets` targets; without both, a plan that can only
     predict, or if `differentiates`, compute derivatives of its predictions. With a
-    `gradient_weight`, it also trains on derivatives.
+    `gradient_weight`, it also trains on derivatives. `sparse_inputs` have no buffer.
 
     Plans are cached, because the same layers come again: in the folds of a search, and in an
     estimator from its initial weights to its scores.
@@ -176,9 +177,11 @@ def compile_plan(
     if gradient_weight:
         shard_rows = max(FEWEST_DERIVATIVE_ROWS, -(-batch_size // MOST_SHARDS))
     n_shards = -(-batch_size // shard_rows) if shard_rows else 0
+    if sparse_inputs:  # shards as for dense inputs, for the same bits
+        rows = _choose_microbatch_rows((per_row - strides[0]) * dtype.itemsize, batch_size)
     rows = max(rows, n_shards * shard_rows)  # room for all shards
     buffers, shards = _lay_out_buffers(
-        lowering.widths, strides, needed, rows, reads_in_place=loss is None
+        lowering.widths, strides, needed, rows, reads_in_place=loss is None or sparse_inputs
     )
     shard_stride = -(-n_params // line) * line
     gradients = shards + n_shards * shard_stride

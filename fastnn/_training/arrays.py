@@ -14,6 +14,7 @@ from fastnn import losses
 from fastnn._util import checks
 from fastnn._util.checks.arrays import check_unmasked
 from fastnn._util.conversion import as_numeric, check_finite, convert, read_feature_names
+from fastnn._util.sparse_rows import SparseRows, convert_sparse, is_sparse
 from fastnn.losses import Loss
 
 Array = NDArray[Any]
@@ -22,6 +23,33 @@ Array = NDArray[Any]
 MAX_CLASSES = 100
 
 ROW_SUM_TOLERANCE = 1e-3  # for rows of probabilities, which may have been rounded to float16
+
+
+def convert_inputs(
+    X: Any,
+    dtype: np.dtype[Any],
+    *,
+    n_features: int | None = None,
+    names: tuple[str, ...] | None = None,
+    finite: bool = True,
+    name: str = "X",
+) -> Array | SparseRows:
+    """Features in the network's dtype, dense or sparse as they are. Arguments as of
+    `convert_features`."""
+    if not is_sparse(X):
+        return convert_features(
+            X, dtype, n_features=n_features, names=names, finite=finite, name=name
+        )
+    rows = convert_sparse(X, dtype, finite=finite, name=name)
+    _check_n_features(rows.n_features, n_features, name)
+    return rows
+
+
+def _check_n_features(n: int, expected: int | None, name: str) -> None:
+    if expected is not None and n != expected:
+        raise ValueError(
+            f"{name}: expected {expected} features, as the network was built for; got {n}"
+        )
 
 
 def convert_features(
@@ -43,11 +71,7 @@ def convert_features(
         )
     if 0 in array.shape:
         raise ValueError(f"{name}: expected at least one row and feature; got shape {array.shape}")
-    if n_features is not None and array.shape[1] != n_features:
-        raise ValueError(
-            f"{name}: expected {n_features} features, as the network was built for; "
-            f"got {array.shape[1]}"
-        )
+    _check_n_features(array.shape[1], n_features, name)
     columns = read_feature_names(X)
     if names is not None and columns is not None and columns != names:
         raise ValueError(f"{name}: expected the columns {list(names)}; got {list(columns)}")
@@ -58,8 +82,9 @@ def convert_features(
 
 
 def check_output(
-    out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], features: Array, parameters: Array
-) -> None:
+    out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], features: Array | SparseRows,
+    parameters: Array,
+) -> None:  # fmt: skip
     """Check that `out` is None, or an array of the given shape and dtype that shares no memory with
     features or parameters."""
     if out is None:
@@ -72,7 +97,8 @@ def check_output(
     if not out.flags.carray:
         kind = "" if out.flags.writeable else ", read-only"
         raise ValueError(f"{expected}, writeable and aligned; got strides {out.strides}{kind}")
-    for name, array in (("X", features), ("the network's parameters", parameters)):
+    read = features.values if isinstance(features, SparseRows) else features
+    for name, array in (("X", read), ("the network's parameters", parameters)):
         if np.may_share_memory(out, array):
             raise ValueError(f"{expected} that shares no memory with {name}; got one that does")
 

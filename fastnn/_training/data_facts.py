@@ -15,6 +15,7 @@ from fastnn._training import scoring
 from fastnn._training.arrays import CLASSIFICATION_LOSSES
 from fastnn._training.class_weights import get_labels
 from fastnn._training.state import NetworkState, get_evaluation_plan, get_parameters
+from fastnn._util.sparse_rows import get_dense_rows
 from fastnn.layers import get_output_activation
 
 Array = NDArray[Any]
@@ -38,7 +39,7 @@ def choose_rows(job: TrainingJob, n: int) -> Rows:
 @np.errstate(all="ignore")
 def measure_data(job: TrainingJob, rows: Rows) -> DataFacts:
     """The facts about these rows of the training data."""
-    X, y = job.X[rows], job.y[rows].astype(np.float64)
+    X, y = get_dense_rows(job.X, rows), job.y[rows].astype(np.float64)
     weights = None if job.sample_weight is None else job.sample_weight[rows].astype(np.float64)
     feature_rms = np.sqrt(np.einsum("ij,ij->j", X, X, dtype=np.float64) / len(X))
     feature = int(np.argmax(feature_rms))

@@ -25,6 +25,7 @@ from fastnn._training.state import (
 from fastnn._util import checks
 from fastnn._util.conversion import as_numeric, convert
 from fastnn._util.conversion import check_finite as check_finite_array
+from fastnn._util.sparse_rows import require_dense
 from fastnn.losses import Loss
 from fastnn_ext.codes import Derivative
 from fastnn_ext.engine import Differentiator
@@ -379,6 +380,7 @@ def sample_gradients(
     arguments.check_engine("native", n_threads)
     resolved = arguments.resolve_loss(state.layers, loss)
     _, arrays = prepare(state, make_source(X, y, sample_weight, check_finite), resolved)
+    require_dense(arrays.X, "sample_gradients")
     plan = get_evaluation_plan(state, resolved, arrays.y.shape[1])
     check_output(out, (len(arrays.X), plan.n_params), state.dtype, arrays.X, get_parameters(state))
     name = f"gradients of {resolved}, {arrays.y.shape[1]} targets"

@@ -26,10 +26,11 @@ from fastnn._training.state import (
     get_parameters,
     initialize_optimizer,
 )
+from fastnn._util.sparse_rows import require_dense
 from fastnn.callbacks import Network, Running
 from fastnn.history import History
 from fastnn.losses import Loss
-from fastnn.optimizers import FullBatch, Optimizer
+from fastnn.optimizers import FullBatch, LevenbergMarquardt, Optimizer
 
 # When several networks are trained, one whose parameters, gradients and slots exceed this size is
 # trained alone on all threads instead of next to others on one thread each. Measured for two
@@ -175,6 +176,8 @@ def make_fit(
     recorded = ["loss", "learning_rate", "seconds"]
     if isinstance(optimizer, FullBatch):
         restrictions.check_size(optimizer, plan.n_params)
+        if isinstance(optimizer, LevenbergMarquardt):
+            require_dense(arrays.X, "LevenbergMarquardt")
         recorded = restrictions.get_columns(optimizer)
     metrics = [name for name in (scoring.get_metric_name(options.loss),) if name is not None]
     if scored is not None:

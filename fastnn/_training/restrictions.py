@@ -1,10 +1,10 @@
-"""What the optimizers on all rows and training on derivatives do not support, and what the former
-record."""
+"""What the optimizers on all rows, training on derivatives and sparse inputs do not support, and
+what the first record."""
 
 from __future__ import annotations
 
 from fastnn import losses
-from fastnn.layers import Layer, contains_dropout, iterate_dense_layers
+from fastnn.layers import Dense, Layer, contains_dropout, iterate_dense_layers
 from fastnn.losses import Loss, SquaredError
 from fastnn.optimizers import FullBatch, LevenbergMarquardt, Optimizer
 
@@ -65,3 +65,13 @@ def get_columns(optimizer: FullBatch) -> list[str]:
         return ["loss", "seconds"]
     bayesian = ["effective_parameters", "alpha", "beta"] if optimizer.regularization else []
     return ["loss", "damping", *bayesian, "seconds"]
+
+
+def check_sparse_inputs(layers: tuple[Layer, ...]) -> None:
+    """Raise an error for a network that does not read sparse inputs: only the product of a Dense
+    layer leaves out zeros."""
+    if not isinstance(layers[0], Dense):
+        raise ValueError(
+            f"X: expected a dense array for a network that begins with "
+            f"{type(layers[0]).__name__}; got a sparse one (begin with Dense, or use X.toarray())"
+        )

@@ -12,6 +12,7 @@ from fastnn import losses, metrics
 from fastnn._engine import native
 from fastnn._training.source import Arrays
 from fastnn._training.state import NetworkState, get_evaluation_plan, get_parameters, get_views
+from fastnn._util.sparse_rows import SparseRows
 from fastnn.activations import Activation
 from fastnn.layers import Layer, get_output_activation, iterate_dense_layers
 from fastnn.losses import Loss
@@ -127,7 +128,9 @@ def evaluate(
     state: NetworkState, loss: Loss, arrays: Arrays, n_threads: int | None
 ) -> dict[str, float]:
     """The scores of a built network on the given arrays."""
-    plan = get_evaluation_plan(state, loss, arrays.y.shape[1])
+    plan = get_evaluation_plan(
+        state, loss, arrays.y.shape[1], sparse_inputs=isinstance(arrays.X, SparseRows)
+    )
     y, weights, rows = arrays.y, arrays.weights, arrays.rows
     if rows is not None:
         y, weights = y[rows], None if weights is None else weights[rows]

@@ -12,14 +12,16 @@ from numpy.typing import NDArray
 
 from fastnn._engine.plan import Plan, compile_plan
 from fastnn._training.arrays import (
-    convert_features,
     convert_gradient_targets,
+    convert_inputs,
     convert_targets,
     convert_weights,
 )
+from fastnn._training.restrictions import check_sparse_inputs
 from fastnn._training.state import NetworkState
 from fastnn._util import checks
 from fastnn._util.conversion import read_feature_names
+from fastnn._util.sparse_rows import SparseRows, require_dense
 from fastnn.losses import Loss
 
 Array = NDArray[Any]
@@ -30,7 +32,7 @@ Rows = NDArray[np.intp]
 class Arrays:
     """Arrays as the engines read them. If `rows` is given, only these rows are used."""
 
-    X: Array  # (n, n_features)
+    X: Array | SparseRows  # (n, n_features)
     y: Array  # (n, n_targets)
     weights: Array | None  # (n,)
     rows: Rows | None = None  # indices (m,)
@@ -50,7 +52,7 @@ class Source:
     of a network are known."""
 
     feature_names: tuple[str, ...] | None
-    features: Callable[..., Array]  # (dtype, n_features, names)
+    features: Callable[..., Array | SparseRows]  # (dtype, n_features, names)
     targets: Callable[..., Array]  # (loss, n_rows, n_outputs, dtype)
     weights: Callable[..., Array | None]  # (n_rows, dtype)
 
@@ -60,7 +62,7 @@ def make_source(X: Any, y: Any, sample_weight: Any, check_finite: bool, suffix: 
     checks.flag("check_finite", check_finite)
     return Source(
         read_feature_names(X),
-        partial(convert_features, X, finite=check_finite, name=f"X{suffix}"),
+        partial(convert_inputs, X, finite=check_finite, name=f"X{suffix}"),
         partial(convert_targets, y, finite=check_finite, name=f"y{suffix}"),
         partial(convert_weights, sample_weight, name=f"sample_weight{suffix}"),
     )
@@ -91,6 +93,8 @@ def prepare(state: NetworkState, source: Source, loss: Loss) -> tuple[Plan, Arra
     plan = state.plans.get(None)
     if plan is None:
         plan = compile_plan(state.layers, features.shape[1], state.dtype)
+    if isinstance(features, SparseRows):
+        check_sparse_inputs(state.layers)
     n = len(features)
     targets = source.targets(loss, n, plan.n_outputs, state.dtype)
     return plan, Arrays(features, targets, source.weights(n, state.dtype))
@@ -98,6 +102,7 @@ def prepare(state: NetworkState, source: Source, loss: Loss) -> tuple[Plan, Arra
 
 def add_gradient_targets(arrays: Arrays, plan: Plan, values: Any, check_finite: bool) -> Arrays:
     """The arrays with targets of the Jacobian."""
+    require_dense(arrays.X, "gradient_targets")
     shape = (len(arrays.X), plan.n_outputs, plan.n_features)
     gradients = convert_gradient_targets(values, shape, plan.dtype, finite=check_finite)
     return replace(arrays, gradients=gradients)
@@ -109,6 +114,8 @@ def prepare_validation(
     """Convert validation data. `plan` and `names` (of features) are those of the training data, as
     the network may not be built yet."""
     features = source.features(state.dtype, names=state.feature_names_in or names)
+    if isinstance(features, SparseRows):
+        check_sparse_inputs(state.layers)
     n, width = features.shape
     if width != plan.n_features:
         raise ValueError(

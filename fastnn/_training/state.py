@@ -68,7 +68,7 @@ class NetworkState:
     history: History | None = None
     # Compiled from the layers: a plan for each loss and number of targets, and one for prediction
     # with the key None.
-    plans: dict[tuple[Loss, int] | None, Plan] = field(default_factory=dict, repr=False)
+    plans: dict[tuple[Loss, int, bool] | None, Plan] = field(default_factory=dict, repr=False)
     predictor: Predictor | None = field(default=None, repr=False)
     differentiators: dict[str, Differentiator] = field(default_factory=dict, repr=False)
 
@@ -120,19 +120,22 @@ def get_plan(state: NetworkState) -> Plan:
     return _get_plan(state, None)
 
 
-def get_evaluation_plan(state: NetworkState, loss: Loss, n_targets: int) -> Plan:
+def get_evaluation_plan(
+    state: NetworkState, loss: Loss, n_targets: int, *, sparse_inputs: bool = False
+) -> Plan:
     """The plan of a built network for the loss of targets (n, n_targets)."""
-    return _get_plan(state, (loss, n_targets))
+    return _get_plan(state, (loss, n_targets, sparse_inputs))
 
 
-def _get_plan(state: NetworkState, key: tuple[Loss, int] | None) -> Plan:
+def _get_plan(state: NetworkState, key: tuple[Loss, int, bool] | None) -> Plan:
     get_parameters(state)
     assert state.n_features_in is not None
     if key not in state.plans:
-        loss, n_targets = (None, None) if key is None else key
+        loss, n_targets, sparse_inputs = (None, None, False) if key is None else key
         state.plans[key] = compile_plan(
-            state.layers, state.n_features_in, state.dtype, loss=loss, n_targets=n_targets
-        )
+            state.layers, state.n_features_in, state.dtype, loss=loss, n_targets=n_targets,
+            sparse_inputs=sparse_inputs,
+        )  # fmt: skip
     return state.plans[key]
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn._util import prng
+from fastnn._util.sparse_rows import get_dense_rows
 from fastnn.layers import Layer, get_output_activation, iterate_dense_layers
 from fastnn.losses import Loss, check_head
 from fastnn.reference import losses, network, optimizers, sobolev
@@ -96,7 +97,7 @@ def loss_and_gradients(
     """
     weights, biases = split(job.layers, job.X.shape[1], flat.astype(np.float64))
     X, y, w = (
-        job.X[rows].astype(np.float64),
+        get_dense_rows(job.X, rows).astype(np.float64),
         job.y[rows].astype(np.float64),
         get_row_weights(job, rows),
     )
