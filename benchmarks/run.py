@@ -19,6 +19,7 @@ import measure
 import peaks
 import peers
 import report
+import sparse_numbers
 import summary
 import thread_numbers
 
@@ -30,6 +31,7 @@ OWN_REPORTS = {
     "derivatives": (derivative_numbers.compare, "DERIVATIVES.md"),
     "lm": (levenberg_marquardt_numbers.compare, "LEVENBERG_MARQUARDT.md"),
     "fit": (fit_numbers.compare, "FIT.md"),
+    "sparse": (sparse_numbers.compare, "SPARSE.md"),
 }
 
 

@@ -250,6 +250,12 @@ class Adam:
         not limited.
     clip_value : float, optional
         Largest absolute value c of an element of the gradient. By default elements are not limited.
+    lazy : bool, default False
+        Whether weights of the first layer that belong to features without an entry in a minibatch
+        of a sparse X stay as they are in that step, with their running means, instead of moving on
+        along these. A step then reads and writes only the rows of weights that the minibatch needs,
+        and results differ from those of Adam, as with PyTorch's SparseAdam. Needs a sparse X and a
+        first layer without `l1` and `l2`.
 
     Raises
     ------
@@ -274,11 +280,13 @@ class Adam:
     epsilon: float = 1e-8
     clip_norm: float | None = None
     clip_value: float | None = None
+    lazy: bool = False
     n_slots = 2
 
     def __post_init__(self) -> None:
         _check_common(self)
         _check_adam(self)
+        checks.flag("lazy", self.lazy)
 
 
 @dataclass(frozen=True)

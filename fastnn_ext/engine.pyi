@@ -12,6 +12,19 @@ _Floats = NDArray[np.float64]
 class CompiledPlan:
     def __init__(self, layers: _Array, buffers: _Array, settings: _Array) -> None: ...
 
+class SparseRows:
+    def __init__(
+        self,
+        values: _Array,
+        columns: NDArray[np.int32],
+        starts: NDArray[np.intp],
+        rows: NDArray[np.intp] | None = None,
+        column_starts: NDArray[np.int32] | None = None,
+        entry_rows: NDArray[np.int32] | None = None,
+        entry_values: _Array | None = None,
+        touched: NDArray[np.uint8] | None = None,
+    ) -> None: ...
+
 class Trainer:
     n_steps_done: int
     def __init__(
@@ -20,7 +33,7 @@ class Trainer:
         params: _Array,
         slots: _Array,
         work: _Array,
-        X: _Array,
+        X: _Array | SparseRows,
         y: _Array,
         sample_weight: _Array | None,
         rows: NDArray[np.intp] | None,
@@ -59,6 +72,17 @@ def evaluate(
     y: _Array,
     out: _Array,
     row_losses: _Floats,
+) -> None: ...
+def predict_sparse(
+    plan: CompiledPlan,
+    params: _Array,
+    work: _Array,
+    X: SparseRows,
+    y: _Array | None,
+    first: int,
+    last: int,
+    out: _Array,
+    row_losses: _Floats | None,
 ) -> None: ...
 
 class Predictor:

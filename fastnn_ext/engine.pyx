@@ -80,8 +80,9 @@ cdef class SparseRows:
     at least one element.
 
     To train, the other arrays are given, one row for each thread of those with two dimensions:
-    rows (microbatch_rows,), column_starts (threads, n_features + 1), and entry_rows and
-    entry_values, which have room for the entries of a microbatch. A call changes them.
+    rows (microbatch_rows,), touched (n_features,), column_starts (threads, n_features + 1), and
+    entry_rows and entry_values, which have room for the entries of a microbatch. A call changes
+    them.
     """
 
     cdef SparseInputs inputs
@@ -91,7 +92,8 @@ cdef class SparseRows:
     def __init__(
         self, cnp.ndarray values, const int32_t[::1] columns, const Py_ssize_t[::1] starts,
         Py_ssize_t[::1] rows=None, int32_t[:, ::1] column_starts=None,
-        int32_t[:, ::1] entry_rows=None, cnp.ndarray entry_values=None
+        int32_t[:, ::1] entry_rows=None, cnp.ndarray entry_values=None,
+        unsigned char[::1] touched=None
     ):
         self.n = starts.shape[0] - 1
         self.inputs.values = cnp.PyArray_DATA(values)
@@ -105,7 +107,9 @@ cdef class SparseRows:
             self.inputs.entry_rows = &entry_rows[0, 0]
             self.inputs.entry_values = cnp.PyArray_DATA(entry_values)
             self.inputs.capacity = entry_rows.shape[1]
-        self.references = (values, columns, starts, rows, column_starts, entry_rows, entry_values)
+            self.inputs.touched = &touched[0]
+        self.references = (values, columns, starts, rows, column_starts, entry_rows, entry_values,
+                           touched)
 
 
 cdef int choose_team_size(int n_threads) except -1:

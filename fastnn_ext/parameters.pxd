@@ -26,7 +26,7 @@ from fastnn_ext.optimizers cimport StepScalars, update
 from fastnn_ext.penalties cimport finish_gradient_rows, has_penalty_or_clipping
 from fastnn_ext.plan cimport Layer, Plan
 from fastnn_ext.real cimport real
-from fastnn_ext.sparse cimport is_touched, reads_sparse, sort_columns
+from fastnn_ext.sparse cimport is_touched, mark_touched, reads_sparse, sort_columns
 from fastnn_ext.tile cimport acquire_lines, copy_row, multiply_add
 
 cdef enum:
@@ -164,10 +164,10 @@ cdef inline void sort_owned_columns(
 
 cdef inline bint leaves_untouched_rows(const Plan* plan, const Layer* layer) noexcept nogil:
     """Whether a parameter row whose inputs are all zero in the batch does not change: its gradient
-    is zero, and the optimizer moves no parameter on account of earlier gradients."""
+    is zero, and the optimizer moves no parameter on account of earlier gradients, or is lazy."""
     if layer.l1 > 0 or layer.l2 > 0:
         return False
-    return plan.s.optimizer == Optimizer.ADAGRAD or (
+    return plan.s.lazy or plan.s.optimizer == Optimizer.ADAGRAD or (
         plan.s.optimizer == Optimizer.SGD and plan.s.momentum == 0)
 
 
@@ -201,6 +201,8 @@ cdef inline void compute_owned_gradients(
         layer = &plan.layers[index]
         if find_owned_rows(plan, layer, thread, team_size, &first, &last):
             sort_owned_columns(plan, layer, work, 0, n_samples, first, last)
+            if plan.s.lazy and reads_sparse(plan, layer):
+                mark_touched(plan.inputs, first, min(last, layer.n_in), accumulate)
             compute_row_gradients(plan, layer, params, <real*> NULL, work,
                                   work + plan.s.gradients + layer.weights + first * layer.n_out,
                                   row_sums, n_samples, first, last, accumulate, is_last)
@@ -252,6 +254,19 @@ cdef inline void sum_gradient_shards(
         finish_gradient_rows(plan, layer, params, g, row_sums, first, last)
 
 
+cdef inline void update_touched_rows(
+    const Plan* plan, const Layer* layer, const StepScalars* scalars, real* params, real* slots,
+    const real* g, real scale, Py_ssize_t first, Py_ssize_t last
+) noexcept nogil:
+    """`update_rows` for those of the parameter rows first..last that are marked as touched, and for
+    the bias."""
+    cdef Py_ssize_t row
+    for row in range(first, last):
+        if row == layer.n_in or plan.inputs.touched[row]:
+            update_rows(plan, layer, scalars, params, slots, g + (row - first) * layer.n_out, scale,
+                        row, row + 1)
+
+
 cdef inline void update_owned_rows(
     const Plan* plan, const StepScalars* scalars, real* params, real* slots, real* work,
     double clip_factor, int thread, int team_size
@@ -267,6 +282,10 @@ cdef inline void update_owned_rows(
             continue
         start = layer.weights + first * layer.n_out
         g = work + plan.s.gradients + start
+        if plan.s.lazy and reads_sparse(plan, layer):
+            update_touched_rows(plan, layer, scalars, params, slots, g, <real> clip_factor, first,
+                                last)
+            continue
         if plan.multithreaded:
             acquire_lines(params + start, (last - first) * layer.n_out)
         update_rows(plan, layer, scalars, params, slots, g, <real> clip_factor, first, last)

@@ -65,6 +65,7 @@ cdef struct Settings:
     Py_ssize_t loss                # codes.Loss
     Py_ssize_t optimizer           # codes.Optimizer
     Py_ssize_t nesterov
+    Py_ssize_t lazy                # 1: rows of weights without entries in the batch do not change
     double loss_parameter
     double momentum
     double rho
@@ -89,6 +90,7 @@ cdef struct SparseInputs:
     void* entry_values             # (capacity,)
     Py_ssize_t capacity
     Py_ssize_t first_column        # of those that are sorted
+    unsigned char* touched         # (n_features,), of all threads: columns with entries in the batch
 
 cdef struct Plan:
     const Layer* layers

@@ -115,6 +115,17 @@ cdef inline bint is_touched(const SparseInputs* inputs, Py_ssize_t column) noexc
     return starts[1] > starts[0]
 
 
+cdef inline void mark_touched(
+    const SparseInputs* inputs, Py_ssize_t first, Py_ssize_t last, bint accumulate
+) noexcept nogil:
+    """Mark those of the sorted columns first..last that have entries in this microbatch or, if
+    `accumulate`, in an earlier one of the batch."""
+    cdef Py_ssize_t column
+    for column in range(first, last):
+        inputs.touched[column] = is_touched(inputs, column) or (
+            accumulate and inputs.touched[column])
+
+
 cdef inline void sparse_weight_gradient(
     const Plan* plan, const Layer* layer, const real* work, real* g, Py_ssize_t first,
     Py_ssize_t last, bint accumulate

@@ -86,6 +86,7 @@ def _bind_inputs(job: TrainingJob, plan: Plan, n_threads: int) -> Array | engine
         X.values, X.columns, X.starts, np.zeros(n_rows, np.intp),
         np.zeros((n_threads, plan.n_features + 1), np.int32),
         np.zeros((n_threads, capacity), np.int32), np.zeros((n_threads, capacity), plan.dtype),
+        np.zeros(plan.n_features, np.uint8),
     )  # fmt: skip
 
 

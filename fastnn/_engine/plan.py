@@ -173,7 +173,9 @@ def compile_plan(
     # Python's integers do not overflow: sizes are checked before they are stored in 64 bits.
     _check_addressable(lowering, (FEWEST_MICROBATCH_ROWS * per_row + 4 * n_params) * dtype.itemsize)
     rows = _choose_microbatch_rows(per_row * dtype.itemsize, batch_size)
-    shard_rows = _choose_shard_rows(per_row, n_params, batch_size, rows) if optimizer else 0
+    shard_rows = 0
+    if optimizer and not getattr(optimizer, "lazy", False):  # shards do not know which rows changed
+        shard_rows = _choose_shard_rows(per_row, n_params, batch_size, rows)
     if gradient_weight:
         shard_rows = max(FEWEST_DERIVATIVE_ROWS, -(-batch_size // MOST_SHARDS))
     n_shards = -(-batch_size // shard_rows) if shard_rows else 0

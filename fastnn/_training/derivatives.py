@@ -380,13 +380,13 @@ def sample_gradients(
     arguments.check_engine("native", n_threads)
     resolved = arguments.resolve_loss(state.layers, loss)
     _, arrays = prepare(state, make_source(X, y, sample_weight, check_finite), resolved)
-    require_dense(arrays.X, "sample_gradients")
+    features = require_dense(arrays.X, "sample_gradients")
     plan = get_evaluation_plan(state, resolved, arrays.y.shape[1])
-    check_output(out, (len(arrays.X), plan.n_params), state.dtype, arrays.X, get_parameters(state))
+    check_output(out, (len(features), plan.n_params), state.dtype, features, get_parameters(state))
     name = f"gradients of {resolved}, {arrays.y.shape[1]} targets"
     differentiator = _get_differentiator(state, plan, name, Derivative.PARAMETERS)
     return differentiate.compute_loss_gradients(
-        differentiator, arrays.X, arrays.y, arrays.weights, out, n_threads
+        differentiator, features, arrays.y, arrays.weights, out, n_threads
     )
 
 

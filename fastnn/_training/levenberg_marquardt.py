@@ -15,6 +15,7 @@ from fastnn._training.loop import NonFiniteLossError
 from fastnn._training.source import Arrays
 from fastnn._training.state import NetworkState, get_parameters, get_plan, get_views
 from fastnn._util.conversion import convert
+from fastnn._util.sparse_rows import require_dense
 from fastnn.layers import iterate_dense_layers
 from fastnn.optimizers import LevenbergMarquardt
 
@@ -77,7 +78,7 @@ def _convert(arrays: Arrays) -> tuple[Floats, Floats, Floats | None]:
     """The selected rows of the features, targets and sample weights, in float64."""
     X, y, weights = (
         array if array is None or arrays.rows is None else array[arrays.rows]
-        for array in (arrays.X, arrays.y, arrays.weights)
+        for array in (require_dense(arrays.X, "LevenbergMarquardt"), arrays.y, arrays.weights)
     )
     assert X is not None
     assert y is not None

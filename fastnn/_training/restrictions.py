@@ -75,3 +75,17 @@ def check_sparse_inputs(layers: tuple[Layer, ...]) -> None:
             f"X: expected a dense array for a network that begins with "
             f"{type(layers[0]).__name__}; got a sparse one (begin with Dense, or use X.toarray())"
         )
+
+
+def check_lazy(optimizer: Optimizer, layers: tuple[Layer, ...], is_sparse: bool) -> None:
+    """Raise an error for a lazy optimizer where all rows of weights change in a step."""
+    if not getattr(optimizer, "lazy", False):
+        return
+    if not is_sparse:
+        raise ValueError("lazy: expected False with a dense X; got True")
+    first = layers[0]
+    if isinstance(first, Dense) and (first.l1 > 0 or first.l2 > 0):
+        raise ValueError(
+            f"lazy: expected False with a penalty on the first layer; got l1={first.l1!r} and "
+            f"l2={first.l2!r}"
+        )

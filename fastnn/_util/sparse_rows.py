@@ -55,7 +55,9 @@ def is_sparse(X: Any) -> bool:
     return hasattr(X, "tocsr") and hasattr(X, "nnz")
 
 
-def convert_sparse(X: Any, dtype: np.dtype[Any], *, finite: bool = True, name: str = "X") -> SparseRows:
+def convert_sparse(
+    X: Any, dtype: np.dtype[Any], *, finite: bool = True, name: str = "X"
+) -> SparseRows:
     """The rows of a sparse matrix, with values in the given dtype."""
     if X.ndim != 2:
         raise ValueError(f"{name}: expected 2 dimensions, (rows, features); got shape {X.shape}")
@@ -63,7 +65,8 @@ def convert_sparse(X: Any, dtype: np.dtype[Any], *, finite: bool = True, name: s
         raise ValueError(f"{name}: expected at least one row and feature; got shape {X.shape}")
     if X.shape[1] > MOST_FEATURES:
         raise ValueError(
-            f"{name}: expected at most {MOST_FEATURES} features of a sparse matrix; got {X.shape[1]}"
+            f"{name}: expected at most {MOST_FEATURES} features of a sparse matrix; got "
+            f"{X.shape[1]}"
         )
     if X.dtype.kind not in "biuf":
         raise TypeError(f"{name}: expected real numbers; got a sparse matrix of {X.dtype}")
@@ -143,9 +146,10 @@ def get_dense_rows(X: Array | SparseRows, rows: Rows) -> Array:
     return dense
 
 
-def require_dense(X: Array | SparseRows, what: str, name: str = "X") -> None:
-    """Raise an error for sparse features, which `what` does not take."""
+def require_dense(X: Array | SparseRows, what: str, name: str = "X") -> Array:
+    """X; an error if it is sparse, which `what` does not take."""
     if isinstance(X, SparseRows):
         raise TypeError(
             f"{name}: expected a dense array for {what}; got a sparse one: use {name}.toarray()"
         )
+    return X

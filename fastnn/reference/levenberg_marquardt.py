@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn._util.sparse_rows import require_dense
 from fastnn.optimizers import LevenbergMarquardt
 from fastnn.reference.derivatives import parameter_jacobian
 from fastnn.reference.parameters import locate_parameters, split
@@ -46,7 +47,10 @@ def iterate_levenberg_marquardt(
     """Yields the parameters after each accepted step, their loss, and the damping of the step,
     until a step is negligible."""
     rows = np.arange(len(job.X)) if job.rows is None else job.rows
-    X, y = job.X[rows].astype(np.float64), job.y[rows].astype(np.float64)
+    X, y = (
+        require_dense(job.X, "LevenbergMarquardt")[rows].astype(np.float64),
+        job.y[rows].astype(np.float64),
+    )
     roots = np.sqrt(get_row_weights(job, rows))[:, np.newaxis]
     scale = 2 / (np.sum(roots**2) * y.shape[1])  # the loss is scale * F
     D = penalties(job) / scale

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn._util import prng
-from fastnn._util.sparse_rows import get_dense_rows
+from fastnn._util.sparse_rows import SparseRows, get_dense_rows, take_rows
 from fastnn.layers import Layer, get_output_activation, iterate_dense_layers
 from fastnn.losses import Loss, check_head
 from fastnn.reference import losses, network, optimizers, sobolev
@@ -141,10 +141,11 @@ def make_epoch_order(job: TrainingJob, epoch: int) -> NDArray[np.int64]:
 
 
 def apply_update(
-    job: TrainingJob, params: Array, slots: Array, gradient: Array, rate: float, t: int
-) -> tuple[Array, Array]:
-    """Parameters (n_params,) and slots (n_slots, n_params) after update t. Weight matrices and
-    biases are updated one by one, because biases do not decay."""
+    job: TrainingJob, params: Array, slots: Array, gradient: Array, rate: float, t: int,
+    rows: NDArray[np.int64],
+) -> tuple[Array, Array]:  # fmt: skip
+    """Parameters (n_params,) and slots (n_slots, n_params) after update t, for a batch of the given
+    rows of X. Weight matrices and biases are updated one by one, because biases do not decay."""
     (gradient,) = optimizers.clip(job.optimizer, [gradient])
     params_after, slots_after = params.copy(), slots.copy()
     for _, _, *parts in locate_parameters(job.layers, job.X.shape[1]):
@@ -157,7 +158,20 @@ def apply_update(
             )  # fmt: skip
             for slot, values in zip(slots_after, new_slots, strict=True):
                 slot[part] = values
+    if getattr(job.optimizer, "lazy", False):
+        kept = find_untouched_weights(job, rows)
+        params_after[kept], slots_after[:, kept] = params[kept], slots[:, kept]
     return params_after, slots_after
+
+
+def find_untouched_weights(job: TrainingJob, rows: NDArray[np.int64]) -> NDArray[np.intp]:
+    """The weights of the first layer, as indices into the flat parameters, that belong to features
+    without an entry in these rows of a sparse X."""
+    layer, n_in, weights, _ = next(iter(locate_parameters(job.layers, job.X.shape[1])))
+    assert isinstance(job.X, SparseRows)
+    part = take_rows(job.X, rows)
+    untouched = np.setdiff1d(np.arange(n_in), part.columns[: part.starts[-1]])
+    return np.arange(weights.start, weights.stop).reshape(n_in, layer.units)[untouched].ravel()
 
 
 class Trainer:
@@ -193,7 +207,7 @@ class Trainer:
             if total > 0 and np.isfinite(value):
                 params, slots = apply_update(
                     self.job, params, slots, join(*gradients), steps.rates[i],
-                    steps.optimizer_step + i + 1,
+                    steps.optimizer_step + i + 1, rows,
                 )  # fmt: skip
                 # One statement without a call: no signal is handled in between, so after an
                 # interrupt parameters, slots and the number of steps belong to the same step.

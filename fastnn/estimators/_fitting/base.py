@@ -14,6 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 
 from fastnn._util.scaling import fit_scaling
+from fastnn._util.sparse_rows import require_dense
 from fastnn.estimators._fitting import restarts
 from fastnn.estimators._fitting.checking import CheckedData, CheckedEstimator
 from fastnn.estimators._fitting.commit import atomic_fit
@@ -243,7 +244,9 @@ class MultilayerPerceptron(CallbackSupportMixin, CheckedEstimator):  # type: ign
         if self._scaling is None and self._target_scaling is None:
             return rows
         rows = rows.gather()
-        X = rows.X if self._scaling is None else self._scaling.apply(rows.X)
+        X = rows.X
+        if self._scaling is not None:
+            X = self._scaling.apply(require_dense(X, f"scale={self.scale!r}"))
         y = rows.y if self._target_scaling is None else self._target_scaling.apply(rows.y)
         return EncodedRows(X, y, rows.weights)
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import _check_sample_weight
 
 from fastnn._util.checks.arrays import check_unmasked
+from fastnn._util.sparse_rows import is_sparse
 from fastnn.estimators._fitting import architecture
 from fastnn.estimators._fitting.architecture import HiddenLayers
 from fastnn.estimators._fitting.derivatives import Differentiable
@@ -79,6 +80,8 @@ class CheckedEstimator(Differentiable):
         sample = self._check_sample(
             X, y, sample_weight, dtype=before and before.network.dtype, reset=before is None
         )
+        if is_sparse(sample.X):
+            check_sparse_fit(self)
         n_targets = self._set_targets(sample.y, incremental)
         validation = None
         if validation_data is not None:
@@ -145,3 +148,14 @@ class CheckedEstimator(Differentiable):
             kind = TypeError if isinstance(error, TypeError) else ValueError
             raise kind(f"X_val, y_val, sample_weight_val: {error}") from None
         return sample
+
+
+def check_sparse_fit(estimator: Any) -> None:
+    """Raise an error for parameters that need dense features."""
+    if estimator.scale is not None:
+        raise ValueError(
+            f"scale: expected None with a sparse X, whose centered columns would be dense; got "
+            f"{estimator.scale!r} (sklearn.preprocessing.MaxAbsScaler keeps zeros)"
+        )
+    if estimator.solver == "lm":
+        raise ValueError("solver: expected 'adam', 'sgd' or 'lbfgs' with a sparse X; got 'lm'")

@@ -16,7 +16,7 @@ from fastnn.estimators._fitting import architecture, restarts
 from fastnn.estimators._fitting.checking import CheckedData
 from fastnn.estimators._fitting.outcome import DeferredWarning
 from fastnn.estimators._fitting.parameters import shallow_copy
-from fastnn.estimators._fitting.samples import to_dense
+from fastnn.estimators._fitting.samples import share
 from fastnn.estimators._fitting.sklearn_callbacks import CallbackNotifier
 from fastnn.estimators._fitting.solvers import NonFiniteError
 
@@ -36,8 +36,7 @@ def train_members(
     KeyboardInterrupt
         If Ctrl-C came before a member was finished.
     """
-    # One array that all members read.
-    X = np.require(to_dense(data.sample.X), requirements=("C", "A"))
+    X = share(data.sample.X)
     data = replace(data, sample=replace(data.sample, X=X))
     members = [shallow_copy(model, random_state=seed) for seed in seeds]
     size = architecture.count_weights(data.hidden, X.shape[1], data.n_targets)

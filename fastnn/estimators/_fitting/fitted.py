@@ -13,6 +13,7 @@ from fastnn._io import merge_scaling, serialize
 from fastnn._training.state import copy_state
 from fastnn._util.checks.arrays import check_unmasked
 from fastnn._util.scaling import Scaling
+from fastnn._util.sparse_rows import is_sparse
 from fastnn._util.weight_list import WeightList
 from fastnn.estimators._fitting import storage
 from fastnn.estimators._fitting.early_stopping import FitProgress
@@ -22,7 +23,7 @@ from fastnn.model import Sequential, make_sequential, predict_plain
 
 Array = NDArray[Any]
 
-# Number of rows of a sparse matrix that are converted to a dense array at a time to predict.
+# Number of rows of a sparse matrix that are made dense at a time if they have to be scaled.
 _DENSE_ROWS = 4096
 
 
@@ -111,7 +112,7 @@ class Fitted(Parameters):
         check_unmasked("X", X)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         network = self._trained.get_network(linear)
-        if not hasattr(X, "toarray"):
+        if self._scaling is None or not is_sparse(X):
             return self._forward(network, X)
         X = X.tocsr()
         starts = range(0, X.shape[0], _DENSE_ROWS)

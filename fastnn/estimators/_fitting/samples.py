@@ -12,6 +12,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.validation import validate_data
 
 from fastnn._training.source import Arrays
+from fastnn._util.sparse_rows import SparseRows, convert_sparse, is_sparse, take_rows
 
 Array = NDArray[Any]
 Index = NDArray[np.intp]
@@ -41,10 +42,10 @@ class Sample:
 
 @dataclass(frozen=True)
 class EncodedRows:
-    """Encoded data: C-contiguous arrays of the network's dtype, with y (n, n_targets). `index`
-    selects rows as in `Sample`."""
+    """Encoded data: C-contiguous arrays of the network's dtype, with y (n, n_targets). X may be
+    sparse. `index` selects rows as in `Sample`."""
 
-    X: Array
+    X: Array | SparseRows
     y: Array
     weights: Array | None
     index: Index | None = None
@@ -70,17 +71,24 @@ class EncodedRows:
 
     def gather(self) -> EncodedRows:
         """A copy of the selected rows."""
-        return EncodedRows(np.asarray(take(self.X, self.index)), self.targets, self.sample_weight)
+        return EncodedRows(take(self.X, self.index), self.targets, self.sample_weight)
 
 
 def take(values: Any, index: Index | None) -> Any:
     """The values at an index; all of them without an index."""
-    return values if values is None or index is None else values[index]
+    if values is None or index is None:
+        return values
+    return take_rows(values, index) if isinstance(values, SparseRows) else values[index]
 
 
 def to_dense(values: Any) -> Array:
     """Convert an array-like or a sparse matrix to an array."""
     return np.asarray(values.toarray() if hasattr(values, "toarray") else values)
+
+
+def share(X: Any) -> Any:
+    """Features that several fits read: a C-contiguous array, or a matrix in CSR format."""
+    return X.tocsr() if is_sparse(X) else np.require(X, requirements=("C", "A"))
 
 
 def check_data(estimator: Any, X: Any, y: Any, reset: bool, y_numeric: bool) -> tuple[Any, Array]:
@@ -128,7 +136,9 @@ def encode(sample: Sample, y: Array, weights: Array | None) -> EncodedRows:
         all_weights = np.zeros(len(y), weights.dtype)
         all_weights[sample.index] = weights
         weights = all_weights
-    X = np.require(to_dense(sample.X), requirements=("C", "A"))
+    X = share(sample.X)
+    if is_sparse(X):
+        X = convert_sparse(X, X.dtype, finite=False)
     return EncodedRows(X, y, weights, sample.index)
 
 

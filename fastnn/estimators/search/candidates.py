@@ -14,10 +14,11 @@ from sklearn.model_selection import ParameterGrid, ParameterSampler, check_cv
 from sklearn.utils import check_random_state
 
 from fastnn._util import prng
+from fastnn._util.sparse_rows import is_sparse
 from fastnn.estimators._fitting import architecture
 from fastnn.estimators._fitting.base import MultilayerPerceptron
-from fastnn.estimators._fitting.checking import CheckedData
-from fastnn.estimators._fitting.samples import Index, Sample, to_dense
+from fastnn.estimators._fitting.checking import CheckedData, check_sparse_fit
+from fastnn.estimators._fitting.samples import Index, Sample, share
 
 Array = NDArray[Any]
 Params = dict[str, Any]
@@ -129,7 +130,7 @@ def make_candidates(
     n_targets = model._set_targets(sample.y, incremental=False)
     learned = {n: value for n, value in vars(model).items() if n not in model.get_params()}
     # All fits read their rows from this array, by the positions of their fold.
-    shared = replace(sample, X=np.require(to_dense(sample.X), requirements=("C", "A")))
+    shared = replace(sample, X=share(sample.X))
     return [
         _make_candidate(estimator, i, params, learned, shared, n_targets)
         for i, params in enumerate(settings)
@@ -146,6 +147,8 @@ def _make_candidate(
         hidden = model._check_parameters(incremental=False)
         vars(model).update(learned)
         model._check_range(sample.y)
+        if is_sparse(sample.X):
+            check_sparse_fit(model)
         targets = model._encode(sample.y, sample.X.dtype)
     except (TypeError, ValueError) as error:
         kind = ValueError if isinstance(error, ValueError) else TypeError
