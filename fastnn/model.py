@@ -268,7 +268,7 @@ class Sequential:
 
         Parameters
         ----------
-        X : array-like, shape (n, n_features)
+        X : array-like or sparse matrix, shape (n, n_features)
             Training data. An array of the network's dtype in C order is used without a copy; any
             other input is converted once. X may be a memory-mapped file; its length must not
             change during the call, as the operating system ends a process that reads beyond the
@@ -457,7 +457,7 @@ class Sequential:
 
         Parameters
         ----------
-        X : array-like, shape (n, n_features)
+        X : array-like or sparse matrix, shape (n, n_features)
             Training data.
         y : array-like, shape (n,) or (n, n_targets)
             Targets, as the loss requires them.
@@ -533,7 +533,7 @@ class Sequential:
 
         Parameters
         ----------
-        X : array-like, shape (n, n_features)
+        X : array-like or sparse matrix, shape (n, n_features)
             Features.
         y : array-like, shape (n,) or (n, n_targets)
             Targets, as the loss requires them.
@@ -604,7 +604,7 @@ class Sequential:
 
         Parameters
         ----------
-        X : array-like, shape (n, n_features)
+        X : array-like or sparse matrix, shape (n, n_features)
             Features.
         out : ndarray, shape (n, n_outputs), optional
             Array for the outputs, C-contiguous, of the network's dtype, and sharing no memory with
@@ -671,7 +671,7 @@ class Sequential:
 
         Parameters
         ----------
-        X : array-like, shape (n, n_features)
+        X : array-like or sparse matrix, shape (n, n_features)
             Features.
         y : array-like, shape (n,) or (n, n_targets)
             Targets, as the loss requires them.

@@ -12,7 +12,7 @@ _Floats = NDArray[np.float64]
 class CompiledPlan:
     def __init__(self, layers: _Array, buffers: _Array, settings: _Array) -> None: ...
 
-class SparseRows:
+class CompiledRows:
     def __init__(
         self,
         values: _Array,
@@ -33,7 +33,7 @@ class Trainer:
         params: _Array,
         slots: _Array,
         work: _Array,
-        X: _Array | SparseRows,
+        X: _Array | CompiledRows,
         y: _Array,
         sample_weight: _Array | None,
         rows: NDArray[np.intp] | None,
@@ -77,7 +77,7 @@ def predict_sparse(
     plan: CompiledPlan,
     params: _Array,
     work: _Array,
-    X: SparseRows,
+    X: CompiledRows,
     y: _Array | None,
     first: int,
     last: int,

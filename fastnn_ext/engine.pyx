@@ -74,7 +74,7 @@ cdef class CompiledPlan:
         self.references = (layers, buffers)
 
 
-cdef class SparseRows:
+cdef class CompiledRows:
     """Rows in compressed sparse row format: the row i of X has the entries starts[i]..starts[i + 1]
     of values (n_entries,), in the columns of columns (n_entries,), which are sorted. The arrays have
     at least one element.
@@ -160,7 +160,7 @@ cdef class Trainer:
     """A training run with its plan, parameters and data bound once, so that a call passes only the
     steps to make.
 
-    `rows` (n,) selects the rows of X (n_X, n_features) or SparseRows, y (n_X, n_targets), and, which may be None,
+    `rows` (n,) selects the rows of X (n_X, n_features) or CompiledRows, y (n_X, n_targets), and, which may be None,
     sample_weight (n_X,) and gradient_targets (n_X, n_outputs, n_features) to train on; None selects
     all. `permutation` has n elements. A call changes params
     (n_params,), slots (flat), work, permutation, row_losses (batch_size,) and row_sums
@@ -200,7 +200,7 @@ cdef class Trainer:
         self.data.batch_size = batch_size
         self.data.shuffle = shuffle
         self.type_number = cnp.PyArray_TYPE(params)
-        sparse_rows = X if isinstance(X, SparseRows) else None
+        sparse_rows = X if isinstance(X, CompiledRows) else None
         dense_X = X if sparse_rows is None else None
         if self.type_number == cnp.NPY_FLOAT:
             bind_arrays[float](self, params, slots, work, dense_X, y, sample_weight,
@@ -209,7 +209,7 @@ cdef class Trainer:
             bind_arrays[double](self, params, slots, work, dense_X, y, sample_weight,
                                 gradient_targets)
         if sparse_rows is not None:
-            self.plan.inputs = &(<SparseRows> sparse_rows).inputs
+            self.plan.inputs = &(<CompiledRows> sparse_rows).inputs
         self.start.permutation = &permutation[0]
         self.start.row_losses = &row_losses[0]
         self.start.row_sums = &row_sums[0]
@@ -340,7 +340,7 @@ def evaluate(
 
 
 def predict_sparse(
-    CompiledPlan plan not None, const real[::1] params, real[:, ::1] work, SparseRows X not None,
+    CompiledPlan plan not None, const real[::1] params, real[:, ::1] work, CompiledRows X not None,
     const real[:, ::1] y, Py_ssize_t first, Py_ssize_t last, real[:, ::1] out, double[::1] row_losses
 ):
     """Fill rows first..last of `out` (n, n_outputs) with predictions for these rows of X and, unless

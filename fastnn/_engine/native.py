@@ -20,7 +20,7 @@ from fastnn._parallel import limits
 from fastnn._parallel.autotune import FixedNumber, ThreadTuner
 from fastnn._util.sparse_rows import SparseRows, take_rows
 from fastnn_ext import engine
-from fastnn_ext.engine import Predictor
+from fastnn_ext.engine import CompiledRows, Predictor
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -72,7 +72,7 @@ def _compile_plan(job: TrainingJob) -> Plan:
     )  # fmt: skip
 
 
-def _bind_inputs(job: TrainingJob, plan: Plan, n_threads: int) -> Array | engine.SparseRows:
+def _bind_inputs(job: TrainingJob, plan: Plan, n_threads: int) -> Array | CompiledRows:
     """X as the engine's trainer takes it. Sparse rows come with arrays to sort the entries of a
     microbatch by columns."""
     X = job.X
@@ -82,7 +82,7 @@ def _bind_inputs(job: TrainingJob, plan: Plan, n_threads: int) -> Array | engine
     n_rows = plan.microbatch_rows
     longest = lengths if len(lengths) <= n_rows else np.partition(lengths, -n_rows)[-n_rows:]
     capacity = max(1, int(longest.sum()))
-    return engine.SparseRows(
+    return CompiledRows(
         X.values, X.columns, X.starts, np.zeros(n_rows, np.intp),
         np.zeros((n_threads, plan.n_features + 1), np.int32),
         np.zeros((n_threads, capacity), np.int32), np.zeros((n_threads, capacity), plan.dtype),
@@ -267,7 +267,7 @@ def predict_sparse(
     most = limits.choose_n_threads(n_threads, flops * n, n)
     team = limits.get_available_threads(most)
     work = allocate_workspace(plan.work_size, plan.dtype, team)
-    rows = engine.SparseRows(X.values, X.columns, X.starts)
+    rows = CompiledRows(X.values, X.columns, X.starts)
     step = _choose_slice_rows(plan, flops) * team
     for start in range(0, n, step):
         limits.check_cancelled()

@@ -54,7 +54,7 @@ def fit_many(
     ----------
     networks : list of Sequential
         Networks with any layers, seeds and dtypes. They are trained from their current weights.
-    X : array-like, shape (n, n_features)
+    X : array-like or sparse matrix, shape (n, n_features)
         Features, shared by all networks. X is converted once for each dtype of the networks that
         is not its own.
     y : array-like, shape (n,) or (n, n_targets); or a list of NumPy arrays
