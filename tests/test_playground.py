@@ -200,6 +200,7 @@ def test_repeat_has_the_run_of_the_session():
     assert result["epochs"] == 20
 
 
+@pytest.mark.process
 def test_import_of_fastnn_loads_no_playground():
     code = "import sys, fastnn; print([m for m in sys.modules if 'playground' in m])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -34,7 +34,7 @@ for gate, right in result.items():
 # For XOR no training helps: of 10,000 random lines, none gets more than three rows right.
 lines = np.random.default_rng(0).normal(size=(3, 10_000))
 ones = X @ lines[:2] + lines[2] > 0
-result["lines"] = {g: int((ones.T == np.array(y)).sum(axis=1).max()) for g, y in GATES.items()}
+result["lines"] = {gate: int(np.equal(ones.T, y).sum(axis=1).max()) for gate, y in GATES.items()}
 print("most rows right of 10,000 lines:", result["lines"])
 
 # %%

@@ -37,7 +37,7 @@ print(f"the steps are at {result['centers']}")
 print(f"root mean squared error {result['error']:.1e}")
 
 # %%
-# Each thin line is one unit, shifted so that it begins at 0; the dot on it is the middle of its step.
+# Each thin line is one unit, shifted so that it begins at 0. The dot is the middle of its step.
 plt.figure(figsize=(5, 3.6), layout="constrained")
 plt.plot(x, y, color="black", linewidth=3, alpha=0.3, label="function")
 plt.plot(x, net.predict(x), "--", color="#D55E00", label="network")

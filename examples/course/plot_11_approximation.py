@@ -8,7 +8,8 @@ one likes (Cybenko 1989, Hornik 1991). Three tanh units, ten numbers,
 .. math:: f(x) = b + \sum_{j=1}^{3} v_j \tanh(w_j x + c_j),
 
 are enough to come close to a parabola, a sine, an absolute value and a step (C. Bishop, Pattern
-Recognition and Machine Learning, 2006, figure 5.3). For the step one unit with a large weight would do.
+Recognition and Machine Learning, 2006, figure 5.3). For the step, one unit with a large weight
+would do.
 """
 
 import matplotlib.pyplot as plt
