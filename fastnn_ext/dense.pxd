@@ -82,8 +82,8 @@ cdef inline void dense_forward(
     """y = activation(x W + b) for rows first..last of the microbatch.
 
     Reads params (n_params,) and x (last - first, n_in), with rows x_stride apart, or the plan's
-    sparse inputs; writes the rows of the layer's buffers `output` and `saved` in work. If `preactivation_ready`, x W + b is
-    already in `saved` and only the activation is computed.
+    sparse inputs; writes the rows of the layer's buffers `output` and `saved` in work. If
+    `preactivation_ready`, x W + b is already in `saved` and only the activation is computed.
     """
     cdef const Buffer* y = &plan.buffers[layer.output]
     cdef const Buffer* saved = &plan.buffers[layer.saved]
@@ -131,8 +131,9 @@ cdef inline void dense_weight_gradient(
     """Parameter rows first..last of dW = x' dy over rows row..row + n_samples of the microbatch.
 
     Reads x and dy in work; writes g (last - first, n_out), or adds to it if `accumulate`. If x is
-    sparse, the columns of these rows are sorted before the call (sparse.pxd). Parameter row n_in is the gradient of the bias. `next_write` is an array with g's layout that this thread
-    will write next and that other threads have read: its cache lines are acquired. NULL for none.
+    sparse, the columns of these rows are sorted before the call (sparse.pxd). Parameter row n_in is
+    the gradient of the bias. `next_write` is an array with g's layout that this thread will write
+    next and that other threads have read: its cache lines are acquired. NULL for none.
     """
     cdef const Buffer* x = &plan.buffers[layer.input]
     cdef const Buffer* y = &plan.buffers[layer.output]

@@ -79,9 +79,9 @@ cdef inline void forward(
     """Rows first..last of the microbatch through all layers.
 
     Reads params (n_params,) and the inputs: X (last - first, n_features) or, if X is NULL, the
-    gathered rows in work or the plan's sparse inputs. Writes the values of those rows in all other buffers. The first row is
-    row `batch_row` of its batch; with `step`, it selects the dropout masks. `preactivation_ready`:
-    see `dense_forward`; it applies to the first layer.
+    gathered rows in work or the plan's sparse inputs. Writes the values of those rows in all other
+    buffers. The first row is row `batch_row` of its batch; with `step`, it selects the dropout
+    masks. `preactivation_ready`: see `dense_forward`; it applies to the first layer.
     """
     cdef const Layer* layer
     cdef const Buffer* out

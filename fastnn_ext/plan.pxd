@@ -90,7 +90,7 @@ cdef struct SparseInputs:
     void* entry_values             # (capacity,)
     Py_ssize_t capacity
     Py_ssize_t first_column        # of those that are sorted
-    unsigned char* touched         # (n_features,), of all threads: columns with entries in the batch
+    unsigned char* touched         # (n_features,), of all threads: has entries in the batch
 
 cdef struct Plan:
     const Layer* layers

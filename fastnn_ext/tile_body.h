@@ -321,18 +321,18 @@ static void NAME(multiply_add_entries)(real *c, const real *begin, const real *v
                                        const real *b, ptrdiff_t b_stride, ptrdiff_t lanes,
                                        int padded) {
     enum { n = FN_VECTOR / sizeof(real), width = 8 * n };
-    real copy[width] __attribute__((aligned(FN_VECTOR)));
-    for (ptrdiff_t lane = 0; lane < lanes; lane += width) {
-        ptrdiff_t wide = lanes - lane < width ? lanes - lane : width;
-        NAME(entries) compute = NAME(entries_of)[(wide + n - 1) / n];
-        const real *from = begin ? begin + lane : NULL;
-        if (begin && (padded || wide % n == 0)) {
-            compute(c + lane, from, values, indices, depth, limit, b + lane, b_stride);
-            continue;
-        }
-        for (ptrdiff_t j = 0; j < width; j++) copy[j] = begin && j < wide ? from[j] : 0;
-        compute(copy, copy, values, indices, depth, limit, b + lane, b_stride);
-        for (ptrdiff_t j = 0; j < wide; j++) c[lane + j] = copy[j];
+    static const real zeros[width] __attribute__((aligned(FN_VECTOR)));
+    ptrdiff_t whole = padded ? (lanes + n - 1) / n * n : lanes / n * n;
+    for (ptrdiff_t lane = 0; lane < whole; lane += width) {
+        ptrdiff_t wide = whole - lane < width ? whole - lane : width;
+        NAME(entries_of)[wide / n](c + lane, begin ? begin + lane : zeros, values, indices, depth,
+                                   limit, b + lane, b_stride);
+    }
+    if (whole < lanes) { /* the last vector extends past c: computed in a copy */
+        real copy[n] __attribute__((aligned(FN_VECTOR))) = {0};
+        if (begin) memcpy(copy, begin + whole, (lanes - whole) * sizeof(real));
+        NAME(entries_1)(copy, copy, values, indices, depth, limit, b + whole, b_stride);
+        memcpy(c + whole, copy, (lanes - whole) * sizeof(real));
     }
 }
 
