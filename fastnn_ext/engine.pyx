@@ -76,8 +76,8 @@ cdef class CompiledPlan:
 
 cdef class CompiledRows:
     """Rows in compressed sparse row format: the row i of X has the entries starts[i]..starts[i + 1]
-    of values (n_entries,), in the columns of columns (n_entries,), which are sorted. The arrays have
-    at least one element.
+    of values (n_entries,), in the columns of columns (n_entries,), which are sorted. The arrays
+    have at least one element.
 
     To train, the other arrays are given, one row for each thread of those with two dimensions:
     rows (microbatch_rows,), touched (n_features,), column_starts (threads, n_features + 1), and
@@ -160,9 +160,9 @@ cdef class Trainer:
     """A training run with its plan, parameters and data bound once, so that a call passes only the
     steps to make.
 
-    `rows` (n,) selects the rows of X (n_X, n_features) or CompiledRows, y (n_X, n_targets), and, which may be None,
-    sample_weight (n_X,) and gradient_targets (n_X, n_outputs, n_features) to train on; None selects
-    all. `permutation` has n elements. A call changes params
+    `rows` (n,) selects the rows of X (n_X, n_features) or CompiledRows, y (n_X, n_targets), and,
+    which may be None, sample_weight (n_X,) and gradient_targets (n_X, n_outputs, n_features) to
+    train on; None selects all. `permutation` has n elements. A call changes params
     (n_params,), slots (flat), work, permutation, row_losses (batch_size,) and row_sums
     (2 * n_parameter_rows,); the other arrays are read. Without `apply_update`, gradients are left
     in `work` and no parameter changes. `n_steps_done` is the number of steps of the last call; a
@@ -341,11 +341,12 @@ def evaluate(
 
 def predict_sparse(
     CompiledPlan plan not None, const real[::1] params, real[:, ::1] work, CompiledRows X not None,
-    const real[:, ::1] y, Py_ssize_t first, Py_ssize_t last, real[:, ::1] out, double[::1] row_losses
+    const real[:, ::1] y, Py_ssize_t first, Py_ssize_t last, real[:, ::1] out,
+    double[::1] row_losses
 ):
-    """Fill rows first..last of `out` (n, n_outputs) with predictions for these rows of X and, unless
-    y (n, n_targets) is None, of `row_losses` (n,) with the losses of these rows. Threads as in
-    `evaluate`."""
+    """Fill rows first..last of `out` (n, n_outputs) with predictions for these rows of X and,
+    unless y (n, n_targets) is None, of `row_losses` (n,) with the losses of these rows. Threads as
+    in `evaluate`."""
     cdef int n_threads = choose_team_size(<int> work.shape[0])
     cdef Plan sparse_plan = plan.plan
     cdef SparseInputs inputs = X.inputs
