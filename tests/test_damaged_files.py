@@ -216,6 +216,8 @@ def test_no_part_of_the_config_is_optional(tmp_path):
     named = [place for place in places(config) if isinstance(place[-1], str)]
     assert len(named) > 50
     for place in named:
+        if place[-1] == "lazy":  # older files lack it
+            continue
         without = copy.deepcopy(config)
         del parent(without, place)[place[-1]]
         get_error(put_together(header, without, body), tmp_path)

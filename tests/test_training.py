@@ -155,9 +155,11 @@ def test_skipping_zeros_is_bit_identical(units, n_features, n_threads, dtype, rn
 def test_zeros_are_skipped_only_in_sparse_inputs(rng, monkeypatch):
     """In one-hot columns, but not in dense columns or narrow layers."""
     results = []
-    look = native._is_sparse
+    look = native._has_many_zeros
     monkeypatch.setattr(
-        native, "_is_sparse", lambda *arguments: results.append(look(*arguments)) or results[-1]
+        native,
+        "_has_many_zeros",
+        lambda *arguments: results.append(look(*arguments)) or results[-1],
     )
     one_hot = np.eye(80)[rng.integers(0, 80, size=200)]
     for X, units in ((one_hot, 32), (one_hot, 31), (one_hot[:, :63], 32), (1 + one_hot, 32)):

@@ -32,6 +32,9 @@ _CLASSES: dict[str, type] = {
 }  # fmt: skip
 _NAMES = {kind: name for name, kind in _CLASSES.items()}
 
+# Fields that older files lack; they have their default then.
+_LATER_FIELDS = {optimizers.Adam: frozenset({"lazy"})}
+
 
 def to_data(value: Any) -> Any:
     """Convert an object, a tuple of objects or a plain value to JSON data.
@@ -70,7 +73,7 @@ def from_data(value: Any, expected: tuple[type, ...]) -> Any:
         raise ValueError(f"expected one of {allowed}; got {value['type']!r:.80}")
     values = {name: _read_field(item) for name, item in value.items() if name != "type"}
     names = {item.name for item in fields(kind)}
-    if set(values) != names:
+    if not names - _LATER_FIELDS.get(kind, frozenset()) <= set(values) <= names:
         raise ValueError(f"{value['type']}: expected fields {sorted(names)}; got {sorted(values)}")
     if kind is layers.Residual:
         if not isinstance(values["layers"], tuple):
