@@ -157,7 +157,7 @@ def measure(task: str, library: str, columns: str = "uniform") -> dict[str, floa
 def compare(quick: bool, log: Callable[[str], None]) -> str:
     """The report, in Markdown."""
     lines = [
-        machine.describe_cores(), "",
+        machine.describe_cores(), "", "## Training", "",
         f"10,000 rows, 100,000 columns, {ENTRIES} entries a row, float32; {UNITS} units, batches "
         f"of {BATCH} rows. Median of {ROUNDS} epochs; peak memory of the process.", "",
         "| columns | | an epoch | scikit-learn / this | peak memory |", "|---|---|--:|--:|--:|",
@@ -175,11 +175,17 @@ def compare(quick: bool, log: Callable[[str], None]) -> str:
                 f"| {columns} | {name} | {figures['seconds']:.2f} s | "
                 f"{reference / figures['seconds']:.1f} | {figures['memory']:.0f} MB |"
             )
-    lines += ["", "| | predictions for 4,000 rows |", "|---|--:|"]
+    lines += ["", "## Prediction", "", "| | predictions for 4,000 rows |", "|---|--:|"]
     for library in ("scikit-learn", "fastnn"):
         log(f"prediction: {library}")
         lines.append(f"| {library} | {1000 * measure('predict', library)['seconds']:.1f} ms |")
-    lines += ["", "| one-hot columns, 30,000 x 408 | an epoch |", "|---|--:|"]
+    lines += [
+        "",
+        "## One-hot columns",
+        "",
+        "| 30,000 x 408, 37 entries a row | an epoch |",
+        "|---|--:|",
+    ]
     for library in ("dense", "CSR"):
         log(f"one-hot columns: {library}")
         lines.append(f"| {library} | {1000 * measure('table', library)['seconds']:.0f} ms |")
