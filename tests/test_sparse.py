@@ -79,6 +79,19 @@ def test_training_runs_against_the_reference(optimizer, batch_size, rng):
         np.testing.assert_allclose(native, reference, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("units", [1, 9])
+def test_gradients_against_the_reference(units, rng):
+    X, y = make_matrix(0, 600, 50, 0.1), rng.normal(size=(600, 2))
+    net = fn.Sequential(fn.Dense(units, "gelu", l2=0.01), fn.Dense(2), random_state=0,
+                        dtype="float64").build(50)  # fmt: skip
+    (value, native), (expected, reference) = (
+        net.loss_and_gradients(X, y, engine=engine) for engine in ("native", "reference")
+    )
+    assert value == pytest.approx(expected, rel=1e-13)
+    for a, b in zip(native["weights"], reference["weights"], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-13)
+
+
 @pytest.mark.parametrize("n_threads", [2, 3, 4])
 @pytest.mark.parametrize("optimizer", [Adam(), Adagrad(), SGD(clip_norm=1.0)])
 @pytest.mark.parametrize("units", [3, 100])
