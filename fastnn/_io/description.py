@@ -33,7 +33,7 @@ _CLASSES: dict[str, type] = {
 _NAMES = {kind: name for name, kind in _CLASSES.items()}
 
 # Fields that older files lack; they have their default then.
-_LATER_FIELDS = {optimizers.Adam: frozenset({"lazy"})}
+_LATER_FIELDS: dict[type, frozenset[str]] = {optimizers.Adam: frozenset({"lazy"})}
 
 
 def to_data(value: Any) -> Any:
