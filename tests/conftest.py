@@ -2,6 +2,7 @@
 the name of the test."""
 
 import os
+import shutil
 import signal
 import zlib
 from pathlib import Path
@@ -102,6 +103,23 @@ def repeatable(request, monkeypatch):
     seeds = make_rng(request)
     monkeypatch.setattr(prng, "new_seed", lambda: int(seeds.integers(2**63)))
     np.random.seed(int(seeds.integers(2**32)))
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium without a screen and without requests of its own."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("chromium is missing")
+    flags = [
+        "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+        "--disable-background-networking", "--disable-component-update",
+    ]  # fmt: skip
+    with playwright.sync_playwright() as library:
+        launched = library.chromium.launch(executable_path=path, args=flags)
+        yield launched
+        launched.close()
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import importlib
 import importlib.util
 import os
 import re
-import shutil
 import threading
 import types
 from pathlib import Path
@@ -18,7 +17,6 @@ import fastnn
 
 ROOT = Path(__file__).parents[1]
 HAS_SKLEARN = importlib.util.find_spec("sklearn") is not None
-CHROMIUM = shutil.which("chromium")
 MODULES = [
     "activations", "callbacks", "datasets", "initializers", "layers", "losses", "metrics",
     "optimizers", "plot", "preprocessing", "reference", "schedules",
@@ -124,18 +122,12 @@ def site():
 
 
 @pytest.fixture
-def page(site):
-    playwright = pytest.importorskip("playwright.sync_api")
-    if CHROMIUM is None:
-        pytest.skip("chromium is missing")
-    with playwright.sync_playwright() as driver:
-        options = ["--no-sandbox", "--disable-gpu", "--disable-quic"]
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=options)
-        page = browser.new_page()
-        page.foreign = []  # requests to other servers
-        page.on("request", lambda r: r.url.startswith(site) or page.foreign.append(r.url))
-        yield page
-        browser.close()
+def page(site, browser):
+    page = browser.new_page()
+    page.foreign = []  # requests to other servers
+    page.on("request", lambda r: r.url.startswith(site) or page.foreign.append(r.url))
+    yield page
+    page.close()
 
 
 @pytest.mark.process

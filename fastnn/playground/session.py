@@ -43,15 +43,14 @@ class Session:
         else:
             points, target = data.make_data(settings.data, settings.noise, settings.seed)
         self.classifies = data.is_classification(target)
+        self.metric = "accuracy" if self.classifies else "r2"
         self.points, self.target = points, target
         X = data.compute_features(points, settings.features).astype("float32")
-        self.X_train, self.X_test, self.y_train, self.y_test = train_test_split(
-            X, target, test_size=settings.test_share, random_state=settings.seed
+        train, self.test_rows = train_test_split(
+            np.arange(len(target)), test_size=settings.test_share, random_state=settings.seed
         )
-        rows = np.arange(len(target))
-        self.test_rows = train_test_split(
-            rows, target, test_size=settings.test_share, random_state=settings.seed
-        )[1]
+        self.X_train, self.y_train = X[train], target[train]
+        self.X_test, self.y_test = X[self.test_rows], target[self.test_rows]
         self.size = min(settings.batch_size, len(self.X_train))
         self.layers = make_layers(settings, "sigmoid" if self.classifies else "linear")
         n_steps = settings.schedule_epochs * self.steps_per_epoch
@@ -173,11 +172,10 @@ class Session:
         train, test = (self.net.evaluate(X, y) for X, y in (
             (self.X_train, self.y_train), (self.X_test, self.y_test)
         ))  # fmt: skip
-        metric = "accuracy" if self.classifies else "r2"
         return {
             "epochs": self.n_epochs, "steps": self.n_steps, "diverged": self.diverged,
             "steps_per_second": round(self.steps_per_second), "loss": train["loss"],
-            "test_loss": test["loss"], "metric": metric, "value": test[metric],
+            "test_loss": test["loss"], "metric": self.metric, "value": test[self.metric],
             "weights": [w.tolist() for w in self.net.weights],
             "biases": [b.tolist() for b in self._get_biases()],
             "gradients": self.gradient_norms(),
@@ -247,10 +245,9 @@ class Session:
             networks, self.X_train, self.y_train,
             optimizer=self.optimizer, epochs=epochs, batch_size=self.size,
         )  # fmt: skip
-        metric = "accuracy" if self.classifies else "r2"
-        values = [net.evaluate(self.X_test, self.y_test)[metric] for net in networks]
+        values = [net.evaluate(self.X_test, self.y_test)[self.metric] for net in networks]
         return {
-            "metric": metric, "epochs": epochs, "values": values,
+            "metric": self.metric, "epochs": epochs, "values": values,
             "mean": float(np.mean(values)), "deviation": float(np.std(values, ddof=1)),
         }  # fmt: skip
 
