@@ -25,7 +25,7 @@ from fastnn._training import (
 )
 from fastnn._training.arrays import check_output, convert_inputs
 from fastnn._training.loop import TrainingRun, run_epochs, warn_if_diverged
-from fastnn._training.restrictions import check_sparse_inputs
+from fastnn._training.restrictions import check_inputs
 from fastnn._training.state import (
     NetworkState,
     build,
@@ -646,8 +646,8 @@ class Sequential:
         )  # fmt: skip
         shape = (len(features), plan.n_outputs)
         check_output(out, shape, state.dtype, features, parameters)
+        check_inputs(state.layers, features)
         if isinstance(features, SparseRows):
-            check_sparse_inputs(state.layers)
             outputs = np.empty(shape, state.dtype) if out is None else out
             native.predict_sparse(plan, parameters, features, outputs, n_threads)
             return outputs

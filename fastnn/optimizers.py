@@ -506,6 +506,11 @@ def get_code(optimizer: Optimizer) -> codes.Optimizer:
     return codes.Optimizer[type(optimizer).__name__.upper()]
 
 
+def is_lazy(optimizer: Optimizer) -> bool:
+    """Whether the optimizer leaves weights of features without entries in a minibatch unchanged."""
+    return isinstance(optimizer, Adam) and optimizer.lazy
+
+
 def resolve(value: str | Optimizer | FullBatch) -> Optimizer | FullBatch:
     """Return the optimizer for a name or an optimizer; raise an error for anything else.
 

@@ -64,12 +64,23 @@ cdef inline Py_ssize_t find_entry(
     return start
 
 
+cdef inline Py_ssize_t find_columns(
+    const SparseInputs* inputs, Py_ssize_t r, Py_ssize_t first, Py_ssize_t* end
+) noexcept nogil:
+    """The first entry of row r of the microbatch whose column is not below `first`; writes the end
+    of the row."""
+    cdef const Py_ssize_t* row = inputs.starts + get_input_row(inputs, r)
+    end[0] = row[1]
+    return find_entry(inputs.columns, row[0], row[1], first)
+
+
 cdef inline void sort_columns(
     const Plan* plan, const real* work, Py_ssize_t row, Py_ssize_t n_samples, Py_ssize_t first,
     Py_ssize_t last
 ) noexcept nogil:
     """Sort the entries in columns first..last of rows row..row + n_samples of the microbatch by
-    column; within a column they keep the order of the rows. Writes the thread's arrays."""
+    column; within a column they keep the order of the rows. Writes the thread's arrays. `work` only
+    tells the precision."""
     cdef SparseInputs* inputs = plan.inputs
     cdef int32_t* ends = inputs.column_starts + 1
     cdef real* sorted_values = <real*> inputs.entry_values
@@ -81,9 +92,8 @@ cdef inline void sort_columns(
     inputs.first_column = first
     memset(inputs.column_starts, 0, (n + 1) * sizeof(int32_t))
     for r in range(row, row + n_samples):
-        start = inputs.starts[get_input_row(inputs, r)]
-        end = inputs.starts[get_input_row(inputs, r) + 1]
-        for e in range(find_entry(inputs.columns, start, end, first), end):
+        start = find_columns(inputs, r, first, &end)
+        for e in range(start, end):
             column = <Py_ssize_t> inputs.columns[e] - first
             if not 0 <= column < n:
                 break
@@ -95,9 +105,8 @@ cdef inline void sort_columns(
         ends[column] = total
         total += count
     for r in range(row, row + n_samples):
-        start = inputs.starts[get_input_row(inputs, r)]
-        end = inputs.starts[get_input_row(inputs, r) + 1]
-        for e in range(find_entry(inputs.columns, start, end, first), end):
+        start = find_columns(inputs, r, first, &end)
+        for e in range(start, end):
             column = <Py_ssize_t> inputs.columns[e] - first
             if not 0 <= column < n:
                 break

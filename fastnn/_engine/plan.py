@@ -174,7 +174,7 @@ def compile_plan(
     _check_addressable(lowering, (FEWEST_MICROBATCH_ROWS * per_row + 4 * n_params) * dtype.itemsize)
     rows = _choose_microbatch_rows(per_row * dtype.itemsize, batch_size)
     shard_rows = 0
-    if optimizer and not getattr(optimizer, "lazy", False):  # shards do not know which rows changed
+    if optimizer and not optimizers.is_lazy(optimizer):  # shards do not know which rows changed
         shard_rows = _choose_shard_rows(per_row, n_params, batch_size, rows)
     if gradient_weight:
         shard_rows = max(FEWEST_DERIVATIVE_ROWS, -(-batch_size // MOST_SHARDS))

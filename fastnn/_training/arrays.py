@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 from fastnn import losses
 from fastnn._util import checks
 from fastnn._util.checks.arrays import check_unmasked
-from fastnn._util.conversion import as_numeric, check_finite, convert, read_feature_names
+from fastnn._util.conversion import (
+    as_numeric,
+    check_finite,
+    check_table,
+    convert,
+    read_feature_names,
+)
 from fastnn._util.sparse_rows import SparseRows, convert_sparse, is_sparse
 from fastnn.losses import Loss
 
@@ -64,13 +70,7 @@ def convert_features(
     """Features (n, n_features) in the network's dtype. The number and names of features are checked
     if given."""
     array = as_numeric(name, X)
-    if array.ndim != 2:
-        hint = ": use X.reshape(1, -1) for one row" if array.ndim == 1 else ""
-        raise ValueError(
-            f"{name}: expected 2 dimensions, (rows, features); got shape {array.shape}{hint}"
-        )
-    if 0 in array.shape:
-        raise ValueError(f"{name}: expected at least one row and feature; got shape {array.shape}")
+    check_table(name, array.shape)
     _check_n_features(array.shape[1], n_features, name)
     columns = read_feature_names(X)
     if names is not None and columns is not None and columns != names:

@@ -7,7 +7,6 @@ from fastnn._engine.job import Trainer, TrainingJob
 from fastnn._training import restrictions
 from fastnn._training.source import Arrays
 from fastnn._training.state import NetworkState, get_parameters
-from fastnn._util.sparse_rows import SparseRows
 from fastnn.losses import Loss
 from fastnn.optimizers import SGD, Optimizer
 
@@ -17,7 +16,7 @@ def make_job(
     shuffle: str, gradient_weight: float = 0.0,
 ) -> TrainingJob:  # fmt: skip
     """The engine's description of a training run on checked arrays."""
-    restrictions.check_lazy(optimizer, state.layers, isinstance(arrays.X, SparseRows))
+    restrictions.check_lazy(optimizer, state.layers, arrays.X)
     return TrainingJob(
         layers=state.layers, loss=loss, optimizer=optimizer, X=arrays.X, y=arrays.y,
         sample_weight=arrays.weights, rows=arrays.rows, batch_size=batch_size, shuffle=shuffle,

@@ -3,10 +3,17 @@ what the first record."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from numpy.typing import NDArray
+
 from fastnn import losses
+from fastnn._util.sparse_rows import SparseRows
 from fastnn.layers import Dense, Layer, contains_dropout, iterate_dense_layers
 from fastnn.losses import Loss, SquaredError
-from fastnn.optimizers import FullBatch, LevenbergMarquardt, Optimizer
+from fastnn.optimizers import FullBatch, LevenbergMarquardt, Optimizer, is_lazy
+
+Array = NDArray[Any]
 
 # J'J and its factor take 16 bytes per pair of parameters, and an iteration p**3 / 3 FLOPs: 144 MB
 # and a second for this number.
@@ -67,21 +74,21 @@ def get_columns(optimizer: FullBatch) -> list[str]:
     return ["loss", "damping", *bayesian, "seconds"]
 
 
-def check_sparse_inputs(layers: tuple[Layer, ...]) -> None:
-    """Raise an error for a network that does not read sparse inputs: only the product of a Dense
-    layer leaves out zeros."""
-    if not isinstance(layers[0], Dense):
+def check_inputs(layers: tuple[Layer, ...], X: Array | SparseRows) -> None:
+    """Raise an error for a network that does not read sparse inputs, if X is sparse: only the
+    product of a Dense layer leaves out zeros."""
+    if isinstance(X, SparseRows) and not isinstance(layers[0], Dense):
         raise ValueError(
             f"X: expected a dense array for a network that begins with "
             f"{type(layers[0]).__name__}; got a sparse one (begin with Dense, or use X.toarray())"
         )
 
 
-def check_lazy(optimizer: Optimizer, layers: tuple[Layer, ...], is_sparse: bool) -> None:
+def check_lazy(optimizer: Optimizer, layers: tuple[Layer, ...], X: Array | SparseRows) -> None:
     """Raise an error for a lazy optimizer where all rows of weights change in a step."""
-    if not getattr(optimizer, "lazy", False):
+    if not is_lazy(optimizer):
         return
-    if not is_sparse:
+    if not isinstance(X, SparseRows):
         raise ValueError("lazy: expected False with a dense X; got True")
     first = layers[0]
     if isinstance(first, Dense) and (first.l1 > 0 or first.l2 > 0):

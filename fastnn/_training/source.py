@@ -17,7 +17,7 @@ from fastnn._training.arrays import (
     convert_targets,
     convert_weights,
 )
-from fastnn._training.restrictions import check_sparse_inputs
+from fastnn._training.restrictions import check_inputs
 from fastnn._training.state import NetworkState
 from fastnn._util import checks
 from fastnn._util.conversion import read_feature_names
@@ -93,8 +93,7 @@ def prepare(state: NetworkState, source: Source, loss: Loss) -> tuple[Plan, Arra
     plan = state.plans.get(None)
     if plan is None:
         plan = compile_plan(state.layers, features.shape[1], state.dtype)
-    if isinstance(features, SparseRows):
-        check_sparse_inputs(state.layers)
+    check_inputs(state.layers, features)
     n = len(features)
     targets = source.targets(loss, n, plan.n_outputs, state.dtype)
     return plan, Arrays(features, targets, source.weights(n, state.dtype))
@@ -114,8 +113,7 @@ def prepare_validation(
     """Convert validation data. `plan` and `names` (of features) are those of the training data, as
     the network may not be built yet."""
     features = source.features(state.dtype, names=state.feature_names_in or names)
-    if isinstance(features, SparseRows):
-        check_sparse_inputs(state.layers)
+    check_inputs(state.layers, features)
     n, width = features.shape
     if width != plan.n_features:
         raise ValueError(

@@ -50,6 +50,17 @@ def as_numeric(name: str, values: Any, advice: str = "") -> Array:
     return array
 
 
+def check_table(name: str, shape: tuple[int, ...]) -> None:
+    """Raise an error for a shape other than (rows, features), or without rows or features."""
+    if len(shape) != 2:
+        hint = ": use X.reshape(1, -1) for one row" if len(shape) == 1 else ""
+        raise ValueError(
+            f"{name}: expected 2 dimensions, (rows, features); got shape {shape}{hint}"
+        )
+    if 0 in shape:
+        raise ValueError(f"{name}: expected at least one row and feature; got shape {shape}")
+
+
 def convert(array: Array, dtype: np.dtype[Any]) -> Array:
     """A C-contiguous, aligned array of the given dtype; the array itself if it is one already."""
     if array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned:

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn._util.conversion import check_finite, convert
+from fastnn._util.conversion import check_finite, check_table, convert
 
 Array = NDArray[Any]
-Rows = NDArray[np.intp] | slice
+Rows = NDArray[np.intp]
 
 MOST_FEATURES = 2**31 - 1  # columns are 32-bit integers
 CHUNK = 2**22  # entries whose order is checked at a time
@@ -59,10 +59,7 @@ def convert_sparse(
     X: Any, dtype: np.dtype[Any], *, finite: bool = True, name: str = "X"
 ) -> SparseRows:
     """The rows of a sparse matrix, with values in the given dtype."""
-    if X.ndim != 2:
-        raise ValueError(f"{name}: expected 2 dimensions, (rows, features); got shape {X.shape}")
-    if 0 in X.shape:
-        raise ValueError(f"{name}: expected at least one row and feature; got shape {X.shape}")
+    check_table(name, X.shape)
     if X.shape[1] > MOST_FEATURES:
         raise ValueError(
             f"{name}: expected at most {MOST_FEATURES} features of a sparse matrix; got "
@@ -118,16 +115,10 @@ def _has_increasing_columns(columns: Array, starts: Array) -> bool:
 
 def take_rows(X: SparseRows, rows: Rows) -> SparseRows:
     """The given rows, as a copy."""
-    if isinstance(rows, slice):
-        first, last, _ = rows.indices(len(X))
-        starts = X.starts[first : last + 1]
-        part = slice(int(starts[0]), int(starts[-1]))
-        values, columns, starts = X.values[part], X.columns[part], starts - starts[0]
-    else:
-        lengths = (X.starts[1:] - X.starts[:-1])[rows]
-        starts = np.concatenate([np.zeros(1, np.intp), np.cumsum(lengths)])
-        places = np.arange(starts[-1]) + np.repeat(X.starts[rows] - starts[:-1], lengths)
-        values, columns = X.values[places], X.columns[places]
+    lengths = (X.starts[1:] - X.starts[:-1])[rows]
+    starts = np.concatenate([np.zeros(1, np.intp), np.cumsum(lengths)])
+    places = np.arange(starts[-1]) + np.repeat(X.starts[rows] - starts[:-1], lengths)
+    values, columns = X.values[places], X.columns[places]
     if not len(values):
         values, columns = np.zeros(1, X.dtype), np.zeros(1, np.int32)
     return SparseRows(values, columns, starts, X.n_features)

@@ -20,6 +20,7 @@ from fastnn._util import prng
 from fastnn._util.sparse_rows import SparseRows, get_dense_rows, take_rows
 from fastnn.layers import Layer, get_output_activation, iterate_dense_layers
 from fastnn.losses import Loss, check_head
+from fastnn.optimizers import is_lazy
 from fastnn.reference import losses, network, optimizers, sobolev
 from fastnn.reference.parameters import (
     Arrays,
@@ -158,7 +159,7 @@ def apply_update(
             )  # fmt: skip
             for slot, values in zip(slots_after, new_slots, strict=True):
                 slot[part] = values
-    if getattr(job.optimizer, "lazy", False):
+    if is_lazy(job.optimizer):
         kept = find_untouched_weights(job, rows)
         params_after[kept], slots_after[:, kept] = params[kept], slots[:, kept]
     return params_after, slots_after
