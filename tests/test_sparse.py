@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fastnn as fn
+from fastnn._engine.plan import compile_plan
 from fastnn.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 
 OPTIMIZERS = [
@@ -66,7 +67,6 @@ def test_bits_of_the_dense_matrix(case, dtype):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("batch_size", [7, 600])
 def test_training_runs_against_the_reference(optimizer, batch_size, rng):
-    """600 rows are several microbatches or gradient shards."""
     X, y = make_matrix(0, 600, 50, 0.1), rng.normal(size=(600, 2))
     results = []
     for engine in ("native", "reference"):
@@ -106,6 +106,40 @@ def test_bits_do_not_depend_on_threads(n_threads, optimizer, units, dtype, rng):
     np.testing.assert_array_equal(
         nets[0].predict(X, n_threads=1), nets[0].predict(X, n_threads=n_threads)
     )
+
+
+# Rows of a batch that exceeds a microbatch of the networks below.
+N_LARGE = 9000
+
+
+def fit_large_batch(features, y, optimizer, **options):
+    net = fn.Sequential(fn.Dense(150, "tanh"), fn.Dense(2), random_state=0, dtype="float64")
+    plan = compile_plan(
+        net.layers, features.shape[1], net.dtype, loss=fn.losses.SquaredError(), n_targets=2,
+        optimizer=optimizer, batch_size=N_LARGE, sparse_inputs=sp.issparse(features),
+    )  # fmt: skip
+    assert plan.microbatch_rows < N_LARGE
+    net.fit(features, y, epochs=3, batch_size="full", optimizer=optimizer, **options)
+    return net.parameters
+
+
+@pytest.mark.parametrize("optimizer", [Adam(), Adagrad(), SGD(clip_norm=1.0)])
+def test_bits_with_several_microbatches(optimizer, rng):
+    X, y = make_matrix(14, N_LARGE, 40, 0.02), rng.normal(size=(N_LARGE, 2))
+    expected = fit_large_batch(X.toarray(), y, optimizer)
+    for n_threads in (1, 2):
+        np.testing.assert_array_equal(
+            fit_large_batch(X, y, optimizer, n_threads=n_threads), expected
+        )
+
+
+def test_lazy_adam_with_several_microbatches(rng):
+    """Each column has entries in one part of the rows, most of them not in the last microbatch."""
+    parts = sp.block_diag([make_matrix(i, N_LARGE // 30, 4, 0.2) for i in range(30)], "csr")
+    y, optimizer = rng.normal(size=(N_LARGE, 2)), Adam(0.01, lazy=True)
+    native = fit_large_batch(parts, y, optimizer)
+    reference = fit_large_batch(parts, y, optimizer, engine="reference")
+    np.testing.assert_allclose(native, reference, rtol=1e-9, atol=1e-12)
 
 
 # ---- lazy updates --------------------------------------------------------------------------------
