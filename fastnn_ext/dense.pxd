@@ -144,6 +144,7 @@ cdef inline void dense_weight_gradient(
     cdef real* bias = g + (layer.n_in - first) * n_out
     cdef const real* begin = g if accumulate else NULL
     cdef real* shared_write = next_write if plan.multithreaded else NULL
+    cdef Py_ssize_t start = 0
     if first < weights_end and reads_sparse(plan, layer):
         sparse_weight_gradient(plan, layer, work, g, first, weights_end, accumulate)
     elif first < weights_end and n_out == 1:  # computed as one row dy' x, which fills whole vectors
@@ -156,4 +157,9 @@ cdef inline void dense_weight_gradient(
     if last > layer.n_in:
         if shared_write != NULL:
             acquire_lines(shared_write + (layer.n_in - first) * n_out, n_out)
-        sum_rows(bias, bias if accumulate else NULL, dy, y.stride, n_out, n_samples)
+        begin = bias if accumulate else NULL
+        while start < n_samples:
+            sum_rows(bias, begin, dy + start * y.stride, y.stride, n_out,
+                     min(plan.s.bias_rows, n_samples - start))
+            start += plan.s.bias_rows
+            begin = bias

@@ -53,6 +53,7 @@ cdef struct Settings:
     Py_ssize_t n_parameter_rows    # sum over the DENSE layers of n_in, plus 1 for a bias
     Py_ssize_t gradients           # in work: (n_params,)
     Py_ssize_t microbatch_rows     # most rows of a microbatch
+    Py_ssize_t bias_rows           # rows of which the gradient of a bias is summed at a time
     Py_ssize_t shard_rows          # most rows of a gradient shard; 0: no shards
     Py_ssize_t gradient_shards     # in work: (n_shards, shard_stride)
     Py_ssize_t shard_stride

@@ -3,7 +3,9 @@
 Decisions
   a. Results have the same bits as with the dense matrix: an element of the product is the same
      chain of multiply-adds in column order without the zeros, which change nothing, and an element
-     of the gradient the same chain in row order. One kernel computes both (tile_body.h).
+     of the gradient the same chain in row order. One kernel computes both (tile_body.h). The
+     gradient of a bias is a sum of partial sums (`sum_rows`), which depends on how many rows are
+     summed at a time: `bias_rows`, a microbatch of the dense inputs.
   b. The gradient needs the entries by columns. Each thread sorts the entries of the columns that it
      owns, by counting: two passes over the entries of the microbatch, and one over its columns.
      The arrays belong to the thread, and no thread waits for another.

@@ -133,6 +133,16 @@ def test_bits_with_several_microbatches(optimizer, rng):
         )
 
 
+@pytest.mark.parametrize("optimizer", [Adam(), Adagrad(), SGD(clip_norm=1.0)])
+def test_bits_with_many_features(optimizer, rng):
+    """The dense matrix takes several microbatches for a batch, the sparse one a single one."""
+    X, y = make_matrix(15, 500, 20_000, 0.001, "float32"), rng.normal(size=(500, 2))
+    nets = [fn.Sequential(fn.Dense(5, "tanh"), fn.Dense(2), random_state=0) for _ in range(2)]
+    for net, features in zip(nets, (X, X.toarray()), strict=True):
+        net.fit(features, y, epochs=2, batch_size=300, optimizer=optimizer)
+    np.testing.assert_array_equal(nets[0].parameters, nets[1].parameters)
+
+
 def test_lazy_adam_with_several_microbatches(rng):
     """Each column has entries in one part of the rows, most of them not in the last microbatch."""
     parts = sp.block_diag([make_matrix(i, N_LARGE // 30, 4, 0.2) for i in range(30)], "csr")

@@ -179,9 +179,10 @@ def compile_plan(
     if gradient_weight:
         shard_rows = max(FEWEST_DERIVATIVE_ROWS, -(-batch_size // MOST_SHARDS))
     n_shards = -(-batch_size // shard_rows) if shard_rows else 0
-    if sparse_inputs:  # shards as for dense inputs, for the same bits
+    rows = bias_rows = max(rows, n_shards * shard_rows)  # room for all shards
+    if sparse_inputs:  # more rows fit; shards and sums of biases as for dense inputs: the same bits
         rows = _choose_microbatch_rows((per_row - strides[0]) * dtype.itemsize, batch_size)
-    rows = max(rows, n_shards * shard_rows)  # room for all shards
+        rows = max(bias_rows, rows if rows == batch_size else rows // bias_rows * bias_rows)
     buffers, shards = _lay_out_buffers(
         lowering.widths, strides, needed, rows, reads_in_place=loss is None or sparse_inputs
     )
@@ -213,6 +214,7 @@ def compile_plan(
         "n_features": n_features, "n_outputs": lowering.widths[lowering.output_buffer],
         "n_targets": n_targets or 0, "n_params": n_params,
         "n_parameter_rows": lowering.n_parameter_rows, "microbatch_rows": rows,
+        "bias_rows": bias_rows,
         "shard_rows": shard_rows, "gradient_shards": shards, "shard_stride": shard_stride,
         "gradients": gradients, "panels": panels,
         "panel_stride": panel_stride, "thread_stride": panel_stride + derivative_size,
