@@ -39,7 +39,7 @@ from fastnn.experiments.fit_many import fit_many
 from fastnn.experiments.range_test import RangeTest, lr_range_test
 from fastnn.experiments.runs import Runs
 from fastnn.history import History
-from fastnn.layers import Dense, Dropout, Residual
+from fastnn.layers import Dense, Dropout, Residual, Scale
 from fastnn.model import Sequential, load
 from fastnn.preprocessing import Standardizer, one_hot, train_test_split
 from fastnn.tracing.trace import trace
@@ -67,6 +67,7 @@ __all__ = [
     "ReduceOnPlateau",
     "Residual",
     "Runs",
+    "Scale",
     "Sequential",
     "Standardizer",
     "__version__",

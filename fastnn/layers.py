@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 from fastnn import activations, initializers
 from fastnn._util import checks
 from fastnn.activations import Activation
 from fastnn.initializers import Initializer
 
-__all__ = ["Dense", "Dropout", "Layer", "Residual"]
+__all__ = ["Dense", "Dropout", "Layer", "Residual", "Scale"]
 
 
 def __dir__() -> list[str]:
@@ -44,6 +45,13 @@ class Dense:
         λ₁ ≥ 0: the penalty λ₁ Σ|w| over the elements w of W is added to the loss.
     l2 : float, default 0.0
         λ₂ ≥ 0: the penalty λ₂ / 2 Σ w² over the elements w of W is added to the loss.
+    learning_rate_factor : float, default 1.0
+        The optimizer's learning rate is multiplied by this factor, at least 0, for W, and so is the
+        weight decay of AdamW; 0 keeps W fixed. With Adam and the factor 1 / √n_in, for initial
+        weights of this standard deviation, layers of different widths learn at comparable rates
+        (A. Jacot, F. Gabriel, C. Hongler, "Neural tangent kernel", NeurIPS 2018, section 2).
+    bias_learning_rate_factor : float, optional
+        The factor for b; by default that for W.
 
     Raises
     ------
@@ -65,6 +73,8 @@ class Dense:
     bias_init: str | float = "zeros"
     l1: float = 0.0
     l2: float = 0.0
+    learning_rate_factor: float = 1.0
+    bias_learning_rate_factor: float | None = None
 
     def __post_init__(self) -> None:
         # A Python int, because products of NumPy integers could overflow in the memory plan.
@@ -78,6 +88,17 @@ class Dense:
             checks.number("bias_init", self.bias_init)
         checks.number("l1", self.l1, at_least=0)
         checks.number("l2", self.l2, at_least=0)
+        checks.number("learning_rate_factor", self.learning_rate_factor, at_least=0)
+        if self.bias_learning_rate_factor is not None:
+            checks.number(
+                "bias_learning_rate_factor", self.bias_learning_rate_factor, at_least=0
+            )
+
+    @property
+    def bias_rate_factor(self) -> float:
+        """The factor of the learning rate for b."""
+        factor = self.bias_learning_rate_factor
+        return self.learning_rate_factor if factor is None else factor
 
 
 @dataclass(frozen=True)
@@ -112,6 +133,55 @@ class Dropout:
         checks.number("rate", self.rate, at_least=0, below=1)
 
 
+@dataclass(frozen=True)
+class Scale:
+    """One learned factor for each column: Y = X diag(s).
+
+    As the first layer, with a learning rate larger than that of the others, it learns how much each
+    feature counts: D. Holzmüller, L. Grinsztajn, I. Steinwart, "Better by default: strong pre-tuned
+    MLPs and boosted trees on tabular data", NeurIPS 2024, section 3.2. The weight decay of AdamW
+    applies to s as to weights. Sparse features need a Dense as the first layer.
+
+    Parameters
+    ----------
+    scale_init : float, default 1.0
+        Initial value of all elements of s.
+    learning_rate_factor : float, default 1.0
+        The optimizer's learning rate is multiplied by this factor, at least 0; see `Dense`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a parameter is outside its range or of another type.
+
+    Examples
+    --------
+    The factors are weights with a single row:
+
+    >>> import fastnn as fn
+    >>> scale = fn.Scale(learning_rate_factor=6)
+    >>> net = fn.Sequential(scale, fn.Dense(1)).build(n_features=3)
+    >>> net.weights[0]
+    array([[1., 1., 1.]], dtype=float32)
+    """
+
+    scale_init: float = 1.0
+    learning_rate_factor: float = 1.0
+    # What Dense has and Scale does not.
+    use_bias: ClassVar[bool] = False
+    l1: ClassVar[float] = 0.0
+    l2: ClassVar[float] = 0.0
+
+    def __post_init__(self) -> None:
+        checks.number("scale_init", self.scale_init)
+        checks.number("learning_rate_factor", self.learning_rate_factor, at_least=0)
+
+    @property
+    def bias_rate_factor(self) -> float:
+        """The factor of the learning rate, as there is no bias."""
+        return self.learning_rate_factor
+
+
 @dataclass(frozen=True, init=False)
 class Residual:
     """A residual block with a skip connection: Y = F(X) + X, where F are the inner layers.
@@ -120,7 +190,7 @@ class Residual:
 
     Parameters
     ----------
-    *layers : Dense, Dropout or Residual
+    *layers : Dense, Dropout, Scale or Residual
         The inner layers, at least one. The block must have as many outputs as inputs, which is
         checked when the network is built.
 
@@ -145,7 +215,7 @@ class Residual:
         object.__setattr__(self, "layers", check_layers("Residual", layers))
 
 
-Layer = Dense | Dropout | Residual
+Layer = Dense | Dropout | Residual | Scale
 
 
 def check_layers(where: str, layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
@@ -158,8 +228,8 @@ def check_layers(where: str, layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
         )
     for position, layer in enumerate(layers):
         checks.instance(
-            f"{where}: layer {position}", layer, (Dense, Dropout, Residual),
-            "Dense, Dropout or Residual",
+            f"{where}: layer {position}", layer, (Dense, Dropout, Residual, Scale),
+            "Dense, Dropout, Residual or Scale",
         )  # fmt: skip
     return tuple(layers)
 
@@ -172,6 +242,21 @@ def iterate_dense_layers(layers: tuple[Layer, ...]) -> Iterator[Dense]:
             yield layer
         elif isinstance(layer, Residual):
             yield from iterate_dense_layers(layer.layers)
+
+
+def iterate_weighted_layers(layers: tuple[Layer, ...]) -> Iterator[Dense | Scale]:
+    """Iterate over the layers that have weights in the order of the forward pass, including those
+    in Residual blocks."""
+    for layer in layers:
+        if isinstance(layer, Dense | Scale):
+            yield layer
+        elif isinstance(layer, Residual):
+            yield from iterate_weighted_layers(layer.layers)
+
+
+def contains_scale(layers: tuple[Layer, ...]) -> bool:
+    """Whether any layer is a Scale, including those in Residual blocks."""
+    return any(isinstance(layer, Scale) for layer in iterate_weighted_layers(layers))
 
 
 def contains_dropout(layers: tuple[Layer, ...]) -> bool:

@@ -55,7 +55,7 @@ class Sequential:
 
     Parameters
     ----------
-    *layers : Dense, Dropout or Residual
+    *layers : Dense, Dropout, Scale or Residual
         The layers, from the first hidden layer to the output layer.
     random_state : int, optional
         Seed of the initial weights, the shuffling and the dropout masks. By default a random seed

@@ -5,6 +5,7 @@ cpdef enum Kind:
     DENSE
     DROPOUT
     ADD
+    SCALE
 
 cpdef enum Activation:
     LINEAR

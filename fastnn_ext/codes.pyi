@@ -9,6 +9,7 @@ class Kind(IntEnum):
     DENSE = 0
     DROPOUT = 1
     ADD = 2
+    SCALE = 3
 
 class Activation(IntEnum):
     LINEAR = 0

@@ -29,6 +29,7 @@ from fastnn_ext.objective cimport BatchRows, compute_row_losses
 from fastnn_ext.plan cimport Buffer, Layer, Plan
 from fastnn_ext.prediction cimport apply_output_activation
 from fastnn_ext.real cimport all_finite, real
+from fastnn_ext.scale cimport multiply_by_factors
 from fastnn_ext.threads cimport fn_swap
 from fastnn_ext.tile cimport copy_row, multiply_add_packed
 
@@ -203,7 +204,8 @@ cdef inline void write_parameter_derivatives(
     const Plan* plan, const Layer* layer, const real* X, const real* work, const real* dz,
     Py_ssize_t n_directions, Py_ssize_t rows, Py_ssize_t directions, real* out
 ) noexcept nogil:
-    """The derivatives by one dense layer's parameters: dW = x dz', db = dz for each direction dz.
+    """The derivatives by one layer's parameters: dW = x dz', db = dz for each direction dz of a
+    dense layer, ds = x dz of a scale layer.
 
     Reads dz (rows * directions, stride of the layer's output) and the layer's inputs; writes
     out (rows, n_directions, n_params), of which it is given the first direction.
@@ -216,6 +218,11 @@ cdef inline void write_parameter_derivatives(
     for r in range(rows):
         for d in range(directions):
             g = out + (r * n_directions + d) * plan.s.n_params + layer.weights
+            if layer.kind == Kind.SCALE:
+                for j in range(n_out):
+                    g[j] = x[r * x_stride + j] * dz[j]
+                dz += stride
+                continue
             for i in range(layer.n_in):
                 for j in range(n_out):
                     g[i * n_out + j] = x[r * x_stride + i] * dz[j]
@@ -255,6 +262,10 @@ cdef inline void follow_forward(
             if request.kind == Derivative.HESSIAN and has_second_derivative(layer.activation):
                 add_curvature(plan, request, layer, work, rows)
             scale_by_slopes(plan, request, layer, work, rows, directions)
+            continue
+        if layer.kind == Kind.SCALE:
+            multiply_by_factors(params + layer.weights, from_t, x.stride, t, y.stride, n, y.width,
+                                False)
             continue
         memcpy(t, from_t, n * y.stride * sizeof(real))
         if layer.kind == Kind.ADD:
@@ -298,6 +309,15 @@ cdef inline void follow_back(
             multiply_add_packed(into, x.stride, begin, x.stride, t, y.stride, 1,
                                 params + layer.weights, layer.n_out, n, layer.n_in, layer.n_out,
                                 True, plan.multithreaded, <real*> plan.panel, plan.s.panel_stride)
+            continue
+        if layer.kind == Kind.SCALE:
+            if request.kind == Derivative.PARAMETERS:
+                write_parameter_derivatives(plan, layer, X, work, t, request.n_directions, rows,
+                                            directions, <real*> request.out + (
+                                                row * request.n_directions + first)
+                                            * plan.s.n_params)
+            multiply_by_factors(params + layer.weights, t, y.stride, into, x.stride, n, y.width,
+                                layer.adds_to_input)
             continue
         add_or_copy(into, t, n * y.stride, layer.adds_to_input)
         if layer.kind == Kind.ADD:
@@ -428,7 +448,7 @@ cdef inline void compute_loss_gradients(
     backward(plan, params, work, 0, rows, 0, 0, False)
     for index in range(plan.n_layers):
         layer = &plan.layers[index]
-        if layer.kind == Kind.DENSE:
+        if layer.weights >= 0:
             write_parameter_derivatives(
                 plan, layer, X, work, work + plan.buffers[layer.output].gradient, 1, rows, 1,
                 <real*> request.out + row * request.row_size)

@@ -13,6 +13,7 @@ from fastnn_ext.dense cimport copy_rows, dense_forward, dense_input_gradient
 from fastnn_ext.plan cimport Buffer, Layer, Plan
 from fastnn_ext.random cimport draw, extend_key, make_key
 from fastnn_ext.real cimport real
+from fastnn_ext.scale cimport multiply_by_factors
 from fastnn_ext.tile cimport copy_row
 
 
@@ -98,6 +99,10 @@ cdef inline void forward(
             continue
         out = &plan.buffers[layer.output]
         y = work + out.values + first * out.stride
+        if layer.kind == Kind.SCALE:
+            multiply_by_factors(params + layer.weights, x, stride, y, out.stride, last - first,
+                                out.width, False)
+            continue
         if layer.kind == Kind.DROPOUT and dropout_active:
             apply_dropout(plan, layer, x, y, out.stride, last - first, batch_row, step, False)
             continue
@@ -141,7 +146,11 @@ cdef inline void backward(
                 dense_input_gradient(plan, layer, params, work, first, last)
             continue
         if x.gradient >= 0:
-            if layer.kind == Kind.DROPOUT and dropout_active:
+            if layer.kind == Kind.SCALE:
+                multiply_by_factors(params + layer.weights, dy, y.stride,
+                                    work + x.gradient + first * x.stride, x.stride, last - first,
+                                    y.width, layer.adds_to_input)
+            elif layer.kind == Kind.DROPOUT and dropout_active:
                 apply_dropout(plan, layer, dy, work + x.gradient + first * x.stride, y.stride,
                               last - first, batch_row, step, layer.adds_to_input)
             else:

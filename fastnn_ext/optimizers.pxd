@@ -95,7 +95,7 @@ cdef inline void adam(
 # step, because the powers cost as much as the update of about fifty parameters.
 cdef struct StepScalars:
     double rate
-    double decay_factor            # of the weights, in AdamW
+    double decay                   # rate * weight_decay, in AdamW
     double epsilon
 
 
@@ -106,7 +106,7 @@ cdef inline StepScalars compute_step_scalars(
     cdef StepScalars scalars
     cdef double root
     scalars.rate = rate
-    scalars.decay_factor = 1 - rate * s.weight_decay
+    scalars.decay = rate * s.weight_decay
     scalars.epsilon = s.epsilon
     if s.optimizer == Optimizer.ADAM or s.optimizer == Optimizer.ADAMW:
         root = sqrt(1 - pow(s.beta_2, t))
@@ -117,20 +117,21 @@ cdef inline StepScalars compute_step_scalars(
 
 cdef inline void update(
     const Settings* s, const StepScalars* scalars, real* w, const real* g, const real* scales,
-    real* slots, Py_ssize_t rows, Py_ssize_t n, bint decays
+    real* slots, Py_ssize_t rows, Py_ssize_t n, double rate_factor, bint decays
 ) noexcept nogil:
     """Update w (rows, n), where the gradient of row r is scales[r] * g.
 
     Reads g (n,) and scales (rows,); changes w and its slots, the first of which is (rows, n) at
-    `slots`. `decays`: whether weight decay applies, which biases do not have.
+    `slots`. `rate_factor` multiplies the learning rate. `decays`: whether weight decay applies,
+    which biases do not have.
     """
-    cdef real rate = <real> scalars.rate
+    cdef real rate = <real> (scalars.rate * rate_factor)
     cdef real epsilon = <real> scalars.epsilon
     cdef real mu = <real> s.momentum
     cdef real rho = <real> s.rho
     cdef real beta_1 = <real> s.beta_1
     cdef real beta_2 = <real> s.beta_2
-    cdef real decay_factor = <real> (scalars.decay_factor if decays else 1)
+    cdef real decay_factor = <real> (1 - scalars.decay * rate_factor if decays else 1)
     cdef real* squares = slots + s.n_params
     cdef Py_ssize_t r
     if s.optimizer == Optimizer.SGD:

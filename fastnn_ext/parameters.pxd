@@ -26,6 +26,7 @@ from fastnn_ext.optimizers cimport StepScalars, update
 from fastnn_ext.penalties cimport finish_gradient_rows, has_penalty_or_clipping
 from fastnn_ext.plan cimport Layer, Plan
 from fastnn_ext.real cimport real
+from fastnn_ext.scale cimport factor_gradient
 from fastnn_ext.sparse cimport is_touched, mark_touched, reads_sparse, sort_columns
 from fastnn_ext.tile cimport acquire_lines, copy_row, multiply_add
 
@@ -54,7 +55,7 @@ cdef inline bint find_owned_rows(
 ) noexcept nogil:
     """Set first and last to the layer's parameter rows that the thread owns; false if it owns none.
     """
-    if layer.kind != Kind.DENSE:
+    if layer.weights < 0:
         return False
     first[0] = find_owned_row(plan, layer, thread, team_size)
     last[0] = find_owned_row(plan, layer, thread + 1, team_size)
@@ -70,6 +71,19 @@ cdef inline Py_ssize_t find_owned_start(const Plan* plan, int thread, int team_s
     return 0
 
 
+cdef inline void weight_gradient(
+    const Plan* plan, const Layer* layer, real* next_write, const real* work, real* g,
+    Py_ssize_t row, Py_ssize_t n_samples, Py_ssize_t first, Py_ssize_t last, bint accumulate
+) noexcept nogil:
+    """Parameter rows first..last of a layer's gradient over rows row..row + n_samples of the
+    microbatch; arguments as in `dense_weight_gradient`."""
+    if layer.kind == Kind.SCALE:
+        factor_gradient(plan, layer, work, g, row, n_samples, accumulate)
+    else:
+        dense_weight_gradient(plan, layer, next_write, work, g, row, n_samples, first, last,
+                              accumulate)
+
+
 cdef inline void compute_row_gradients(
     const Plan* plan, const Layer* layer, const real* params, real* next_write, const real* work,
     real* g, double* row_sums, Py_ssize_t n_samples, Py_ssize_t first, Py_ssize_t last,
@@ -81,7 +95,7 @@ cdef inline void compute_row_gradients(
     last microbatch of the batch (`is_last`), penalties and clipping complete it and row_sums is
     written. `next_write`: see `dense_weight_gradient`.
     """
-    dense_weight_gradient(plan, layer, next_write, work, g, 0, n_samples, first, last, accumulate)
+    weight_gradient(plan, layer, next_write, work, g, 0, n_samples, first, last, accumulate)
     if is_last:
         finish_gradient_rows(plan, layer, params, g, row_sums, first, last)
 
@@ -92,20 +106,20 @@ cdef inline void update_rows(
 ) noexcept nogil:
     """Apply the optimizer to parameter rows first..last of one layer, with the gradient scale * g.
 
-    Reads g (last - first, n_out); changes those rows of params and slots. With weight decay, the
-    weights are updated first and then the bias, which does not decay.
+    Reads g (last - first, n_out); changes those rows of params and slots. With weight decay or a
+    learning rate of its own, the bias is updated after the weights.
     """
     cdef Py_ssize_t weights_end = last if last < layer.n_in else layer.n_in
     cdef Py_ssize_t start = layer.weights + first * layer.n_out
     cdef Py_ssize_t end = layer.weights + last * layer.n_out
     cdef bint decays = plan.s.weight_decay != 0
-    cdef Py_ssize_t n = (weights_end - first) * layer.n_out if decays else end - start
-    while start < end:
-        update(&plan.s, scalars, params + start, g, &scale, slots + start, 1, n, decays)
-        start += n
-        g += n
-        n = end - start
-        decays = False
+    cdef bint splits = decays or layer.bias_rate_factor != layer.weight_rate_factor
+    cdef Py_ssize_t n = (weights_end - first) * layer.n_out if splits else end - start
+    update(&plan.s, scalars, params + start, g, &scale, slots + start, 1, n,
+           layer.weight_rate_factor, decays)
+    if start + n < end:
+        update(&plan.s, scalars, params + start + n, g + n, &scale, slots + start + n, 1,
+               end - start - n, layer.bias_rate_factor, False)
 
 
 cdef inline void update_from_batch_of_one(
@@ -142,7 +156,7 @@ cdef inline void update_from_batch_of_one(
             g, scales = x + row, dy
         update(&plan.s, scalars, params + start, g, scales, slots + start,
                1 if layer.n_out == 1 else size, size if layer.n_out == 1 else layer.n_out,
-               not is_bias)
+               layer.bias_rate_factor if is_bias else layer.weight_rate_factor, not is_bias)
         if not is_bias:
             if next_x != NULL:
                 multiply_add(z, 0, begin, 0, next_x + first, 0, 1, params + start, layer.n_out, 1,
@@ -219,10 +233,10 @@ cdef inline void compute_gradient_shard(
     for index in range(plan.n_layers):
         layer = &plan.layers[index]
         g = work + plan.s.gradient_shards + shard * plan.s.shard_stride + layer.weights
-        if layer.kind == Kind.DENSE:
+        if layer.weights >= 0:
             sort_owned_columns(plan, layer, work, row, n_samples, 0, layer.n_in)
-            dense_weight_gradient(plan, layer, g, work, g, row, n_samples, 0,
-                                  layer.n_in + (layer.bias >= 0), False)
+            weight_gradient(plan, layer, g, work, g, row, n_samples, 0,
+                            layer.n_in + (layer.bias >= 0), False)
 
 
 cdef inline void sum_gradient_shards(
@@ -314,8 +328,8 @@ cdef inline void train_owned_rows(
             train_touched_rows(plan, layer, scalars, params, slots, work, g, row_sums, n_samples,
                                first, last)
             continue
-        if n_samples == 1 and not (reads_sparse(plan, layer)
-                                   or has_penalty_or_clipping(plan, layer)):
+        if n_samples == 1 and layer.kind == Kind.DENSE and not (
+                reads_sparse(plan, layer) or has_penalty_or_clipping(plan, layer)):
             update_from_batch_of_one(plan, layer, scalars, params, slots, work, first, last,
                                      next_x if index == 0 else <const real*> NULL)
             continue

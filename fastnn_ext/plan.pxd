@@ -18,7 +18,7 @@ from libc.stdint cimport int32_t
 
 cdef struct Layer:
     Py_ssize_t kind                # codes.Kind
-    Py_ssize_t n_in
+    Py_ssize_t n_in                # rows of the weights: 1 for a SCALE layer, whatever its inputs
     Py_ssize_t n_out
     Py_ssize_t activation          # codes.Activation, of a DENSE layer
     Py_ssize_t weights             # in params: (n_in, n_out), row-major
@@ -35,6 +35,8 @@ cdef struct Layer:
     double rate                    # of a DROPOUT layer
     double l1
     double l2
+    double weight_rate_factor      # of the learning rate, for the weights
+    double bias_rate_factor
 
 cdef struct Buffer:
     Py_ssize_t width
@@ -50,7 +52,7 @@ cdef struct Settings:
     Py_ssize_t n_outputs
     Py_ssize_t n_targets
     Py_ssize_t n_params
-    Py_ssize_t n_parameter_rows    # sum over the DENSE layers of n_in, plus 1 for a bias
+    Py_ssize_t n_parameter_rows    # sum over layers with weights of n_in, plus 1 for a bias
     Py_ssize_t gradients           # in work: (n_params,)
     Py_ssize_t microbatch_rows     # most rows of a microbatch
     Py_ssize_t bias_rows           # rows of which the gradient of a bias is summed at a time

@@ -29,12 +29,14 @@ def network(hidden, end="linear", *, residual=False, dtype="float64", n_outputs=
     layers = [
         fn.Dense(6, hidden, weight_init=SMALL, bias_init=0.1),
         fn.Dropout(0.3),
+        fn.Scale(0.8),
         fn.Dense(5, hidden, weight_init=SMALL, use_bias=False),
         fn.Dense(n_outputs, end, weight_init=SMALL),
     ]
     if residual:
         layers[:1] = [
-            fn.Residual(fn.Dense(N_FEATURES, hidden, weight_init=SMALL)),
+            fn.Scale(1.3),
+            fn.Residual(fn.Dense(N_FEATURES, hidden, weight_init=SMALL), fn.Scale(0.9)),
             layers[0],
             fn.Residual(
                 fn.Residual(fn.Dense(9, hidden, weight_init=SMALL), fn.Dense(6, weight_init=SMALL)),

@@ -24,7 +24,8 @@ NETWORKS = {
         fn.Dense(6, "relu", l1=1e-4, l2=np.float32(1e-3)),
         fn.Dropout(0.25),
         fn.Residual(fn.Dense(5, "gelu"), fn.Dropout(0.1), fn.Dense(6, use_bias=False)),
-        fn.Residual(fn.Residual(fn.Dense(6, "mish"))),
+        fn.Residual(fn.Residual(fn.Dense(6, "mish", learning_rate_factor=0.5))),
+        fn.Scale(0.5, learning_rate_factor=6),
         fn.Dense(3, "softmax", bias_init=0.5),
     ],
     "initializers": [

@@ -40,7 +40,9 @@ def network(hidden, loss, head, dtype="float64"):
     return fn.Sequential(
         fn.Dense(6, hidden, weight_init=small, l1=0.01, l2=0.1),
         fn.Dropout(0.3),
+        fn.Scale(1.2),
         fn.Residual(
+            fn.Scale(0.7),
             fn.Dense(9, hidden, weight_init=small, use_bias=False),
             fn.Residual(fn.Dropout(0.2)),
             fn.Dense(6, weight_init=small),

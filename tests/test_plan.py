@@ -108,7 +108,7 @@ def test_a_gap_between_parameters_is_an_error():
     plan = compile_plan((fn.Dense(4), fn.Dense(2)), 3, FLOAT)
     layers = plan.layers.copy()
     layers["weights"][1] += 1
-    with pytest.raises(AssertionError, match="Dense layer 1: weights at 17, not 16"):
+    with pytest.raises(AssertionError, match="layer 1 with weights: weights at 17, not 16"):
         check_tiling(layers, plan.n_params)
 
 

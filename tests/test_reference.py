@@ -12,7 +12,7 @@ from fastnn import losses, optimizers, schedules
 from fastnn._engine.job import Steps, TrainingJob
 from fastnn._util import prng
 from fastnn.activations import PARAMETERS, elu, leaky_relu
-from fastnn.layers import Dense, Dropout, Residual, iterate_dense_layers
+from fastnn.layers import Dense, Dropout, Residual, Scale, iterate_dense_layers
 from fastnn.reference import activations, network, training
 from fastnn.reference import losses as reference_losses
 from fastnn.reference import optimizers as reference_optimizers
@@ -380,11 +380,9 @@ def make_job(layers, loss="squared_error", n=7, n_features=3, **changes):
 
 
 def make_parameters(job, seed=1):
-    sizes = 0
-    n_in = job.X.shape[1]
-    for layer in iterate_dense_layers(job.layers):
-        sizes += (n_in + layer.use_bias) * layer.units
-        n_in = layer.units
+    located = training.locate_parameters(job.layers, job.X.shape[1])
+    *_, (_, _, weights, bias) = located
+    sizes = (weights if bias is None else bias).stop
     return np.random.default_rng(seed).normal(size=sizes) * 0.7
 
 
@@ -405,6 +403,8 @@ NETWORKS = {
         Dropout(0.4),
         Dense(2, "sigmoid", l2=0.1),
     ),
+    "scale": (Scale(), Dense(4, "tanh"), Residual(Scale(), Dense(4, "gelu")), Scale(), Dense(2)),
+    "scale last": (Dense(2), Scale()),
     "residual of dropout": (Residual(Dropout(0.5)), Dense(2, "tanh"), Dropout(0.1)),
 }
 

@@ -6,7 +6,7 @@ import pytest
 from fastnn import losses
 from fastnn._engine.job import TrainingJob
 from fastnn.activations import NAMES, Activation, elu, leaky_relu
-from fastnn.layers import Dense, Dropout, Residual, iterate_dense_layers
+from fastnn.layers import Dense, Dropout, Residual, Scale
 from fastnn.optimizers import SGD
 from fastnn.reference import activations, derivatives, network, parameters, training
 
@@ -18,17 +18,15 @@ def make_network(block, name, head="linear", n_outputs=3):
     hidden = [Dense(5, name), Dense(4, name, use_bias=False)]
     if block == "Residual":
         inner = (Dense(6, name), Residual(Dropout(0.3), Dense(6, "tanh")), Dense(4))
-        hidden = [Dense(4, name), Residual(*inner), Dropout(0.5)]
+        hidden = [Scale(), Dense(4, name), Residual(*inner, Scale()), Dropout(0.5)]
     return (*hidden, Dense(n_outputs, head))
 
 
 def make_case(layers, n=3, n_features=2, seed=4):
     """Layers, weights, biases and X."""
     rng = np.random.default_rng(seed)
-    n_in, n_params = n_features, 0
-    for layer in iterate_dense_layers(layers):
-        n_params += (n_in + layer.use_bias) * layer.units
-        n_in = layer.units
+    *_, (_, _, weights, bias) = parameters.locate_parameters(layers, n_features)
+    n_params = (weights if bias is None else bias).stop
     flat = 0.6 * rng.normal(size=n_params)
     X = rng.normal(size=(n, n_features))
     return layers, *parameters.split(layers, n_features, flat), X

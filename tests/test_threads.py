@@ -35,14 +35,18 @@ OPTIMIZERS = [
 @st.composite
 def runs(draw):
     """Random layers, with dropout and skip connections, and options of a training run."""
-    layers = []
+    layers = [fn.Scale(learning_rate_factor=2)] if draw(st.booleans()) else []
     for units in draw(st.lists(st.integers(1, 40), min_size=0, max_size=3)):
         activation = draw(st.sampled_from(HIDDEN))
-        layers.append(fn.Dense(units, activation, l2=draw(st.sampled_from([0.0, 0.01]))))
+        layers.append(fn.Dense(
+            units, activation, l2=draw(st.sampled_from([0.0, 0.01])),
+            learning_rate_factor=draw(st.sampled_from([0.0, 0.5, 1.0])),
+            bias_learning_rate_factor=draw(st.sampled_from([None, 0.1])),
+        ))  # fmt: skip
         if draw(st.booleans()):
             layers.append(fn.Dropout(0.3))
         if draw(st.booleans()):
-            layers.append(fn.Residual(fn.Dense(units, activation, use_bias=False)))
+            layers.append(fn.Residual(fn.Dense(units, activation, use_bias=False), fn.Scale(0.5)))
     layers.append(fn.Dense(draw(st.integers(1, 5)), draw(st.sampled_from(["linear", "tanh"]))))
     return {
         "layers": layers,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastnn import activations, losses
-from fastnn.layers import Dense, Dropout, Layer, Residual, get_output_activation
+from fastnn.layers import Dense, Dropout, Layer, Residual, Scale, get_output_activation
 from fastnn.losses import Loss
 from fastnn_ext.codes import Activation, Kind
 
@@ -79,7 +79,7 @@ def find_gradient_buffers(lowering: Lowering) -> set[int]:
     """The buffers whose gradient is needed: those that depend on some parameter."""
     needed: set[int] = set()
     for layer in lowering.layers:
-        if layer["kind"] == Kind.DENSE or {layer["input"], layer["skip"]} & needed:
+        if layer["weights"] != NONE or {layer["input"], layer["skip"]} & needed:
             needed.add(layer["output"])
     return needed
 
@@ -99,7 +99,19 @@ def _lower_dense(lowering: Lowering, layer: Dense, source: int) -> int:
     return lowering.add_layer(
         kind=Kind.DENSE, input=source, n_out=n_out, activation=activation.code,
         parameter=activation.parameter or 0.0, weights=weights, bias=bias, first_row=first_row,
-        l1=layer.l1, l2=layer.l2, **saved,
+        l1=layer.l1, l2=layer.l2, weight_rate_factor=layer.learning_rate_factor,
+        bias_rate_factor=layer.bias_rate_factor, **saved,
+    )  # fmt: skip
+
+
+def _lower_scale(lowering: Lowering, layer: Scale, source: int) -> int:
+    weights, first_row = lowering.n_params, lowering.n_parameter_rows
+    lowering.n_params += lowering.widths[source]
+    lowering.n_parameter_rows += 1
+    return lowering.add_layer(
+        kind=Kind.SCALE, input=source, n_in=1, weights=weights, first_row=first_row,
+        weight_rate_factor=layer.learning_rate_factor,
+        bias_rate_factor=layer.learning_rate_factor,
     )  # fmt: skip
 
 
@@ -123,6 +135,8 @@ def _lower_sequence(
                 kind=Kind.DROPOUT, input=source, rate=layer.rate, stream=lowering.n_dropouts
             )
             lowering.n_dropouts += 1
+        elif isinstance(layer, Scale):
+            source = _lower_scale(lowering, layer, source)
         else:
             source = _lower_residual(lowering, layer, source, name)
     return source
@@ -178,16 +192,16 @@ def check_tiling(layers: Iterable[Any], n_params: int) -> None:
     """Raise AssertionError unless the parameters of each layer begin where those of the layer
     before end, and the last ones end at n_params."""
     position = 0
-    for index, layer in enumerate(layer for layer in layers if layer["kind"] == Kind.DENSE):
+    for index, layer in enumerate(layer for layer in layers if layer["weights"] != NONE):
         if layer["weights"] != position:
             raise AssertionError(
-                f"Dense layer {index}: weights at {layer['weights']}, not {position}"
+                f"layer {index} with weights: weights at {layer['weights']}, not {position}"
             )
         position += int(layer["n_in"] * layer["n_out"])
         if layer["bias"] != NONE:
             if layer["bias"] != position:
                 raise AssertionError(
-                    f"Dense layer {index}: bias at {layer['bias']}, not {position}"
+                    f"layer {index} with weights: bias at {layer['bias']}, not {position}"
                 )
             position += int(layer["n_out"])
     if position != n_params:

@@ -117,9 +117,10 @@ class Plan:
 
     @cached_property
     def parameter_offsets(self) -> tuple[tuple[int, int, int, int], ...]:
-        """(n_in, n_out, offset of the weights, offset of the bias) for each dense layer."""
-        dense = self.layers[self.layers["kind"] == Kind.DENSE]
-        columns = (dense[name].tolist() for name in ("n_in", "n_out", "weights", "bias"))
+        """(rows, columns and offset of the weights, offset of the bias) for each layer that has
+        weights."""
+        weighted = self.layers[self.layers["weights"] != NONE]
+        columns = (weighted[name].tolist() for name in ("n_in", "n_out", "weights", "bias"))
         return tuple(zip(*columns, strict=True))
 
     def __str__(self) -> str:
@@ -299,8 +300,8 @@ def _make_settings(loss: Loss | None, optimizer: Optimizer | None) -> NDArray[An
 def split_parameters(
     plan: Plan, flat: NDArray[Any]
 ) -> tuple[list[NDArray[Any]], list[NDArray[Any] | None]]:
-    """Weights (n_in, n_out) and biases (n_out,) of the dense layers, as views of `flat`
-    (n_params,). A layer without bias has None."""
+    """Weights (n_in, n_out) and biases (n_out,) of the layers that have weights, as views of
+    `flat` (n_params,). A layer without bias has None."""
     weights: list[NDArray[Any]] = []
     biases: list[NDArray[Any] | None] = []
     for n_in, n_out, start, bias in plan.parameter_offsets:
@@ -314,7 +315,7 @@ def format_table(plan: Plan) -> str:
     lines = [f"{'layer':<10}{'activation':<14}{'output shape':<16}{'parameters':>12}", "-" * 52]
     lines.append(f"{'input':<10}{'':<14}{f'(n, {plan.n_features})':<16}{0:>12,}")
     for index, row in enumerate(plan.layers):
-        dense = row["kind"] == Kind.DENSE
+        dense, has_weights = row["kind"] == Kind.DENSE, row["weights"] != NONE
         name = "Residual +" if row["kind"] == Kind.ADD else Kind(row["kind"]).name.title()
         last = index + 1 == len(plan.layers)
         output_activation = plan.settings["output_activation"][0]
@@ -323,7 +324,7 @@ def format_table(plan: Plan) -> str:
         kind = Activation(code).name.lower() if dense else ""
         count = row["n_in"] * row["n_out"] + (row["n_out"] if row["bias"] != NONE else 0)
         shape = f"(n, {row['n_out']})"
-        lines.append(f"{name:<10}{kind:<14}{shape:<16}{count if dense else 0:>12,}")
+        lines.append(f"{name:<10}{kind:<14}{shape:<16}{count if has_weights else 0:>12,}")
     size = plan.n_params * plan.dtype.itemsize
     lines += ["-" * 52, f"{plan.n_params:,} parameters, {size:,} bytes of {plan.dtype}"]
     return "\n".join(lines)

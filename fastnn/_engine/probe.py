@@ -66,8 +66,11 @@ class Probe:
     @property
     def parameter_slices(self) -> Iterator[slice]:
         """The parameters of each Dense layer, weights and bias, in the flat array."""
-        for n_in, n_out, start, bias in self.plan.parameter_offsets:
-            yield slice(start, start + n_in * n_out + n_out * (bias != NONE))
+        for row in self.plan.layers:
+            if row["kind"] == Kind.DENSE:
+                start = int(row["weights"])
+                n_rows = int(row["n_in"]) + (row["bias"] != NONE)
+                yield slice(start, start + n_rows * int(row["n_out"]))
 
     def measure(self) -> Measurement:
         """The gradient and the outputs of the layers at the current parameters."""

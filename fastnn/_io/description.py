@@ -16,7 +16,7 @@ from fastnn.activations import Activation
 
 _CLASSES: dict[str, type] = {
     kind.__name__: kind
-    for kind in (Activation, layers.Dense, layers.Dropout, layers.Residual)
+    for kind in (Activation, layers.Dense, layers.Dropout, layers.Residual, layers.Scale)
 } | {
     f"{group}.{kind.__name__}": kind
     for group, kinds in {
@@ -33,7 +33,10 @@ _CLASSES: dict[str, type] = {
 _NAMES = {kind: name for name, kind in _CLASSES.items()}
 
 # Fields that older files lack; they have their default then.
-_LATER_FIELDS: dict[type, frozenset[str]] = {optimizers.Adam: frozenset({"lazy"})}
+_LATER_FIELDS: dict[type, frozenset[str]] = {
+    layers.Dense: frozenset({"learning_rate_factor", "bias_learning_rate_factor"}),
+    optimizers.Adam: frozenset({"lazy"}),
+}
 
 
 def to_data(value: Any) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from fastnn._io.description import from_data, to_data
 from fastnn._io.safetensors_file import parse_json
 from fastnn._training.state import NetworkState, OptimizerState, get_parameters
 from fastnn._util import checks
-from fastnn.layers import Dense, Dropout, Layer, Residual, check_layers, get_output_activation
+from fastnn.layers import Layer, check_layers, get_output_activation
 
 Array = NDArray[Any]
 
@@ -171,7 +171,7 @@ def _read_state(config: dict[str, Any]) -> NetworkState:
     """The network without parameters, optimizer and feature names."""
     if not isinstance(config["layers"], list):
         raise ValueError("layers: expected a list; got another value")
-    layers = tuple(from_data(item, (Dense, Dropout, Residual)) for item in config["layers"])
+    layers = tuple(from_data(item, get_args(Layer)) for item in config["layers"])
     return NetworkState(
         layers=check_layers("layers", layers),
         seed=checks.whole("seed", config["seed"]),

@@ -9,7 +9,14 @@ from numpy.typing import NDArray
 
 from fastnn import losses
 from fastnn._util.sparse_rows import SparseRows
-from fastnn.layers import Dense, Layer, contains_dropout, iterate_dense_layers
+from fastnn.layers import (
+    Dense,
+    Layer,
+    contains_dropout,
+    contains_scale,
+    iterate_dense_layers,
+    iterate_weighted_layers,
+)
 from fastnn.losses import Loss, SquaredError
 from fastnn.optimizers import FullBatch, LevenbergMarquardt, Optimizer, is_lazy
 
@@ -29,11 +36,21 @@ def check_layers(optimizer: FullBatch, layers: tuple[Layer, ...], loss: Loss) ->
     l1 = max(layer.l1 for layer in iterate_dense_layers(layers))
     if l1 > 0:
         raise ValueError(f"l1: expected 0 with {name}, which needs derivatives; got {l1!r}")
+    for index, layer in enumerate(iterate_weighted_layers(layers)):
+        factors = {layer.learning_rate_factor, layer.bias_rate_factor}
+        if factors != {1.0}:
+            raise ValueError(
+                f"learning_rate_factor: expected 1 with {name}, which has no learning rate; got "
+                f"{max(factors)!r} or less in layer {index} of those with weights"
+            )
     if not isinstance(optimizer, LevenbergMarquardt):
         return
     if not isinstance(loss, SquaredError):
         raise ValueError(f"loss: expected squared_error with {name}; got {loss} (the optimizers "
                          "'lbfgs' and 'adam' minimize any loss)")  # fmt: skip
+    if contains_scale(layers):
+        raise ValueError(f"layers: expected no Scale with {name}; got one (the optimizers 'lbfgs' "
+                         "and 'adam' train it)")  # fmt: skip
     l2 = max(layer.l2 for layer in iterate_dense_layers(layers))
     if l2 > 0 and optimizer.regularization is not None:
         raise ValueError(f"l2: expected 0 with regularization='bayesian', which chooses the "
@@ -64,6 +81,8 @@ def check_gradient_training(
         )
     if contains_dropout(layers):
         raise ValueError("gradient_targets: expected a network without Dropout; got one with it")
+    if contains_scale(layers):
+        raise ValueError("gradient_targets: expected a network without Scale; got one with it")
 
 
 def get_columns(optimizer: FullBatch) -> list[str]:

@@ -14,7 +14,7 @@ from fastnn._training.source import Arrays
 from fastnn._training.state import NetworkState, get_evaluation_plan, get_parameters, get_views
 from fastnn._util.sparse_rows import SparseRows
 from fastnn.activations import Activation
-from fastnn.layers import Layer, get_output_activation, iterate_dense_layers
+from fastnn.layers import Layer, get_output_activation, iterate_weighted_layers
 from fastnn.losses import Loss
 
 Array = NDArray[Any]
@@ -53,7 +53,7 @@ def choose_loss(activation: Activation) -> str:
 def compute_penalty(layers: tuple[Layer, ...], weights: list[Array]) -> float:
     """The L1 and L2 penalties that are added to the loss; see `layers.Dense`."""
     total = 0.0
-    for layer, w in zip(iterate_dense_layers(layers), weights, strict=True):
+    for layer, w in zip(iterate_weighted_layers(layers), weights, strict=True):
         if layer.l1 or layer.l2:
             size = np.abs(w, dtype=np.float64)
             l1, l2 = float(layer.l1), float(layer.l2)  # a NumPy float32 would round the sum

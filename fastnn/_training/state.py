@@ -19,7 +19,7 @@ from fastnn._util import prng
 from fastnn._util.conversion import all_finite
 from fastnn.activations import resolve as resolve_activation
 from fastnn.history import History
-from fastnn.layers import Dense, Layer, iterate_dense_layers
+from fastnn.layers import Dense, Layer, Scale, iterate_weighted_layers
 from fastnn.losses import Loss
 from fastnn.optimizers import FullBatch, Optimizer
 from fastnn_ext.engine import Differentiator, Predictor
@@ -169,9 +169,12 @@ def build(state: NetworkState, n_features: int) -> None:
 def _draw_parameters(state: NetworkState, plan: Plan) -> Array:
     flat = native.aligned_zeros(plan.n_params, state.dtype)
     weights, biases = split_parameters(plan, flat)
-    layers = list(zip(iterate_dense_layers(state.layers), weights, biases, strict=True))
+    layers = list(zip(iterate_weighted_layers(state.layers), weights, biases, strict=True))
     with np.errstate(over="ignore", invalid="ignore"):
         for index, (layer, w, b) in enumerate(layers):
+            if isinstance(layer, Scale):
+                w[:] = layer.scale_init
+                continue
             init = layer.weight_init
             if init == "auto":
                 init = initializers.choose_initializer(resolve_activation(layer.activation))
@@ -186,14 +189,17 @@ def _draw_parameters(state: NetworkState, plan: Plan) -> Array:
     return flat
 
 
-def _raise_infinite(layers: list[tuple[Dense, Array, Array | None]], dtype: np.dtype[Any]) -> None:
+def _raise_infinite(
+    layers: list[tuple[Dense | Scale, Array, Array | None]], dtype: np.dtype[Any]
+) -> None:
     """Raise an error with the name of the initializer that returned infinite values."""
     for index, (layer, w, b) in enumerate(layers):
-        for name, values in (("weight_init", w), ("bias_init", b)):
+        weight_name = "scale_init" if isinstance(layer, Scale) else "weight_init"
+        for name, values in ((weight_name, w), ("bias_init", b)):
             if values is not None and not all_finite(values):
                 raise ValueError(
                     f"{name}: expected initial values in the range of {dtype}; got "
-                    f"{getattr(layer, name)!r} in dense layer {index}, which gives infinite values"
+                    f"{getattr(layer, name)!r} in layer {index} of those with weights, which gives infinite values"
                 )
 
 

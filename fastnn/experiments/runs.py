@@ -13,7 +13,7 @@ from fastnn._util import checks
 from fastnn._util.table import Table
 from fastnn.experiments.ensemble import Ensemble
 from fastnn.history import History
-from fastnn.layers import Dense, Dropout, Layer
+from fastnn.layers import Dense, Dropout, Layer, Scale
 from fastnn.model import Sequential
 from fastnn.statistics import Difference, estimate, paired_difference
 
@@ -266,4 +266,6 @@ def _format_layer(layer: Layer) -> str:
         return f"{layer.units} {activations.resolve(layer.activation).name}"
     if isinstance(layer, Dropout):
         return f"dropout {layer.rate:g}"
+    if isinstance(layer, Scale):
+        return "scale"
     return f"[{', '.join(map(_format_layer, layer.layers))}]"

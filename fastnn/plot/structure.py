@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fastnn import activations
 from fastnn._util import checks
 from fastnn._util.plotting import BLUE, VERMILLION, check_axes, get_axes
-from fastnn.layers import Dense, Layer, Residual, iterate_dense_layers
+from fastnn.layers import Dense, Layer, Residual, contains_scale, iterate_dense_layers
 from fastnn.model import Sequential
 
 Array = NDArray[Any]
@@ -73,6 +73,8 @@ def network(net: Sequential, *, max_units: int = 8, ax: Any = None) -> Any:
     check_axes(ax, "plot.network")
     checks.instance("net", net, Sequential, "a Sequential")
     max_units = checks.whole("max_units", max_units, at_least=2)
+    if contains_scale(net.layers):
+        raise ValueError("net: expected a network without Scale; got one with it")
     weights = list(net.weights)  # raises an error if the network has not been built
     columns = _make_columns(net, max_units)
     ax = get_axes(ax, "plot.network")

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.activations import resolve
-from fastnn.layers import Dense, Layer, Residual, get_output_activation
+from fastnn.layers import Dense, Layer, Residual, Scale, get_output_activation
 from fastnn.losses import Loss
 from fastnn.reference import losses, network
 from fastnn.reference.activations import FUNCTIONS, softmax, softmax_hessian, softmax_jacobian
@@ -69,13 +69,17 @@ def linearize(
     layers: Sequence[Layer], parameters: Iterator[network.Parameters], x: Array
 ) -> tuple[Array, list[Factor]]:
     """The outputs for x (n, n_in) and the Jacobian of each layer at x, in the order of the layers.
-    Each Dense takes the next parameters. A Dropout layer returns x, and has no factor."""
+    Each layer with weights takes the next parameters. A Dropout layer returns x, and has no factor."""
     factors: list[Factor] = []
     for layer in layers:
         if isinstance(layer, Dense):
             W, b = next(parameters)
             x, D = activate(layer, network.preactivate(W, b, x))
             factors.append(D @ W.T)
+        elif isinstance(layer, Scale):
+            s, _ = next(parameters)
+            x = x * s
+            factors.append(np.broadcast_to(np.diag(s[0]), (len(x), s.size, s.size)))
         elif isinstance(layer, Residual):
             inner_y, inner = linearize(layer.layers, parameters, x)
             x = x + inner_y
@@ -170,6 +174,9 @@ def propagate(
             H = np.einsum("nkij,nia,njb->nkab", curve(layer, z), Jz, Jz) + np.einsum(
                 "nki,niab->nkab", D, Hz
             )
+        elif isinstance(layer, Scale):
+            s, _ = next(parameters)
+            x, J, H = x * s, J * s[0, :, np.newaxis], H * s[0, :, np.newaxis, np.newaxis]
         elif isinstance(layer, Residual):
             inner_x, inner_J, inner_H = propagate(layer.layers, parameters, x, J, H)
             x, J, H = x + inner_x, J + inner_J, H + inner_H

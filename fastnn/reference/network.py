@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from fastnn._util import prng
 from fastnn.activations import resolve
-from fastnn.layers import Dense, Dropout, Layer, get_output_activation
+from fastnn.layers import Dense, Dropout, Layer, Scale, get_output_activation
 from fastnn.reference.activations import FUNCTIONS, softmax
 
 Array = NDArray[np.float64]
@@ -51,6 +51,12 @@ def dense(layer: Dense, W: Array, b: Array | None, x: Array) -> tuple[Array, Bac
         return dz @ W.T, [(x.T @ dz, db)]
 
     return f(z, parameter), backward
+
+
+def scale(s: Array, x: Array) -> tuple[Array, Backward]:
+    """y = x s, row by row, with s (1, n_in). Backward: ds = the sum of the rows of x * dy,
+    dx = dy s."""
+    return x * s, lambda dy: (dy * s, [((x * dy).sum(axis=0, keepdims=True), None)])
 
 
 def dropout_mask(rate: float, key: Key, shape: tuple[int, int]) -> NDArray[np.bool_]:
@@ -89,13 +95,16 @@ def chain(
     layers: Sequence[Layer], parameters: Iterator[Parameters], keys: Iterator[Key | None], x: Array
 ) -> tuple[Array, Backward]:
     """x_k = layer_k(x_{k-1}). Backward: the layers in reverse order; gradients are returned in the
-    order of the layers. Each Dense takes the next parameters, each Dropout the next key."""
+    order of the layers. Each layer with weights takes the next parameters, each Dropout the next
+    key."""
     layer_backwards = []
     for layer in layers:
         if isinstance(layer, Dense):
             x, layer_backward = dense(layer, *next(parameters), x)
         elif isinstance(layer, Dropout):
             x, layer_backward = dropout(layer, next(keys), x)
+        elif isinstance(layer, Scale):
+            x, layer_backward = scale(next(parameters)[0], x)
         else:
             x, layer_backward = residual(chain(layer.layers, parameters, keys, x), x)
         layer_backwards.append(layer_backward)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from fastnn._util import prng
 from fastnn._util.sparse_rows import SparseRows, get_dense_rows, take_rows
-from fastnn.layers import Layer, get_output_activation, iterate_dense_layers
+from fastnn.layers import Layer, get_output_activation, iterate_weighted_layers
 from fastnn.losses import Loss, check_head
 from fastnn.optimizers import is_lazy
 from fastnn.reference import losses, network, optimizers, sobolev
@@ -122,7 +122,7 @@ def loss_and_gradients(
             (dW + dV, None if db is None or dc is None else db + dc)
             for (dW, db), (dV, dc) in zip(gradients, added, strict=True)
         ]
-    layers_and_gradients = zip(iterate_dense_layers(job.layers), weights, gradients, strict=True)
+    layers_and_gradients = zip(iterate_weighted_layers(job.layers), weights, gradients, strict=True)
     d_weights = [dW + penalty_gradient(layer, W) for layer, W, (dW, _) in layers_and_gradients]
     return float(value), (d_weights, [db for _, db in gradients])
 
@@ -146,16 +146,18 @@ def apply_update(
     rows: NDArray[np.int64],
 ) -> tuple[Array, Array]:  # fmt: skip
     """Parameters (n_params,) and slots (n_slots, n_params) after update t, for a batch of the given
-    rows of X. Weight matrices and biases are updated one by one, because biases do not decay."""
+    rows of X. Weight matrices and biases are updated one by one, because biases do not decay, and
+    each layer may have its own factors of the learning rate."""
     (gradient,) = optimizers.clip(job.optimizer, [gradient])
     params_after, slots_after = params.copy(), slots.copy()
-    for _, _, *parts in locate_parameters(job.layers, job.X.shape[1]):
-        for part, is_bias in zip(parts, (False, True), strict=True):
+    for layer, _, *parts in locate_parameters(job.layers, job.X.shape[1]):
+        factors = layer.learning_rate_factor, layer.bias_rate_factor
+        for part, factor, is_bias in zip(parts, factors, (False, True), strict=True):
             if part is None:
                 continue
             params_after[part], new_slots = optimizers.update(
                 job.optimizer, params[part], gradient[part],
-                tuple(slot[part] for slot in slots), rate, t, is_bias,
+                tuple(slot[part] for slot in slots), rate * factor, t, is_bias,
             )  # fmt: skip
             for slot, values in zip(slots_after, new_slots, strict=True):
                 slot[part] = values
@@ -168,11 +170,11 @@ def apply_update(
 def find_untouched_weights(job: TrainingJob, rows: NDArray[np.int64]) -> NDArray[np.intp]:
     """The weights of the first layer, as indices into the flat parameters, that belong to features
     without an entry in these rows of a sparse X."""
-    layer, n_in, weights, _ = next(iter(locate_parameters(job.layers, job.X.shape[1])))
+    _, shape, weights, _ = next(iter(locate_parameters(job.layers, job.X.shape[1])))
     assert isinstance(job.X, SparseRows)
     part = take_rows(job.X, rows)
-    untouched = np.setdiff1d(np.arange(n_in), part.columns[: part.starts[-1]])
-    return np.arange(weights.start, weights.stop).reshape(n_in, layer.units)[untouched].ravel()
+    untouched = np.setdiff1d(np.arange(shape[0]), part.columns[: part.starts[-1]])
+    return np.arange(weights.start, weights.stop).reshape(shape)[untouched].ravel()
 
 
 class Trainer:

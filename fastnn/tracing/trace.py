@@ -12,7 +12,7 @@ from fastnn._training.arrays import convert_features, convert_targets
 from fastnn._training.state import get_parameters, get_plan
 from fastnn._util import checks
 from fastnn._util.conversion import as_numeric
-from fastnn.layers import iterate_dense_layers
+from fastnn.layers import contains_scale, iterate_dense_layers
 from fastnn.losses import Loss
 from fastnn.model import Sequential
 from fastnn.tracing.text import format_trace
@@ -161,6 +161,8 @@ def trace(
     checks.flag("as_dict", as_dict)
     digits = checks.whole("digits", digits, at_least=1, at_most=MAX_DIGITS)
     parameters = get_parameters(net.state)
+    if contains_scale(net.layers):
+        raise ValueError("net: expected a network without Scale; got one with it")
     resolved = resolve_loss(net.layers, loss)
     X, targets = convert_rows(net, x, y, resolved)
     if not as_dict:
