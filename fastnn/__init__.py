@@ -29,6 +29,7 @@ from fastnn import (
     losses,
     metrics,
     optimizers,
+    preprocessing,
     schedules,
 )
 from fastnn._training.loop import DivergenceWarning
@@ -83,6 +84,7 @@ __all__ = [
     "one_hot",
     "optimizers",
     "plot",
+    "preprocessing",
     "schedules",
     "show_config",
     "trace",

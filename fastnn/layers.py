@@ -90,9 +90,7 @@ class Dense:
         checks.number("l2", self.l2, at_least=0)
         checks.number("learning_rate_factor", self.learning_rate_factor, at_least=0)
         if self.bias_learning_rate_factor is not None:
-            checks.number(
-                "bias_learning_rate_factor", self.bias_learning_rate_factor, at_least=0
-            )
+            checks.number("bias_learning_rate_factor", self.bias_learning_rate_factor, at_least=0)
 
     @property
     def bias_rate_factor(self) -> float:

@@ -20,7 +20,8 @@ from numpy.typing import ArrayLike, NDArray
 from fastnn._util import checks
 
 __all__ = [
-    "CLASSES", "Constant", "CosineDecay", "Cyclic", "ExponentialDecay", "InverseTimeDecay",
+    "CLASSES", "Constant", "CosineDecay", "Cyclic", "ExponentialDecay", "FlatCosine",
+    "InverseTimeDecay",
     "LinearDecay", "OneCycle", "Schedule", "StepDecay", "WarmRestarts", "Warmup", "rates",
 ]  # fmt: skip
 
@@ -303,6 +304,50 @@ class CosineDecay(Schedule):
 
 
 @dataclass(frozen=True)
+class FlatCosine(Schedule):
+    """A constant learning rate, then a cosine decay: α(t) = α₀ for t < q T, then
+    α(t) = α₁ + (α₀ - α₁) (1 + cos(π (t - q T) / (T - q T))) / 2 for t < T, then α₁.
+
+    D. Holzmüller, L. Grinsztajn, I. Steinwart, "Better by default: strong pre-tuned MLPs and
+    boosted trees on tabular data", NeurIPS 2024, section 3.3, with q = 1/2.
+
+    Parameters
+    ----------
+    initial_learning_rate : float
+        α₀ > 0, the learning rate of the first steps.
+    final_learning_rate : float, default 0.0
+        α₁ ≥ 0, the learning rate from step T on.
+    n_steps : int, optional
+        T ≥ 1, the number of steps of both parts; by default, all steps of `fit`.
+    flat_share : float, default 0.5
+        q, the fraction of the steps with a constant learning rate, in [0, 1).
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a parameter is outside its range or of another type.
+
+    Examples
+    --------
+    >>> import fastnn as fn, numpy as np
+    >>> schedule = fn.schedules.FlatCosine(0.1, n_steps=8)
+    >>> fn.schedules.rates(schedule, np.array([0.0, 4.0, 6.0, 8.0])).round(4)
+    array([0.1 , 0.1 , 0.05, 0.  ])
+    """
+
+    initial_learning_rate: float
+    final_learning_rate: float = 0.0
+    n_steps: int | None = None
+    flat_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        checks.number("initial_learning_rate", self.initial_learning_rate, above=0)
+        checks.number("final_learning_rate", self.final_learning_rate, at_least=0)
+        _check_steps(self.n_steps)
+        checks.number("flat_share", self.flat_share, at_least=0, below=1)
+
+
+@dataclass(frozen=True)
 class Cyclic(Schedule):
     """Cyclical learning rate: linear up and down between two bounds, repeatedly.
 
@@ -489,7 +534,8 @@ class Warmup(Schedule):
 
 
 CLASSES = (
-    Constant, StepDecay, ExponentialDecay, InverseTimeDecay, LinearDecay, CosineDecay, Cyclic,
+    Constant, StepDecay, ExponentialDecay, InverseTimeDecay, LinearDecay, CosineDecay, FlatCosine,
+    Cyclic,
     WarmRestarts, OneCycle, Warmup,
 )  # fmt: skip
 
@@ -530,7 +576,8 @@ def _fill_in_steps(schedule: Schedule, n_steps: int | None) -> Schedule:
     if isinstance(schedule, Warmup):
         remaining = None if n_steps is None else max(1, n_steps - schedule.n_steps)
         return replace(schedule, after=_fill_in_steps(schedule.after, remaining))
-    if isinstance(schedule, LinearDecay | CosineDecay | OneCycle) and schedule.n_steps is None:
+    to_the_end = LinearDecay | CosineDecay | FlatCosine | OneCycle
+    if isinstance(schedule, to_the_end) and schedule.n_steps is None:
         if n_steps is None:
             raise ValueError(
                 f"n_steps: expected {type(schedule).__name__}(n_steps=...) if the number of "
@@ -581,6 +628,15 @@ def _(schedule: LinearDecay, steps: Array) -> Array:
 def _(schedule: CosineDecay, steps: Array) -> Array:
     low, high = schedule.final_learning_rate, schedule.initial_learning_rate
     return low + (high - low) * _half_cosine(np.minimum(steps / (schedule.n_steps or 1), 1))
+
+
+@_compute_rates.register
+def _(schedule: FlatCosine, steps: Array) -> Array:
+    low, high = schedule.final_learning_rate, schedule.initial_learning_rate
+    n_steps = schedule.n_steps or 1
+    start = schedule.flat_share * n_steps
+    fraction = (steps - start) / (n_steps - start)
+    return low + (high - low) * _half_cosine(np.clip(fraction, 0, 1))
 
 
 @_compute_rates.register

@@ -569,9 +569,11 @@ DESCRIPTIONS = [
     (lambda: fn.Sequential([fn.Dense(2)]), TypeError,
      "layers: expected layers one by one; got a list: use Sequential(*layers)"),
     (lambda: fn.Sequential(fn.Dense), TypeError,
-     "layers: layer 0: expected Dense, Dropout, Residual or Scale; got the class Dense: use Dense()"),
+     "layers: layer 0: expected Dense, Dropout, Residual or Scale; got the class Dense: use "
+     "Dense()"),
     (lambda: fn.Sequential(fn.Sequential(fn.Dense(2))), TypeError,
-     "layers: layer 0: expected Dense, Dropout, Residual or Scale; got Sequential(...... (Sequential)"),
+     "layers: layer 0: expected Dense, Dropout, Residual or Scale; got Sequential(...... "
+     "(Sequential)"),
     (lambda: fn.Sequential(fn.Dense(1), random_state=-1), ValueError,
      "random_state: expected a whole number of at least 0; got -1"),
     (lambda: fn.Sequential(fn.Dense(1), random_state=1.0), TypeError,
@@ -725,6 +727,7 @@ SCHEDULES = {
     "InverseTimeDecay": ({"initial_learning_rate": 0.1}, {"decay": 1, "power": 1}, {}),
     "LinearDecay": ({"initial_learning_rate": 1}, {"final_learning_rate": 0}, {"n_steps": 5}),
     "CosineDecay": ({"initial_learning_rate": 1}, {"final_learning_rate": 0}, {"n_steps": 5}),
+    "FlatCosine": ({"initial_learning_rate": 1}, {"flat_share": 0}, {"n_steps": 5}),
     "Cyclic": ({"max_learning_rate": 1}, {"min_learning_rate": 0}, {"half_cycle": 5}),
     "WarmRestarts": ({"max_learning_rate": 1}, {"min_learning_rate": 0}, {"first_period": 5}),
     "OneCycle": ({"max_learning_rate": 1}, {"warmup_share": 0.5}, {"n_steps": 5}),

@@ -185,7 +185,7 @@ def test_partial_fit_resumes(training, dtype, tmp_path):
     assert straight.n_steps == 15
 
 
-@pytest.mark.parametrize("name", ["LinearDecay", "CosineDecay", "OneCycle"])
+@pytest.mark.parametrize("name", ["LinearDecay", "CosineDecay", "FlatCosine", "OneCycle"])
 def test_schedule_with_length_set_by_fit_resumes(name, tmp_path):
     net = network()
     schedule = getattr(schedules, name)(0.05)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 import fastnn as fn
 
@@ -144,10 +145,9 @@ def test_what_has_no_learning_rate_or_no_scale():
         net.fit(X, Y, optimizer="levenberg_marquardt")
     with pytest.raises(ValueError, match="expected a network without Scale"):
         net.fit(X, Y, gradient_targets=np.zeros((67, 2, 5)))
+    sparse = scipy.sparse.csr_array(X)
     with pytest.raises(ValueError, match="begins with Scale; got a sparse one"):
-        import scipy.sparse
-
-        net.fit(scipy.sparse.csr_array(X), Y)
+        net.fit(sparse, Y)
     with pytest.raises(ValueError, match="expected a network without Scale"):
         fn.trace(net, X[:1], Y[:1])
     assert (net.parameters == before).all()

@@ -335,6 +335,8 @@ SCHEDULES = [
     s.InverseTimeDecay(0.1, 2.0, 0.5, every=7),
     *(s.LinearDecay(0.1, end, n) for end, n in [(0, None), (0.05, 200), (0.3, 1)]),
     *(s.CosineDecay(0.1, end, n) for end, n in [(0, None), (0.05, 200), (0.3, 1)]),
+    *(s.FlatCosine(0.1, end, n, q)
+      for end, n, q in [(0, None, 0.5), (0.05, 200, 0), (0.3, 1, 0.3)]),
     *(s.Cyclic(0.01, 0.1, half, mode) for half in (1, 7, 300)
       for mode in ("triangular", "triangular2")),
     *(s.WarmRestarts(0.1, first, growth, 0.01) for first in (1, 7, 10) for growth in (1, 2, 3)),

@@ -35,6 +35,7 @@ ALL_SCHEDULES = [
     schedules.LinearDecay(0.03, 0.001, n_steps=150),
     schedules.LinearDecay(0.03),
     schedules.CosineDecay(0.03),
+    schedules.FlatCosine(0.03),
     schedules.Cyclic(0.001, 0.03, half_cycle=25),
     schedules.Cyclic(0.001, 0.03, half_cycle=25, mode="triangular2"),
     schedules.WarmRestarts(0.03, first_period=20),

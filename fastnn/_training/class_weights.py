@@ -12,7 +12,7 @@ from fastnn._training.arrays import CLASSIFICATION_LOSSES
 from fastnn._util import checks
 from fastnn._util.checks.arrays import check_strata, check_test_size
 from fastnn.losses import Loss
-from fastnn.preprocessing import split_rows
+from fastnn.preprocessing.splitting import split_rows
 
 Array = NDArray[Any]
 Rows = NDArray[np.intp]

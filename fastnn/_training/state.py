@@ -199,7 +199,8 @@ def _raise_infinite(
             if values is not None and not all_finite(values):
                 raise ValueError(
                     f"{name}: expected initial values in the range of {dtype}; got "
-                    f"{getattr(layer, name)!r} in layer {index} of those with weights, which gives infinite values"
+                    f"{getattr(layer, name)!r} in layer {index} of those with weights, which gives "
+                    "infinite values"
                 )
 
 

@@ -69,7 +69,8 @@ def linearize(
     layers: Sequence[Layer], parameters: Iterator[network.Parameters], x: Array
 ) -> tuple[Array, list[Factor]]:
     """The outputs for x (n, n_in) and the Jacobian of each layer at x, in the order of the layers.
-    Each layer with weights takes the next parameters. A Dropout layer returns x, and has no factor."""
+    Each layer with weights takes the next parameters. A Dropout layer returns x, and has no
+    factor."""
     factors: list[Factor] = []
     for layer in layers:
         if isinstance(layer, Dense):

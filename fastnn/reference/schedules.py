@@ -17,6 +17,7 @@ from fastnn.schedules import (
     CosineDecay,
     Cyclic,
     ExponentialDecay,
+    FlatCosine,
     InverseTimeDecay,
     LinearDecay,
     OneCycle,
@@ -34,7 +35,9 @@ def half_cosine(start: float, end: float, progress: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
 
 
-def resolve_length(schedule: LinearDecay | CosineDecay | OneCycle, n_steps: StepCount) -> int:
+def resolve_length(
+    schedule: LinearDecay | CosineDecay | FlatCosine | OneCycle, n_steps: StepCount
+) -> int:
     """The schedule's `n_steps` or, if that is None, the number of steps of the training."""
     length = n_steps if schedule.n_steps is None else schedule.n_steps
     if length is None:
@@ -77,6 +80,18 @@ def cosine_decay(s: CosineDecay, step: int, n_steps: StepCount) -> float:
     if step >= n:
         return s.final_learning_rate
     return half_cosine(s.initial_learning_rate, s.final_learning_rate, step / n)
+
+
+def flat_cosine(s: FlatCosine, step: int, n_steps: StepCount) -> float:
+    """Constant for a share of the steps, then half a cosine from initial to final."""
+    n = resolve_length(s, n_steps)
+    start = s.flat_share * n
+    if step < start:
+        return s.initial_learning_rate
+    if step >= n:
+        return s.final_learning_rate
+    fraction = (step - start) / (n - start)
+    return half_cosine(s.initial_learning_rate, s.final_learning_rate, fraction)
 
 
 def cyclic(s: Cyclic, step: int, n_steps: StepCount) -> float:
@@ -127,6 +142,7 @@ RULES: dict[type, Callable[[Any, int, StepCount], float]] = {
     InverseTimeDecay: inverse_time_decay,
     LinearDecay: linear_decay,
     CosineDecay: cosine_decay,
+    FlatCosine: flat_cosine,
     Cyclic: cyclic,
     WarmRestarts: warm_restarts,
     OneCycle: one_cycle,

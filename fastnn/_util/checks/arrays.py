@@ -86,8 +86,10 @@ def check_unmasked(name: str, value: Any) -> None:
         )
 
 
-def check_numbers(name: str, value: Any, *, ndims: tuple[int, ...] = (1, 2)) -> NDArray[Any]:
-    """An array of finite real numbers with at least one row and one column."""
+def check_numbers(
+    name: str, value: Any, *, ndims: tuple[int, ...] = (1, 2), allow_nan: bool = False
+) -> NDArray[Any]:
+    """An array of finite real numbers, or NaN if allowed, with at least one row and one column."""
     array = check_array(name, value)
     if array.dtype.kind not in "biuf":
         got = describe_non_numeric(value, array)
@@ -95,9 +97,10 @@ def check_numbers(name: str, value: Any, *, ndims: tuple[int, ...] = (1, 2)) -> 
     if array.ndim not in ndims or array.size == 0:
         shapes = " or ".join({1: "(n,)", 2: "(n, m)"}[ndim] for ndim in ndims)
         raise ValueError(f"{name}: expected shape {shapes}, not empty; got shape {array.shape}")
-    finite = np.isfinite(array)
+    finite = ~np.isinf(array) if allow_nan else np.isfinite(array)
     if not finite.all():
-        raise ValueError(f"{name}: expected finite numbers; got {array[~finite][0]}")
+        expected = "finite numbers or NaN" if allow_nan else "finite numbers"
+        raise ValueError(f"{name}: expected {expected}; got {array[~finite][0]}")
     return array
 
 
