@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from fastnn.estimators import MLPRegressor as MLPRegressor
     from fastnn.estimators import MLPSearchCV as MLPSearchCV
     from fastnn.estimators import Perceptron as Perceptron
+    from fastnn.estimators import TabularClassifier as TabularClassifier
+    from fastnn.estimators import TabularRegressor as TabularRegressor
     from fastnn.estimators import learning_curve as learning_curve
     from fastnn.estimators import validation_curve as validation_curve
 
@@ -93,7 +95,7 @@ __all__ = [
 
 _ESTIMATORS = [
     "LogisticRegression", "MLPClassifier", "MLPEnsemble", "MLPRegressor", "MLPSearchCV",
-    "Perceptron", "learning_curve", "validation_curve",
+    "Perceptron", "TabularClassifier", "TabularRegressor", "learning_curve", "validation_curve",
 ]  # fmt: skip
 
 if find_spec("sklearn") is not None:  # without importing it, which takes a second

@@ -14,6 +14,8 @@ from fastnn.estimators.perceptron import Perceptron
 from fastnn.estimators.regressor import MLPRegressor
 from fastnn.estimators.score_curve import Curve
 from fastnn.estimators.search.search import MLPSearchCV
+from fastnn.estimators.tables.classifier import TabularClassifier
+from fastnn.estimators.tables.regressor import TabularRegressor
 
 __all__ = [
     "Curve",
@@ -23,6 +25,8 @@ __all__ = [
     "MLPRegressor",
     "MLPSearchCV",
     "Perceptron",
+    "TabularClassifier",
+    "TabularRegressor",
     "learning_curve",
     "validation_curve",
 ]

@@ -60,7 +60,7 @@ def read_table(X: Any) -> tuple[list[str], list[Array]]:
         values = [_convert_series(one) for one in series]
     else:
         check_unmasked("X", X)
-        array = X if isinstance(X, np.ndarray) else _convert_rows(X)
+        array = X if isinstance(X, np.ndarray) else convert_rows(X)
         if array.ndim != 2:
             hint = ": use X.reshape(1, -1) for one row" if array.ndim == 1 else ""
             raise ValueError(f"X: expected 2 dimensions, (rows, columns); got {array.shape}{hint}")
@@ -72,7 +72,7 @@ def read_table(X: Any) -> tuple[list[str], list[Array]]:
     return names, values
 
 
-def _convert_rows(rows: Any) -> Array:
+def convert_rows(rows: Any) -> Array:
     """A list of rows as an array, of dtype object if it holds anything but numbers."""
     try:
         array = np.asarray(rows)

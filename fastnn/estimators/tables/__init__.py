@@ -1,0 +1,1 @@
+"""Estimators for tables with numbers, categories, dates and missing values."""
