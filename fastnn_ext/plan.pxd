@@ -30,6 +30,7 @@ cdef struct Layer:
     Py_ssize_t skip                # index of the Buffer that an ADD layer adds
     Py_ssize_t adds_to_input       # 1: accumulate into the input's gradient; 0: overwrite it
     Py_ssize_t adds_to_skip        # 1: accumulate into the gradient of `skip`; 0: overwrite it
+    Py_ssize_t reads_zeros         # 1: its inputs are 0 where the network's inputs are
     Py_ssize_t stream              # index of a DROPOUT layer among the DROPOUT layers
     double parameter               # of the activation: slope of leaky_relu, alpha of elu
     double rate                    # of a DROPOUT layer

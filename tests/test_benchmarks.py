@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -73,13 +74,28 @@ def test_a_short_run(tmp_path):
 @pytest.mark.process
 def test_a_short_run_on_a_table(tmp_path):
     pytest.importorskip("sklearn")
-    command = [sys.executable, FOLDER / "tabular.py", "--quick", "--sets", "diabetes"]
+    command = [sys.executable, FOLDER / "perceptrons.py", "--quick", "--sets", "diabetes"]
     command += ["--output", tmp_path / "table.md"]
     subprocess.run(command, check=True, timeout=120, capture_output=True)
     text = (tmp_path / "table.md").read_text()
     for contender in ("fastnn", "scikit-learn", "boosting", "pytorch"):
         assert f"| {contender} | " in text
     assert "| RMSE | fastnn | 0." in text
+
+
+@pytest.mark.process
+def test_short_runs_of_the_estimators_for_tables(tmp_path):
+    pytest.importorskip("sklearn")
+    command = [sys.executable, FOLDER / "tabular.py", "--quick", "--sets", "diabetes,breast_cancer"]
+    command += ["--contenders", "fast,histogram boosting", "--output", tmp_path / "table.md"]
+    subprocess.run(command, check=True, timeout=120, capture_output=True)
+    text = (tmp_path / "table.md").read_text()
+    assert re.search(r"\| fast \| histogram boosting \| [01]\.\d+ \| [012] of 2 \|", text)
+    assert re.search(r"### Log loss\n\n\| set .*\n.*\n\| breast_cancer \| .*0\.\d{4}", text)
+    command = [sys.executable, FOLDER / "ablation.py", "--sets", "diabetes", "--seeds", "1"]
+    process = subprocess.run(command, check=True, timeout=120, capture_output=True, text=True)
+    assert "| the whole recipe |  | 1.000 | 1.000 |" in process.stdout
+    assert process.stdout.count("\n") == 16
 
 
 def run_quickly(name, folder):

@@ -2,8 +2,11 @@
 
 import json
 import pickle
+import signal
+import threading
 import time
 import warnings
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -264,6 +267,36 @@ def test_less_time_means_fewer_epochs_then_fewer_members():
     assert [(plan.n_members, plan.epochs) for plan in plans] == [
         (10, 60), (10, 20), (4, 15), (2, 5), (2, 1)
     ]  # fmt: skip
+
+
+@contextmanager
+def interrupted_after(seconds):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_an_interrupt_keeps_the_networks_trained_so_far():
+    endless = {"epochs": 10**6, "n_members": 2, "width": 8, "random_state": 0}
+    model = TabularRegressor(**endless)
+    with interrupted_after(0.4), pytest.warns(UserWarning, match="Training interrupted by user"):
+        model.fit(TABLE, VALUES)
+    assert np.isfinite(model.predict(NEW)).all()
+    assert max(model.report_.members["epochs"]) < 10**6
+    before = model.predict(NEW)
+    model.set_params(quantiles=[0.1, 0.9])
+    with interrupted_after(0.4), pytest.raises(KeyboardInterrupt):
+        model.fit(TABLE, VALUES)
+    model.set_params(quantiles=None)
+    assert (model.predict(NEW) == before).all()
+    assert not [thread for thread in threading.enumerate() if thread.name == "fastnn worker"]
 
 
 def test_report():

@@ -70,6 +70,7 @@ def lower_layers(layers: tuple[Layer, ...], n_features: int, loss: Loss | None) 
     source = lowering.add_buffer(n_features)
     lowering.output_buffer = _lower_sequence(lowering, layers, source)
     lowering.output_activation = _split_output_activation(lowering, layers, loss)
+    _mark_zeros(lowering)
     _mark_accumulation(lowering)
     check_tiling(lowering.layers, lowering.n_params)
     return lowering
@@ -150,6 +151,15 @@ def _lower_residual(lowering: Lowering, layer: Residual, source: int, name: str)
             f"inputs; got {lowering.widths[inner]}"
         )
     return lowering.add_layer(kind=Kind.ADD, input=inner, skip=source)
+
+
+def _mark_zeros(lowering: Lowering) -> None:
+    """Mark the layers whose inputs are zero where those of the network are."""
+    keep_zeros = {0}  # buffers
+    for layer in lowering.layers:
+        layer["reads_zeros"] = int(layer["input"] in keep_zeros)
+        if layer["reads_zeros"] and layer["kind"] in (Kind.SCALE, Kind.DROPOUT):
+            keep_zeros.add(layer["output"])
 
 
 def _mark_accumulation(lowering: Lowering) -> None:

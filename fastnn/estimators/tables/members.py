@@ -22,6 +22,9 @@ from fastnn.experiments.runs import Run
 from fastnn.losses import Loss
 from fastnn.model import Sequential
 
+# scikit-learn's text.
+INTERRUPTED_TEXT = "Training interrupted by user."
+
 Array = NDArray[Any]
 Score = Callable[[Sequential, Rows], float]
 
@@ -143,7 +146,7 @@ def _describe_failures(runs: list[Run], n_members: int) -> list[str]:
         if interrupted:
             raise KeyboardInterrupt
         raise ValueError(f"training failed: {runs[0].stop_reason}")
-    texts = ["Training interrupted by user."] if interrupted else []
+    texts = [INTERRUPTED_TEXT] if interrupted else []
     n_missing = len(runs) - n_members
     if n_missing:
         texts.append(f"{n_missing} of {len(runs)} networks are left out: they were not trained for "

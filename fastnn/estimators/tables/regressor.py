@@ -13,7 +13,7 @@ from fastnn._util import checks
 from fastnn.estimators.tables import recipe as recipes
 from fastnn.estimators.tables.base import TabularEstimator
 from fastnn.estimators.tables.calibration import find_half_width, summarize_residuals
-from fastnn.estimators.tables.members import Member
+from fastnn.estimators.tables.members import INTERRUPTED_TEXT, Member
 from fastnn.estimators.tables.recipe import Recipe
 from fastnn.estimators.tables.scoring import make_regressor_score
 
@@ -54,10 +54,10 @@ n_threads, random_state, verbose
     Examples
     --------
     >>> import fastnn as fn
-    >>> X, y = fn.datasets.load_diabetes()
-    >>> model = fn.TabularRegressor("fast", random_state=0).fit(X[:350], y[:350])
-    >>> lower, upper = model.predict_interval(X[350:], coverage=0.9).T
-    >>> bool((lower < model.predict(X[350:])).all())
+    >>> X, y = fn.datasets.load_concrete()
+    >>> model = fn.TabularRegressor("fast", random_state=0).fit(X[:800], y[:800])
+    >>> lower, upper = model.predict_interval(X[800:], coverage=0.9).T
+    >>> bool((lower < model.predict(X[800:])).all())
     True
     """
 
@@ -200,6 +200,8 @@ n_threads, random_state, verbose
             group, group_texts = self._train_group(data, recipe, seeds[:-1], deadline, share)
             groups.append(group)
             texts += group_texts
+            if INTERRUPTED_TEXT in group_texts and len(groups) < len(quantiles):
+                raise KeyboardInterrupt  # without networks for the other quantiles
         self.residuals_ = np.empty((0, targets.shape[1]))
         if self.quantiles is None:
             errors = [
