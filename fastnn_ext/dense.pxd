@@ -17,9 +17,8 @@ Decisions
      loss. On two threads a step took 0.61 of the time at 64-64-64-1, 0.80 at 784-128-10 and
      784-256-128-10, 0.95 at 30-128-64-2.
   e. Where most inputs are zero (one-hot columns), the GEMMs of the first layer skip the inputs that
-     are zero in a whole tile (tile.h, decision i), also behind a Scale or Dropout layer, which keep
-     zeros. This is decided once per fit: where no input is zero, the search for zeros costs a tenth
-     of the GEMM.
+     are zero in a whole tile (tile.h, decision i), also behind layers that keep zeros. This is
+     decided once per fit: where no input is zero, the search for zeros costs a tenth of the GEMM.
 """
 
 from libc.string cimport memcpy
@@ -97,7 +96,7 @@ cdef inline void dense_forward(
         multiply_sparse_rows(plan, layer, params, bias, z, saved.stride, first, last)
     elif not preactivation_ready:
         multiply_by_weights(plan, layer, params, bias, x, x_stride, z, saved.stride, rows,
-                            plan.sparse and layer.reads_zeros)
+                            plan.sparse and layer.reads_zeros != 0)
     if layer.saved != layer.output:
         memcpy(work + y.values + first * y.stride, z, rows * y.stride * sizeof(real))
     activate(layer.activation, <real> layer.parameter,
@@ -154,7 +153,7 @@ cdef inline void dense_weight_gradient(
     elif first < weights_end:
         multiply_add(g, n_out, begin, n_out, from_x, 1, x.stride, dy, y.stride,
                      weights_end - first, n_out, n_samples, False,
-                     plan.sparse and layer.reads_zeros, shared_write)
+                     plan.sparse and layer.reads_zeros != 0, shared_write)
     if last > layer.n_in:
         if shared_write != NULL:
             acquire_lines(shared_write + (layer.n_in - first) * n_out, n_out)
