@@ -24,7 +24,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from fastnn.estimators.tables import calibration, folds, recipe
+from fastnn.estimators.tables import base, calibration, folds, recipe
 
 TabularClassifier, TabularRegressor = fn.TabularClassifier, fn.TabularRegressor
 SHORT = {"epochs": 8, "width": 16, "random_state": 0}
@@ -297,6 +297,17 @@ def test_an_interrupt_keeps_the_networks_trained_so_far():
     model.set_params(quantiles=None)
     assert (model.predict(NEW) == before).all()
     assert not [thread for thread in threading.enumerate() if thread.name == "fastnn worker"]
+
+
+def test_large_tables_are_predicted_in_chunks(monkeypatch):
+    pl = pytest.importorskip("polars")
+    model = TabularRegressor(quantiles=[0.2, 0.8], **SHORT).fit(TABLE, VALUES)
+    expected = model.predict(NEW)
+    monkeypatch.setattr(base, "CHUNK_ROWS", 7)
+    assert (model.predict(NEW) == expected).all()
+    columns = ["size", "count"]
+    model.fit(pl.from_pandas(TABLE[columns]), VALUES)
+    assert (model.predict(pl.from_pandas(NEW[columns])) == model.predict(NEW[columns])).all()
 
 
 def test_report():

@@ -38,6 +38,9 @@ Floats = NDArray[np.float64]
 # Share of `max_time` that training is planned for; predicting the held-out rows takes the rest.
 PLANNED_SHARE = 0.9
 
+# Rows that are encoded and predicted at a time, which bounds the memory.
+CHUNK_ROWS = 2**16
+
 
 class TabularEstimator(BaseEstimator):  # type: ignore[misc]
     """Encodes a table, trains an ensemble of networks on it, and averages their predictions."""
@@ -158,8 +161,8 @@ class TabularEstimator(BaseEstimator):  # type: ignore[misc]
         if math.isfinite(deadline):
             start = time.monotonic()
             n_workers = min(recipe.n_members, self.n_threads or get_thread_limit())
-            seconds_per_epoch = members.measure_epoch(data, recipe, n_workers)
             deadline = start + share * max(deadline - start, 0.0)
+            seconds_per_epoch = members.measure_epoch(data, recipe, n_workers, deadline)
             left = deadline - time.monotonic()
             recipe = fit_into_time(recipe, PLANNED_SHARE * left, seconds_per_epoch, n_workers)
         return members.train(data, recipe, seeds, self.n_threads, deadline, int(self.verbose))
@@ -195,8 +198,12 @@ class TabularEstimator(BaseEstimator):  # type: ignore[misc]
     def _predict_groups(self, X: Any) -> list[Floats]:
         """For each group of networks, the mean of their outputs (n, n_outputs) in float64."""
         check_is_fitted(self, "networks_")
-        features = self._encode(self._check_X(X, reset=False))
-        return [average(group, features, self.n_threads) for group in self.networks_]
+        X = self._check_X(X, reset=False)
+        chunks = []
+        for start in range(0, len(X), CHUNK_ROWS):
+            features = self._encode(_safe_indexing(X, slice(start, start + CHUNK_ROWS)))
+            chunks.append([average(group, features, self.n_threads) for group in self.networks_])
+        return [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
 
     # ---- files ----
 

@@ -154,9 +154,10 @@ def _describe_failures(runs: list[Run], n_members: int) -> list[str]:
     return texts
 
 
-def measure_epoch(data: TrainingData, recipe: Recipe, n_workers: int) -> float:
-    """The seconds that an epoch of `n_workers` networks side by side takes."""
+def measure_epoch(data: TrainingData, recipe: Recipe, n_workers: int, deadline: float) -> float:
+    """The seconds that an epoch of `n_workers` networks side by side takes, or less if the deadline
+    passes."""
     one = replace(recipe, n_members=n_workers, epochs=1)
     start = time.perf_counter()
-    train(data, one, list(range(n_workers)), n_workers, math.inf, 0)
+    train(data, one, list(range(n_workers)), n_workers, deadline, 0)
     return time.perf_counter() - start
