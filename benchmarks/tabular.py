@@ -198,9 +198,14 @@ def format_summary(results: Results, names: Sequence[str]) -> list[str]:
 
 
 def format_table(
-    results: Results, names: Sequence[str], key: str, digits: int, *, lower_is_better: bool = True
+    results: Results,
+    names: Sequence[str],
+    key: str,
+    digits: int,
+    *,
+    lower_is_better: bool | None = True,
 ) -> list[str]:
-    """One row per set, one column per contender; the best number is bold."""
+    """One row per set, one column per contender; the best number is bold, if any is best."""
     shown = [c for c in CONTENDERS
              if any(np.isfinite(average(results, name, c, key)) for name in names)]  # fmt: skip
     lines = ["| set | " + " | ".join(shown) + " |", "|---|" + "--:|" * len(shown)]
@@ -209,6 +214,7 @@ def format_table(
         if not np.isfinite(values).any():
             continue
         best = np.nanmin(values) if lower_is_better else np.nanmax(values)
+        best = np.nan if lower_is_better is None else best
         texts = ["" if np.isnan(v) else f"**{v:.{digits}f}**" if v == best else f"{v:.{digits}f}"
                  for v in values]  # fmt: skip
         lines.append(f"| {name} | " + " | ".join(texts) + " |")
@@ -244,7 +250,7 @@ def format_report(results: Results, seeds: int) -> str:
              *format_table(results, everywhere, "log_loss", 4), "", "### Area under the curve", "",
              *format_table(results, everywhere, "auc", 4, lower_is_better=False), "",
              f"## Coverage of intervals for {COVERAGE:.0%}", "",
-             *format_table(results, everywhere, "coverage", 3)]  # fmt: skip
+             *format_table(results, everywhere, "coverage", 3, lower_is_better=None)]  # fmt: skip
     return "\n".join(text) + "\n"
 
 

@@ -154,6 +154,14 @@ def test_temperature():
         )
 
 
+def test_few_rows_do_not_make_probabilities_extreme():
+    probabilities = np.full((20, 2), [0.8, 0.2])
+    found = calibration.find_temperature(probabilities, np.zeros(20, int), None)
+    assert 0.4 < found < 0.9  # all are right
+    many = np.repeat(probabilities, 100, axis=0)
+    assert calibration.find_temperature(many, np.zeros(2000, int), None) < 0.3
+
+
 def test_intervals_cover_what_they_say():
     model = TabularRegressor("fast", n_members=4, epochs=40, random_state=0).fit(TABLE, VALUES)
     new, values, _ = make_table(4000, seed=2)

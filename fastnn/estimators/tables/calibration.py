@@ -14,6 +14,11 @@ Floats = NDArray[np.float64]
 # Order statistics of the residuals that are kept: enough for a coverage of four digits.
 MOST_RESIDUALS = 10_000
 
+# Standard deviation of the logarithm of the temperature before any row is seen. Without it, a few
+# dozen rows that are all predicted correctly make probabilities as extreme as the bounds allow: the
+# log loss on breast_cancer rose from 0.12 to 0.33 with 40 held-out rows.
+PRIOR_SPREAD = 0.5
+
 _SMALLEST = 1e-12  # a probability of 0 has no logarithm
 
 
@@ -29,7 +34,8 @@ def scale_temperature(probabilities: Floats, temperature: float) -> Floats:
 def find_temperature(
     probabilities: Floats, codes: NDArray[np.intp], weights: Array | None
 ) -> float:
-    """The temperature that minimizes the log loss of held-out rows.
+    """The most probable temperature: it minimizes the log loss of held-out rows, and with few rows
+    it stays close to 1.
 
     C. Guo, G. Pleiss, Y. Sun, K. Weinberger, "On calibration of modern neural networks", ICML 2017,
     section 4.2.
@@ -37,14 +43,16 @@ def find_temperature(
     from scipy.optimize import minimize_scalar
 
     rows = np.arange(len(codes))
+    n = len(codes) if weights is None else float(np.count_nonzero(weights))
 
-    def log_loss(log_temperature: float) -> float:
+    def compute_loss(log_temperature: float) -> float:
         scaled = scale_temperature(probabilities, math.exp(log_temperature))
         losses = -np.log(np.maximum(scaled[rows, codes], _SMALLEST))
-        return float(np.average(losses, weights=weights))
+        prior = (log_temperature / PRIOR_SPREAD) ** 2 / 2
+        return float(np.average(losses, weights=weights)) + prior / n
 
-    best = minimize_scalar(log_loss, bounds=(math.log(0.1), math.log(10)), method="bounded")
-    return math.exp(best.x) if best.fun < log_loss(0.0) else 1.0
+    best = minimize_scalar(compute_loss, bounds=(math.log(0.1), math.log(10)), method="bounded")
+    return math.exp(best.x) if best.fun < compute_loss(0.0) else 1.0
 
 
 def summarize_residuals(residuals: Floats) -> Floats:
