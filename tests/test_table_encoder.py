@@ -207,6 +207,15 @@ def clone_of(encoder):
     return type(encoder)(**encoder.get_params())
 
 
+def test_categories_of_numbers_are_categories():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"code": pd.Categorical([3, 1, 3, None, 2])})
+    encoder = TableEncoder().fit(frame)
+    assert encoder.columns_[0].levels == ("3", "", "1", "2")
+    same = encoder.transform(pd.DataFrame({"code": [3.0, 1, 3, np.nan, 2]}))
+    assert (encoder.transform(frame) == same).all()
+
+
 def test_in_a_pipeline():
     sklearn = pytest.importorskip("sklearn")
     from sklearn.base import clone

@@ -85,6 +85,9 @@ def _convert_series(series: Any) -> Array:
     """A column of a pandas or Polars data frame as an array of a NumPy dtype."""
     kind = getattr(series.dtype, "kind", "O")  # Polars has none
     is_extension = not isinstance(series.dtype, np.dtype)
+    if str(series.dtype) == "category":  # as text, because its levels may be numbers
+        levels = np.array([*map(to_text, series.cat.categories), None], object)
+        return np.asarray(levels[series.cat.codes.to_numpy()])  # of -1, the last, for a gap
     if is_extension and kind in "iuf":
         return np.asarray(series.to_numpy(dtype=np.float64, na_value=np.nan))
     if is_extension and kind == "M":  # with a time zone
@@ -186,14 +189,14 @@ def factorize(values: Array) -> tuple[NDArray[np.intp], list[str]]:
     else:
         unique, codes = np.unique(values, return_inverse=True)
         distinct = unique.tolist()
-    texts = list(map(_to_text, distinct))
+    texts = list(map(to_text, distinct))
     if len(set(texts)) == len(texts):
         return codes, texts
     merged = {text: i for i, text in enumerate(dict.fromkeys(texts))}
     return np.array([merged[text] for text in texts], np.intp)[codes], list(merged)
 
 
-def _to_text(value: Any) -> str:
+def to_text(value: Any) -> str:
     if is_gap(value):
         return ""
     if isinstance(value, float | np.floating) and float(value).is_integer():
