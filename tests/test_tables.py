@@ -4,7 +4,6 @@ import json
 import pickle
 import signal
 import threading
-import time
 import warnings
 from contextlib import contextmanager
 
@@ -256,16 +255,11 @@ def test_scoring_chooses_the_best_epoch():
     )
 
 
-def test_max_time_is_kept():
+def test_max_time_shortens_the_training():
     X = np.random.default_rng(0).normal(size=(4000, 10))
-    y = X[:, 0] * X[:, 1]
-    TabularRegressor(**SHORT).fit(X, y)
-    for limit in (0.3, 1.0):
-        start = time.perf_counter()
-        model = TabularRegressor("best", max_time=limit, random_state=0).fit(X, y)
-        # The limit is planned for with a margin; the bound only shows that it had an effect.
-        assert time.perf_counter() - start < 3 * limit
-        assert np.isfinite(model.predict(X)).all()
+    model = TabularRegressor("best", max_time=0.3, random_state=0).fit(X, X[:, 0] * X[:, 1])
+    assert max(model.report_.members["epochs"]) < recipe.PRESETS["best"].epochs
+    assert np.isfinite(model.predict(X)).all()
 
 
 def test_less_time_means_fewer_epochs_then_fewer_members():
