@@ -7,6 +7,7 @@ that is not x86-64.
 import importlib
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 try:
@@ -23,16 +24,25 @@ except ImportError as error:
 __all__ = ["ISA", "available", "engine"]
 
 
-def available() -> list[str]:
+def _list_levels() -> list[str]:
     """Levels that this processor can run, lowest first."""
     level = cpu.level()
     return [f"v{i}" for i in range(2, level + 1)] if level else ["generic"]
 
 
+def available() -> list[str]:
+    """Levels that this processor can run and this build has, lowest first."""
+    return [level for level in _list_levels() if find_spec(f"fastnn_ext.engine_{level}")]
+
+
 def _pick() -> str:
+    if not _list_levels():
+        raise ImportError("fastnn needs an x86-64 processor with SSE4.2 (x86-64-v2) or newer")
     levels = available()
     if not levels:
-        raise ImportError("fastnn needs an x86-64 processor with SSE4.2 (x86-64-v2) or newer")
+        raise ImportError(
+            f"fastnn was built without the levels {_list_levels()}, which this processor can run"
+        )
     forced = os.environ.get("FASTNN_ISA")
     if forced and forced not in levels:
         raise ImportError(f"FASTNN_ISA must be one of {levels} on this processor, got {forced!r}")

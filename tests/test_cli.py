@@ -1,6 +1,7 @@
 """The command `fastnn`, called as a function and in subprocesses."""
 
 import contextlib
+import importlib.util
 import io
 import os
 import re
@@ -126,6 +127,13 @@ def test_fastnn_isa_selects_the_engine(tmp_path):
     done = run_module("info", folder=tmp_path, PYTHONPATH=str(ROOT), FASTNN_ISA=lowest)
     assert done.returncode == 0
     assert f"engine   {lowest} of " in done.stdout
+
+
+def test_levels_that_were_not_built_are_not_available():
+    """A build with FASTNN_LEVELS=v3 works on a processor that could run v4."""
+    for level in fastnn_ext.available():
+        assert importlib.util.find_spec(f"fastnn_ext.engine_{level}") is not None
+    assert fastnn_ext.ISA in fastnn_ext.available()
 
 
 @pytest.mark.process
