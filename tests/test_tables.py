@@ -91,7 +91,9 @@ def test_polars_and_arrays_give_the_same_as_pandas():
     columns = ["size", "is_new", "count", "constant"]
     model = TabularClassifier(**SHORT).fit(TABLE[columns], LABELS)
     expected = model.predict_proba(NEW[columns])
-    frame, new = pl.from_pandas(TABLE[columns]), pl.from_pandas(NEW[columns])
+    frame, new = (
+        pl.DataFrame({name: table[name].to_numpy() for name in columns}) for table in (TABLE, NEW)
+    )
     again = TabularClassifier(**SHORT).fit(frame, LABELS)
     assert (again.predict_proba(new) == expected).all()
     rows = TABLE[columns].to_numpy(object)
@@ -308,8 +310,11 @@ def test_large_tables_are_predicted_in_chunks(monkeypatch):
     monkeypatch.setattr(base, "CHUNK_ROWS", 7)
     assert (model.predict(NEW) == expected).all()
     columns = ["size", "count"]
-    model.fit(pl.from_pandas(TABLE[columns]), VALUES)
-    assert (model.predict(pl.from_pandas(NEW[columns])) == model.predict(NEW[columns])).all()
+    frame, new = (
+        pl.DataFrame({name: table[name].to_numpy() for name in columns}) for table in (TABLE, NEW)
+    )
+    model.fit(frame, VALUES)
+    assert (model.predict(new) == model.predict(NEW[columns])).all()
 
 
 def test_report():
