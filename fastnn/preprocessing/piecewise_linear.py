@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn._util import checks
-from fastnn._util.checks.arrays import check_numbers
+from fastnn.preprocessing.numeric_input import read_numbers
 from fastnn.preprocessing.transformer import Names, Transformer, get_float_type
 
 Floats = NDArray[np.float64]
@@ -90,7 +90,7 @@ class PiecewiseLinearEncoder(Transformer):
             not finite numbers or NaN.
         """
         n_bins = checks.whole("n_bins", self.n_bins, at_least=1)
-        values = check_numbers("X", X, ndims=(2,), allow_nan=True).astype(np.float64)
+        values = read_numbers(X, allow_nan=True).astype(np.float64)
         edges = [compute_edges(column, n_bins) for column in values.T]
         self._set_fitted(X, values.shape[1], edges_=edges)
         return self

@@ -8,10 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn._util import checks
-from fastnn._util.checks.arrays import check_numbers
+from fastnn.preprocessing.numeric_input import read_numbers
 from fastnn.preprocessing.transformer import Transformer, get_float_type
 
 Floats = NDArray[np.float64]
+
+LARGEST_RATIO = 1e100  # its square is in range, and a larger one gives the same result
+SMALLEST_SPREAD = 1e-307  # the inverse of a smaller one is out of range
 
 
 class RobustScaler(Transformer):
@@ -79,7 +82,7 @@ class RobustScaler(Transformer):
         """
         if self.clip is not None:
             checks.number("clip", self.clip, above=0)
-        values = check_numbers("X", X, ndims=(2,), allow_nan=True).astype(np.float64)
+        values = read_numbers(X, allow_nan=True).astype(np.float64)
         center, scale = np.array([_measure(column) for column in values.T]).T
         self._set_fitted(X, values.shape[1], center_=center, scale_=scale)
         return self
@@ -95,8 +98,9 @@ class RobustScaler(Transformer):
         Returns
         -------
         ndarray or data frame, shape (n, n_features)
-            float32 if X is float32, otherwise float64. NaN stay NaN. See `set_output` for data
-            frames.
+            float32 if X is float32, otherwise float64. NaN stay NaN. A result out of the range of
+            this dtype, possible without clipping, becomes its largest number. See `set_output` for
+            data frames.
 
         Raises
         ------
@@ -105,14 +109,30 @@ class RobustScaler(Transformer):
         """
         self._check_fitted()
         values = self._check_numbers(X, self.center_.shape, allow_nan=True)
-        z = (values - self.center_) * self.scale_
+        # Halves, because the difference of two numbers may be out of range, such as that of the
+        # largest number, which some tables have for missing values, and a negative one.
+        z = values.astype(np.float64)
+        z *= 0.5
+        z -= 0.5 * self.center_
+        with np.errstate(over="ignore"):
+            z *= 2 * self.scale_
         if self.clip is not None:
-            z /= np.sqrt(1 + (z / self.clip) ** 2)
-        return self._in_container(z.astype(get_float_type(values), copy=False), X)
+            z = _clip_smoothly(z, self.clip)
+        return self._in_container(_round(z, get_float_type(values)), X)
 
     def inverse_transform(self, X: Any) -> NDArray[Any]:
         """Return the values that `transform` maps to X, up to rounding; for a constant column, its
         value.
+
+        Parameters
+        ----------
+        X : array-like, shape (n, n_features)
+            Scaled values, between -clip and clip.
+
+        Returns
+        -------
+        ndarray, shape (n, n_features)
+            float32 if X is float32, otherwise float64. NaN stay NaN.
 
         Raises
         ------
@@ -128,8 +148,9 @@ class RobustScaler(Transformer):
                                  f"limits of clip; got {np.nanmax(np.abs(z))}")  # fmt: skip
             z /= np.sqrt(1 - (z / self.clip) ** 2)
         spread = np.divide(1, self.scale_, out=np.zeros_like(z[0]), where=self.scale_ > 0)
-        result: NDArray[Any] = z * spread + self.center_
-        return result.astype(get_float_type(values), copy=False)
+        with np.errstate(over="ignore"):
+            result = z * spread + self.center_
+        return _round(result, get_float_type(values))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -137,13 +158,28 @@ class RobustScaler(Transformer):
         return tags
 
 
+def _clip_smoothly(z: Floats, clip: float) -> Floats:
+    """z / √(1 + (z / c)²)."""
+    with np.errstate(over="ignore"):
+        ratio = z / clip
+    np.clip(ratio, -LARGEST_RATIO, LARGEST_RATIO, out=ratio)
+    return np.asarray(clip * (ratio / np.sqrt(1 + ratio * ratio)))
+
+
+def _round(values: Floats, dtype: type[np.floating[Any]]) -> NDArray[Any]:
+    """Values in another dtype; those out of its range become its largest number."""
+    limit = np.finfo(dtype).max
+    return np.clip(values, -limit, limit).astype(dtype, copy=False)
+
+
 def _measure(column: Floats) -> tuple[float, float]:
     """Median and scale of a column; 0 and 0 if all values are NaN."""
     known = column[~np.isnan(column)]
     if not known.size:
         return 0.0, 0.0
-    low, first, median, third, high = np.quantile(known, [0, 0.25, 0.5, 0.75, 1])
-    for spread, width in ((third - first, 1.0), (high - low, 2.0)):
-        if spread > 0 and np.isfinite(width / spread):  # a subnormal spread has no inverse
-            return float(median), float(width / spread)
-    return float(median), 0.0
+    # Halves, as in `transform`.
+    low, first, median, third, high = map(float, np.quantile(known / 2, [0, 0.25, 0.5, 0.75, 1]))
+    for spread, width in ((third - first, 0.5), (high - low, 1.0)):
+        if spread > SMALLEST_SPREAD:
+            return 2 * median, width / spread
+    return 2 * median, 0.0

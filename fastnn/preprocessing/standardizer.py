@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn._util.checks.arrays import check_numbers
+from fastnn.preprocessing.numeric_input import read_numbers
 from fastnn.preprocessing.transformer import Transformer, get_float_type
 
 
@@ -60,7 +60,7 @@ class Standardizer(Transformer):
         ValueError, TypeError
             If X is empty or has values that are not finite numbers.
         """
-        values = check_numbers("X", X).astype(np.float64)
+        values = read_numbers(X, (1, 2)).astype(np.float64)
         # Relative to the first row, so that the deviation of a constant column is exactly zero in
         # spite of rounding.
         shifted = values - values[0]

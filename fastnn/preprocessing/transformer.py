@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn._util import checks
-from fastnn._util.checks.arrays import check_numbers
 from fastnn._util.conversion import read_feature_names
+from fastnn.preprocessing.numeric_input import read_numbers
 
 Array = NDArray[Any]
 Names = NDArray[np.object_]
@@ -103,18 +103,32 @@ class Transformer:
         """Raise an error if X is a data frame with other columns than in `fit`."""
         names, fitted = read_feature_names(X), vars(self).get("feature_names_in_")
         if names is not None and fitted is not None and names != tuple(fitted):
-            raise ValueError(f"X: expected the columns {list(fitted)}; got {list(names)}")
+            missing = [name for name in fitted if name not in set(names)]
+            unexpected = [name for name in names if name not in set(fitted)]
+            differences = f"missing {missing}, unexpected {unexpected}"
+            raise ValueError(
+                f"X: expected the columns {list(fitted)}; got {list(names)}: "
+                f"{differences if missing or unexpected else 'in another order'}"
+            )
 
     def _check_numbers(self, X: Any, shape: tuple[int, ...], *, allow_nan: bool = False) -> Array:
         """X as an array of numbers, whose rows have the shape of those in `fit`."""
         self._check_fitted()
-        values = check_numbers("X", X, ndims=(len(shape) + 1,) if shape else (1, 2),
-                               allow_nan=allow_nan)  # fmt: skip
+        ndims = (len(shape) + 1,) if shape else (1, 2)
+        values = read_numbers(X, ndims, allow_nan=allow_nan)
         if values.shape[1:] != shape:
             expected = ", ".join(map(str, ("n", *shape)))
-            raise ValueError(f"X: expected shape ({expected}) as in fit; got {values.shape}")
+            raise ValueError(f"X: expected shape ({expected}) as in fit; got {values.shape}"
+                             f"{self._compare_counts(values.shape, shape)}")  # fmt: skip
         self._check_names(X)
         return values
+
+    def _compare_counts(self, shape: tuple[int, ...], fitted: tuple[int, ...]) -> str:
+        """The end of an error message, in the words that scikit-learn's tests expect."""
+        if len(shape) != 2 or len(fitted) != 1:
+            return ""
+        return (f": X has {shape[1]} features, but {type(self).__name__} is expecting {fitted[0]} "
+                "features as input")  # fmt: skip
 
     def _resolve_names(self, input_features: Any) -> Names:
         """The names of the input columns: those of `fit`, the given ones, or x0, x1, ..."""
@@ -139,6 +153,8 @@ class Transformer:
         sklearn = sys.modules.get("sklearn")
         kind = "default" if sklearn is None else sklearn.get_config()["transform_output"]
         kind = vars(self).get("_sklearn_output_config", {}).get("transform", kind)
+        if hasattr(values, "tocsr") and kind != "default":
+            raise ValueError(f"sparse_output: expected False for the output {kind!r}; got True")
         if values.ndim == 1:
             return values
         return _CONTAINERS[kind](values, self.get_feature_names_out(), X)
