@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import decimal
 import math
 import numbers
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,12 @@ Array = NDArray[Any]
 Floats = NDArray[np.float64]
 
 NUMBER, CATEGORY, DATE = "number", "category", "date"
+
+# What a column of objects may hold.
+GAP_TYPES = ("NoneType", "NAType", "NaTType")
+NUMBER_TYPES = (numbers.Real, decimal.Decimal)
+DURATION_TYPES = (datetime.timedelta, np.timedelta64)
+DATE_TYPES = (datetime.date, np.datetime64)
 
 # The numbers that are made of a date, by name.
 DATE_PARTS = ("day", "month", "weekday", "hour")
@@ -62,13 +68,16 @@ def read_table(X: Any) -> tuple[list[str], list[Array]]:
         check_unmasked("X", X)
         array = X if isinstance(X, np.ndarray) else convert_rows(X)
         if array.ndim != 2:
-            hint = ": use X.reshape(1, -1) for one row" if array.ndim == 1 else ""
+            is_row = array.ndim == 1
+            hint = ": Reshape your data, X.reshape(1, -1), if it is one row" if is_row else ""
             raise ValueError(f"X: expected 2 dimensions, (rows, columns); got {array.shape}{hint}")
         names = [f"x{i}" for i in range(array.shape[1])]
         values = list(array.T)
     if not names or not len(values[0]):
-        shape = (len(values[0]) if values else 0, len(names))
-        raise ValueError(f"X: expected at least one row and column; got shape {shape}")
+        shape = (len(X), len(names))
+        counts = f"0 feature(s) (shape={shape}) while a minimum of 1 is required."
+        raise ValueError(f"X: expected at least one row and column; got shape {shape}"
+                         f"{'' if names else ': ' + counts}")  # fmt: skip
     return names, values
 
 
@@ -103,32 +112,44 @@ def find_kind(name: str, values: Array) -> str:
     kind = values.dtype.kind
     if kind == "c":
         raise ValueError(f"X: expected real numbers, categories or dates; got complex data in "
-                         f"column {name!r}")  # fmt: skip
+                         f"column {name!r}: Complex data not supported")  # fmt: skip
     if kind in "iufm":
         return NUMBER
     if kind == "M":
         return DATE
     if kind != "O":
         return CATEGORY
-    known = [value for value in values if not is_gap(value)]
-    if not known:
+    types = {one for one in set(map(type, values)) if one.__name__ not in GAP_TYPES}
+    if _are(types, NUMBER_TYPES):
         return NUMBER
-    if all(isinstance(value, numbers.Real) and not isinstance(value, bool) for value in known):
-        return NUMBER
-    return DATE if all(isinstance(value, datetime.date) for value in known) else CATEGORY
+    if _are(types, (float, *DURATION_TYPES)):
+        return NUMBER if _floats_are_gaps(values, types) else CATEGORY
+    if _are(types, (float, *DATE_TYPES)):
+        return DATE if _floats_are_gaps(values, types) else CATEGORY
+    return CATEGORY
+
+
+def _are(types: set[type], expected: tuple[type, ...]) -> bool:
+    return all(issubclass(one, expected) and one is not bool for one in types)
+
+
+def _floats_are_gaps(values: Array, types: set[type]) -> bool:
+    if not any(issubclass(one, float) for one in types):
+        return True
+    return all(math.isnan(value) for value in values if isinstance(value, float))
 
 
 def is_gap(value: Any) -> bool:
     """Whether a value is missing: None, NaN, NaT or pandas.NA."""
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+    if type(value).__name__ in GAP_TYPES:
         return True
-    if isinstance(value, np.datetime64):
+    if isinstance(value, np.datetime64 | np.timedelta64):
         return bool(np.isnat(value))
     return isinstance(value, float | np.floating) and math.isnan(value)
 
 
 def to_numbers(name: str, values: Array) -> Floats:
-    """A column as float64, with NaN for gaps.
+    """A column as float64, with NaN for gaps, and durations in seconds.
 
     Raises
     ------
@@ -136,22 +157,44 @@ def to_numbers(name: str, values: Array) -> Floats:
         If a value is infinite or not a number.
     """
     if values.dtype.kind == "m":
-        seconds = values / np.timedelta64(1, "s")
-        return np.asarray(seconds, np.float64)
-    if values.dtype.kind == "O":
-        values = np.array([math.nan if is_gap(value) else value for value in values], object)
+        return np.asarray(values / np.timedelta64(1, "s"), np.float64)
+    if values.dtype.kind == "M":  # NumPy would convert dates to numbers
+        if not np.isnat(values).all():
+            raise ValueError(f"X: expected numbers in column {name!r}; got dates")
+        return np.full(len(values), np.nan)
     try:
-        result = values.astype(np.float64)
-    except (TypeError, ValueError) as error:
+        result = _convert_to_floats(values)
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"X: expected numbers in column {name!r}; got {error}") from None
     if np.isinf(result).any():
         raise ValueError(f"X: expected finite numbers in column {name!r}; got infinity")
     return result
 
 
+def _convert_to_floats(values: Array) -> Floats:
+    try:
+        return values.astype(np.float64)  # NaN for None
+    except (TypeError, ValueError):  # other gaps, or durations
+        return np.array(list(map(_to_float, values.tolist())), np.float64)
+
+
+def _to_float(value: Any) -> float:
+    if is_gap(value) or (isinstance(value, str) and not value.strip()):
+        return math.nan
+    if isinstance(value, datetime.timedelta):
+        return value.total_seconds()
+    if isinstance(value, np.timedelta64):
+        return float(value / np.timedelta64(1, "s"))
+    return float(value)
+
+
 def to_date_parts(name: str, values: Array) -> list[Floats]:
     """The numbers of a column of dates, in the order of `DATE_PARTS`: days since 1970 with the time
     of the day as a fraction; month from 1; weekday from 0, Monday; hour."""
+    if values.dtype.kind in "biuf":  # NumPy would convert numbers to dates
+        if not np.isnan(values).all():
+            raise ValueError(f"X: expected dates in column {name!r}; got numbers")
+        values = np.full(len(values), "NaT")
     try:
         if values.dtype.kind == "O":
             values = np.array(["NaT" if is_gap(v) else _format_date(v) for v in values])
@@ -171,70 +214,17 @@ def to_date_parts(name: str, values: Array) -> list[Floats]:
 
 
 def _format_date(value: Any) -> str:
+    if isinstance(value, NUMBER_TYPES):
+        raise TypeError(f"the number {value}")
     if isinstance(value, datetime.datetime) and value.tzinfo is not None:
         value = value.astimezone(datetime.UTC).replace(tzinfo=None)
     return str(value.isoformat()) if isinstance(value, datetime.date) else str(value)
 
 
-# ---- categories ----------------------------------------------------------------------------------
-
-
-def factorize(values: Array) -> tuple[NDArray[np.intp], list[str]]:
-    """The number of each value's level, and the levels as text: "" for a gap, and the same text for
-    1, 1.0 and "1", because a column of whole numbers becomes one of floats where it has gaps."""
-    if values.dtype.kind == "O":
-        index: dict[Any, int] = {}
-        numbered = [index.setdefault(value, len(index)) for value in values]
-        codes, distinct = np.array(numbered, np.intp), list(index)
-    else:
-        unique, codes = np.unique(values, return_inverse=True)
-        distinct = unique.tolist()
-    texts = list(map(to_text, distinct))
-    if len(set(texts)) == len(texts):
-        return codes, texts
-    merged = {text: i for i, text in enumerate(dict.fromkeys(texts))}
-    return np.array([merged[text] for text in texts], np.intp)[codes], list(merged)
-
-
 def to_text(value: Any) -> str:
+    """The text of a level: "" for a gap, and the same text for 1, 1.0 and "1"."""
     if is_gap(value):
         return ""
     if isinstance(value, float | np.floating) and float(value).is_integer():
         value = int(value)
     return str(value)
-
-
-def choose_levels(
-    texts: Sequence[str], counts: Iterable[int], fewest: float, most: int
-) -> list[str]:
-    """The levels that get a column of their own: those with at least `fewest` rows, the most
-    frequent ones first, at most `most`."""
-    ranked = sorted(zip(texts, counts, strict=True), key=lambda pair: (-pair[1], pair[0]))
-    return [text for text, count in ranked if count >= fewest][:most]
-
-
-def find_categorical(choice: Any, names: Sequence[str], kinds: Sequence[str]) -> list[bool]:
-    """Which columns are categories, by the parameter `categorical_features`.
-
-    Raises
-    ------
-    ValueError
-        If it names a column that does not exist, or is a mask of another length.
-    """
-    by_kind = [kind == CATEGORY for kind in kinds]
-    if isinstance(choice, str):
-        checks.choice("categorical_features", choice, ("auto",))
-        return by_kind
-    chosen = list(choice)
-    if chosen and all(isinstance(item, bool | np.bool_) for item in chosen):
-        if len(chosen) != len(names):
-            raise ValueError(f"categorical_features: expected a mask of {len(names)} columns; got "
-                             f"{len(chosen)}")  # fmt: skip
-        return [bool(item) or known for item, known in zip(chosen, by_kind, strict=True)]
-    for item in chosen:
-        position = names.index(item) if isinstance(item, str) and item in names else item
-        if not isinstance(position, numbers.Integral) or not 0 <= int(position) < len(names):
-            raise ValueError(f"categorical_features: expected names or positions of columns; got "
-                             f"{item!r}")  # fmt: skip
-        by_kind[int(position)] = True
-    return by_kind

@@ -6,8 +6,17 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from fastnn._util import checks
+from fastnn.preprocessing.categories import (
+    choose_levels,
+    encode_category,
+    factorize,
+    find_categorical,
+    list_outputs,
+    make_unique,
+)
 from fastnn.preprocessing.piecewise_linear import PiecewiseLinearEncoder
 from fastnn.preprocessing.robust_scaler import RobustScaler
 from fastnn.preprocessing.table_columns import (
@@ -16,9 +25,6 @@ from fastnn.preprocessing.table_columns import (
     DATE_PARTS,
     NUMBER,
     Column,
-    choose_levels,
-    factorize,
-    find_categorical,
     find_kind,
     read_table,
     to_date_parts,
@@ -44,8 +50,8 @@ class TableEncoder(Transformer):
       column, which is 1 where the value is missing.
     - A category has one column for each level with 1 where it occurs; with two levels, a single
       column with 1 and -1. Rare levels share a column. A missing value is a level, if it occurs in
-      `fit`. A level that did not occur in `fit` counts as rare; if there is no column for rare
-      levels, all columns are 0.
+      `fit`; otherwise all columns are 0. A level that did not occur in `fit` counts as rare; if
+      there is no column for rare levels, all columns are 0.
     - A date becomes four numbers: the day, the month, the weekday and the hour, in UTC.
 
     Booleans, text and pandas' and Polars' categories are categories; timedeltas are numbers, in
@@ -65,6 +71,11 @@ class TableEncoder(Transformer):
         less.
     max_levels : int, default 256
         Largest number of levels with a column of their own, at least 1.
+    indicators : bool, default True
+        Whether numbers with missing values have a second column.
+    sparse_output : bool, default False
+        Whether `transform` returns a sparse matrix: less memory and faster networks, if categories
+        with many levels are most of the columns.
 
     Attributes
     ----------
@@ -75,7 +86,7 @@ class TableEncoder(Transformer):
     edges_ : list of ndarray
         The bin edges of these numbers; empty with numeric_encoding="scaled".
     has_gaps_ : ndarray of bool
-        Which of these numbers have missing values.
+        Which of these numbers have a column for missing values.
     n_features_in_ : int
         Number of columns of X.
     feature_names_in_ : ndarray of str, shape (n_features_in_,)
@@ -95,6 +106,7 @@ class TableEncoder(Transformer):
 
     _parameters: ClassVar[tuple[str, ...]] = (
         "categorical_features", "numeric_encoding", "n_bins", "min_frequency", "max_levels",
+        "indicators", "sparse_output",
     )  # fmt: skip
 
     columns_: tuple[Column, ...]
@@ -110,12 +122,16 @@ class TableEncoder(Transformer):
         n_bins: int = 32,
         min_frequency: float | None = None,
         max_levels: int = 256,
+        indicators: bool = True,
+        sparse_output: bool = False,
     ) -> None:
         self.categorical_features = categorical_features
         self.numeric_encoding = numeric_encoding
         self.n_bins = n_bins
         self.min_frequency = min_frequency
         self.max_levels = max_levels
+        self.indicators = indicators
+        self.sparse_output = sparse_output
 
     # ---- fitting ----
 
@@ -144,6 +160,8 @@ class TableEncoder(Transformer):
         checks.whole("max_levels", self.max_levels, at_least=1)
         if self.min_frequency is not None:
             checks.number("min_frequency", self.min_frequency, at_least=0)
+        checks.flag("sparse_output", self.sparse_output)
+        indicators = checks.flag("indicators", self.indicators)
         names, values = read_table(X)
         kinds = list(map(find_kind, names, values))
         is_category = find_categorical(self.categorical_features, names, kinds)
@@ -156,7 +174,7 @@ class TableEncoder(Transformer):
             edges = PiecewiseLinearEncoder(self.n_bins).fit(numbers).edges_
         self._set_fitted(
             X, len(names), columns_=columns, scaler_=_fit_scaler(numbers), edges_=edges,
-            has_gaps_=np.isnan(numbers).any(axis=0),
+            has_gaps_=np.isnan(numbers).any(axis=0) & indicators,
         )  # fmt: skip
         return self
 
@@ -165,7 +183,7 @@ class TableEncoder(Transformer):
             return Column(name, kind, int(np.isnan(to_numbers(name, values)).sum()))
         if kind == DATE:
             return Column(name, kind, int(np.isnan(to_date_parts(name, values)[0]).sum()))
-        codes, texts = factorize(values)
+        codes, texts = factorize(name, values)
         counts = np.bincount(codes, minlength=len(texts)).tolist()
         fewest = self.min_frequency
         if fewest is None:
@@ -186,39 +204,47 @@ class TableEncoder(Transformer):
 
         Returns
         -------
-        ndarray of float32 or data frame, shape (n, n_outputs)
+        ndarray or scipy.sparse.csr_array of float32, or data frame, shape (n, n_outputs)
             The columns of `get_feature_names_out`. See `set_output` for data frames.
 
         Raises
         ------
         ValueError, TypeError
             If `fit` has not been called, X has other columns than in `fit`, or a column of numbers
-            or dates has values that are none.
+            or dates has values that are none. Also for data frames with sparse_output=True.
         """
         self._check_fitted()
         self._check_names(X)
         names, values = read_table(X)
-        if len(names) != self.n_features_in_:
-            raise ValueError(f"X: expected {self.n_features_in_} columns, as in fit; got "
-                             f"{len(names)}")  # fmt: skip
+        n, n_fitted = len(names), self.n_features_in_
+        if n != n_fitted:
+            raise ValueError(f"X: expected {n_fitted} columns, as in fit; got {n}"
+                             f"{self._compare_counts((len(values[0]), n), (n_fitted,))}"
+            )  # fmt: skip
         numbers = _collect_numbers(self.columns_, values)
-        result = np.empty((len(values[0]), self._count_outputs()), np.float32)
+        parts = self._make_parts(numbers, values)
+        shape = len(values[0]), len(self.get_feature_names_out())
+        if self.sparse_output:
+            blocks = [sparse.csr_array((shape[0], 0)), *map(sparse.csr_array, parts)]
+            return self._in_container(sparse.hstack(blocks, "csr", np.float32), X)
+        result = np.empty(shape, np.float32)
         end = 0
-        for part in self._make_parts(numbers, values):
+        for part in parts:
             result[:, end : end + part.shape[1]] = part
             end += part.shape[1]
         return self._in_container(result, X)
 
-    def _make_parts(self, numbers: Floats, values: list[Array]) -> list[Array]:
-        """The features, in groups: numbers, gaps, each category, and bins."""
+    def _make_parts(self, numbers: Floats, values: list[Array]) -> list[Any]:
+        """The features, in groups: numbers, gaps, each category, and bins. With sparse output,
+        categories are sparse."""
         varies, gaps = self._varies, np.isnan(numbers)
-        parts: list[Array] = []
+        parts: list[Any] = []
         if numbers.shape[1]:
             parts = [np.where(gaps, 0, self.scaler_.transform(numbers))[:, varies],
                      gaps[:, self.has_gaps_]]  # fmt: skip
         for column, one in zip(self.columns_, values, strict=True):
             if column.kind == CATEGORY:
-                parts.append(_encode_category(column, one))
+                parts.append(encode_category(column, one, self.sparse_output))
         if self.edges_ and varies.any():
             encoder = PiecewiseLinearEncoder()
             chosen = [edges for edges, kept in zip(self.edges_, varies, strict=True) if kept]
@@ -233,12 +259,10 @@ class TableEncoder(Transformer):
         """Which numbers have more than one value."""
         return np.asarray(self.scaler_.scale_ > 0)
 
-    def _count_outputs(self) -> int:
-        return len(self.get_feature_names_out())
-
     def get_feature_names_out(self, input_features: Any = None) -> Names:
         """Return the names of the features: that of the column, with an ending such as "_missing",
-        the level of a category or the part of a date."""
+        the level of a category or the part of a date. Names that would occur twice are
+        numbered."""
         names = self._resolve_names(input_features)
         numbers, categories = [], []
         for name, column in zip(names, self.columns_, strict=True):
@@ -247,7 +271,7 @@ class TableEncoder(Transformer):
             elif column.kind == DATE:
                 numbers += [f"{name}_{part}" for part in DATE_PARTS]
             else:
-                categories += [f"{name}_{level}" for level in _list_outputs(column)]
+                categories += [f"{name}_{level}" for level in list_outputs(column)]
         varying = [one for one, kept in zip(numbers, self._varies, strict=True) if kept]
         gaps = [f"{one}_missing" for one, has in zip(numbers, self.has_gaps_, strict=True) if has]
         bins = [
@@ -255,7 +279,7 @@ class TableEncoder(Transformer):
             for one, edges in zip(numbers, self.edges_, strict=bool(self.edges_))
             for t in range(len(edges) - 1)
         ]  # fmt: skip
-        return np.array([*varying, *gaps, *categories, *bins], object)
+        return np.array(make_unique([*varying, *gaps, *categories, *bins]), object)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -282,29 +306,3 @@ def _fit_scaler(numbers: Floats) -> RobustScaler:
     scaler = RobustScaler()
     vars(scaler).update(center_=np.empty(0), scale_=np.empty(0), n_features_in_=0)
     return scaler
-
-
-def _list_outputs(column: Column) -> list[str]:
-    """The levels that have an output, with "rare" for the rare ones. A gap is "missing"."""
-    levels = [level or "missing" for level in column.levels]
-    if len(levels) == 2 and not column.n_rare:
-        return levels[:1]
-    outputs = [*levels, "rare"] if column.n_rare else levels
-    return outputs if len(outputs) > 1 else []
-
-
-def _encode_category(column: Column, values: Array) -> Array:
-    """The outputs of a category, (n, number of outputs)."""
-    n_outputs, n_levels = len(_list_outputs(column)), len(column.levels)
-    codes, texts = factorize(values)
-    known = {level: i for i, level in enumerate(column.levels)}
-    other = n_levels if column.n_rare else -1
-    positions = np.array([known.get(text, other) for text in texts], np.intp)
-    if n_levels == 2 and n_outputs == 1:
-        signs = np.array([1, -1, 0], np.float32)  # of -1, the last, for others
-        return signs[positions][codes][:, np.newaxis]
-    table = np.zeros((len(texts), n_outputs), np.float32)
-    if n_outputs:
-        valid = np.flatnonzero(positions >= 0)
-        table[valid, positions[valid]] = 1
-    return table[codes]
