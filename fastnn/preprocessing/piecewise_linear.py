@@ -37,8 +37,9 @@ class PiecewiseLinearEncoder(Transformer):
 
     Or they are "hats", one for each edge. With r the place of x in its bin, from 0 to 1, the column
     of the left edge is 1 - r, that of the right edge r, and all others are 0. Together with a bias,
-    both make the same functions possible. With hats at most two columns of a feature are not 0: as
-    a sparse matrix, they cost a network the same for any number of bins.
+    both make the same functions possible. With hats at most two columns of a feature are not 0:
+    from a sparse matrix, a network's first layer reads two rows of weights for each feature,
+    whatever the number of bins.
 
     Bins have about equal numbers of rows. Unlike in the paper, a value that many rows share (such
     as 0) fills at most one bin, so that enough bins are left for the other values. With

@@ -74,8 +74,8 @@ class TableEncoder(Transformer):
     indicators : bool, default True
         Whether numbers with missing values have a second column.
     sparse_output : bool, default False
-        Whether `transform` returns a sparse matrix: less memory and faster networks, if categories
-        with many levels are most of the columns.
+        Whether `transform` returns a sparse matrix, which is smaller if categories with many levels
+        are most of the columns.
 
     Attributes
     ----------
