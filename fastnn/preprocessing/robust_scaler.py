@@ -159,11 +159,10 @@ class RobustScaler(Transformer):
 
 
 def _clip_smoothly(z: Floats, clip: float) -> Floats:
-    """z / √(1 + (z / c)²)."""
-    with np.errstate(over="ignore"):
-        ratio = z / clip
-    np.clip(ratio, -LARGEST_RATIO, LARGEST_RATIO, out=ratio)
-    return np.asarray(clip * (ratio / np.sqrt(1 + ratio * ratio)))
+    """z / √(1 + (z / c)²), which rounding leaves between -c and c."""
+    limit = min(LARGEST_RATIO * clip, float(np.finfo(np.float64).max))
+    z = np.clip(z, -limit, limit)
+    return np.clip(z / np.sqrt(1 + (z / clip) ** 2), -clip, clip)
 
 
 def _round(values: Floats, dtype: type[np.floating[Any]]) -> NDArray[Any]:
