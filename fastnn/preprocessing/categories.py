@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from fastnn._util import checks
 from fastnn.preprocessing.table_columns import CATEGORY, Column, to_text
@@ -106,7 +105,11 @@ def encode_category(column: Column, values: Array, sparse_output: bool = False) 
         table = np.zeros((len(texts), n_outputs), np.float32)
         valid = np.flatnonzero((positions >= 0) & (n_outputs > 0))
         table[valid, positions[valid]] = 1
-    return (sparse.csr_array(table) if sparse_output else table)[codes]
+    if not sparse_output:
+        return table[codes]
+    from scipy import sparse  # which `import fastnn` does not load
+
+    return sparse.csr_array(table)[codes]
 
 
 def _find_levels(column: Column, texts: Sequence[str]) -> list[int]:

@@ -6,7 +6,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from fastnn._util import checks
 from fastnn.preprocessing.bin_edges import compute_quantile_edges, compute_tree_edges
@@ -215,9 +214,7 @@ def encode_ramps(
     return result
 
 
-def encode_hats(
-    values: NDArray[Any], edges: list[Floats], dtype: type[np.floating[Any]]
-) -> sparse.csr_array:
+def encode_hats(values: NDArray[Any], edges: list[Floats], dtype: type[np.floating[Any]]) -> Any:
     """The hats of all features, (n, total number of edges), without entries that are 0."""
     counts = count_outputs(edges, "hats")
     ends = np.cumsum([0, *counts])
@@ -236,6 +233,8 @@ def encode_hats(
     kept = weights > 0  # not where the position is NaN
     starts = np.append(0, np.count_nonzero(kept, axis=(1, 2)).cumsum())
     shape = len(values), int(ends[-1])
+    from scipy import sparse  # which `import fastnn` does not load
+
     return sparse.csr_array((weights[kept], columns[kept], starts), shape=shape)
 
 

@@ -6,7 +6,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from fastnn._util import checks
 from fastnn.preprocessing.categories import (
@@ -225,6 +224,8 @@ class TableEncoder(Transformer):
         parts = self._make_parts(numbers, values)
         shape = len(values[0]), len(self.get_feature_names_out())
         if self.sparse_output:
+            from scipy import sparse  # which `import fastnn` does not load
+
             blocks = [sparse.csr_array((shape[0], 0)), *map(sparse.csr_array, parts)]
             return self._in_container(sparse.hstack(blocks, "csr", np.float32), X)
         result = np.empty(shape, np.float32)
