@@ -103,6 +103,13 @@ def test_encodings_are_shares_and_ascend(X, n_bins):
             np.testing.assert_allclose(values, column[known], rtol=1e-9, atol=1e-6)
 
 
+def test_values_that_differ_by_less_than_the_smallest_normal_number_are_one():
+    X = np.array([[0.0, 0.0], [2.2e-309, 1.0], [5e-324, 5e-324], [-1e-310, 1.0]])
+    encoder = PiecewiseLinearEncoder().fit(X)
+    assert [len(edges) for edges in encoder.edges_] == [1, 2]
+    assert encoder.transform(X).tolist() == [[0], [1], [0], [1]]
+
+
 def test_dtypes_and_layouts(rng):
     X = rng.normal(size=(30, 4))
     for transformer in (RobustScaler(), PiecewiseLinearEncoder(4)):

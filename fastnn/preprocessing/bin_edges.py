@@ -15,6 +15,9 @@ Integers = NDArray[np.intp]
 # round brings the counts closer to that.
 CAPPING_ROUNDS = 20
 
+# The inverse of a smaller width is out of range, so that a position in the bin cannot be computed.
+SMALLEST_WIDTH = 1e-300
+
 # A tree chooses its thresholds between groups of rows with about equal numbers of rows.
 MAX_CELLS = 256
 
@@ -38,6 +41,12 @@ def compute_quantile_edges(column: Floats, n_bins: int) -> Floats:
     edges = 2 * np.interp(np.linspace(0, weights.sum(), n_bins + 1), positions, values / 2)
     edges[0], edges[-1] = values[0], values[-1]
     return np.unique(edges)
+
+
+def merge_close_edges(edges: Floats) -> Floats:
+    """The edges without those that make a bin too narrow to compute with."""
+    with np.errstate(over="ignore"):
+        return edges[np.diff(edges, prepend=-np.inf) >= SMALLEST_WIDTH]
 
 
 @dataclass(frozen=True)

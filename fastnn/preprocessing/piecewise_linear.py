@@ -8,7 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn._util import checks
-from fastnn.preprocessing.bin_edges import compute_quantile_edges, compute_tree_edges
+from fastnn.preprocessing.bin_edges import (
+    compute_quantile_edges,
+    compute_tree_edges,
+    merge_close_edges,
+)
 from fastnn.preprocessing.numeric_input import read_numbers
 from fastnn.preprocessing.targets import read_targets
 from fastnn.preprocessing.transformer import Names, Transformer, get_float_type
@@ -148,7 +152,7 @@ class PiecewiseLinearEncoder(Transformer):
                                  "is None")  # fmt: skip
             targets = read_targets(y, len(values), self.task)
             edges = [compute_tree_edges(column, targets, n_bins, n_leaf) for column in values.T]
-        self._set_fitted(X, values.shape[1], edges_=edges)
+        self._set_fitted(X, values.shape[1], edges_=list(map(merge_close_edges, edges)))
         return self
 
     def transform(self, X: Any) -> Any:
