@@ -88,7 +88,7 @@ class TableEncoder(Transformer):
         Which of these numbers have a column for missing values.
     n_features_in_ : int
         Number of columns of X.
-    feature_names_in_ : ndarray of str, shape (n_features_in_,)
+    feature_names_in_ : ndarray of str, shape (n_features,)
         Column names, if X is a data frame whose column names are all strings.
 
     Examples
@@ -139,7 +139,7 @@ class TableEncoder(Transformer):
 
         Parameters
         ----------
-        X : data frame or array-like, shape (n, n_features_in_)
+        X : data frame or array-like, shape (n, n_features)
             A pandas or Polars data frame, an array, or a list of rows.
         y : None
             Ignored.
@@ -198,7 +198,7 @@ class TableEncoder(Transformer):
 
         Parameters
         ----------
-        X : data frame or array-like, shape (n, n_features_in_)
+        X : data frame or array-like, shape (n, n_features)
             Columns as in `fit`.
 
         Returns
