@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 from fastnn import activations, initializers
 from fastnn._util import checks
@@ -226,7 +226,7 @@ def check_layers(where: str, layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
         )
     for position, layer in enumerate(layers):
         checks.instance(
-            f"{where}: layer {position}", layer, (Dense, Dropout, Residual, Scale),
+            f"{where}: layer {position}", layer, get_args(Layer),
             "Dense, Dropout, Residual or Scale",
         )  # fmt: skip
     return tuple(layers)
@@ -235,11 +235,7 @@ def check_layers(where: str, layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
 def iterate_dense_layers(layers: tuple[Layer, ...]) -> Iterator[Dense]:
     """Iterate over the Dense layers in the order of the forward pass, including those in Residual
     blocks."""
-    for layer in layers:
-        if isinstance(layer, Dense):
-            yield layer
-        elif isinstance(layer, Residual):
-            yield from iterate_dense_layers(layer.layers)
+    return (layer for layer in iterate_weighted_layers(layers) if isinstance(layer, Dense))
 
 
 def iterate_weighted_layers(layers: tuple[Layer, ...]) -> Iterator[Dense | Scale]:

@@ -626,15 +626,18 @@ def _(schedule: LinearDecay, steps: Array) -> Array:
 
 @_compute_rates.register
 def _(schedule: CosineDecay, steps: Array) -> Array:
-    low, high = schedule.final_learning_rate, schedule.initial_learning_rate
-    return low + (high - low) * _half_cosine(np.minimum(steps / (schedule.n_steps or 1), 1))
+    return _decay_by_cosine(schedule, 0.0, steps)
 
 
 @_compute_rates.register
 def _(schedule: FlatCosine, steps: Array) -> Array:
+    return _decay_by_cosine(schedule, schedule.flat_share, steps)
+
+
+def _decay_by_cosine(schedule: CosineDecay | FlatCosine, flat_share: float, steps: Array) -> Array:
     low, high = schedule.final_learning_rate, schedule.initial_learning_rate
     n_steps = schedule.n_steps or 1
-    start = schedule.flat_share * n_steps
+    start = flat_share * n_steps
     fraction = (steps - start) / (n_steps - start)
     return low + (high - low) * _half_cosine(np.clip(fraction, 0, 1))
 

@@ -111,8 +111,7 @@ def _lower_scale(lowering: Lowering, layer: Scale, source: int) -> int:
     lowering.n_parameter_rows += 1
     return lowering.add_layer(
         kind=Kind.SCALE, input=source, n_in=1, weights=weights, first_row=first_row,
-        weight_rate_factor=layer.learning_rate_factor,
-        bias_rate_factor=layer.learning_rate_factor,
+        weight_rate_factor=layer.learning_rate_factor, bias_rate_factor=layer.bias_rate_factor,
     )  # fmt: skip
 
 

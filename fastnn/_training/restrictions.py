@@ -37,12 +37,12 @@ def check_layers(optimizer: FullBatch, layers: tuple[Layer, ...], loss: Loss) ->
     if l1 > 0:
         raise ValueError(f"l1: expected 0 with {name}, which needs derivatives; got {l1!r}")
     for index, layer in enumerate(iterate_weighted_layers(layers)):
-        factors = {layer.learning_rate_factor, layer.bias_rate_factor}
-        if factors != {1.0}:
-            raise ValueError(
-                f"learning_rate_factor: expected 1 with {name}, which has no learning rate; got "
-                f"{max(factors)!r} or less in layer {index} of those with weights"
-            )
+        for factor in (layer.learning_rate_factor, layer.bias_rate_factor):
+            if factor != 1:
+                raise ValueError(
+                    f"learning_rate_factor: expected 1 with {name}, which has no learning rate; "
+                    f"got {factor!r} in layer {index} of those with weights"
+                )
     if not isinstance(optimizer, LevenbergMarquardt):
         return
     if not isinstance(loss, SquaredError):

@@ -16,7 +16,7 @@ from fastnn.preprocessing.categories import (
     list_outputs,
     make_unique,
 )
-from fastnn.preprocessing.piecewise_linear import PiecewiseLinearEncoder
+from fastnn.preprocessing.piecewise_linear import PiecewiseLinearEncoder, encode_ramps
 from fastnn.preprocessing.robust_scaler import RobustScaler
 from fastnn.preprocessing.table_columns import (
     CATEGORY,
@@ -166,22 +166,23 @@ class TableEncoder(Transformer):
         is_category = find_categorical(self.categorical_features, names, kinds)
         kinds = [CATEGORY if category else kind
                  for kind, category in zip(kinds, is_category, strict=True)]  # fmt: skip
-        columns = tuple(map(self._describe, names, values, kinds))
-        numbers = _collect_numbers(columns, values)
+        read, columns = [], []
+        for name, one, kind in zip(names, values, kinds, strict=True):
+            read.append(_read_numbers(name, one, kind))
+            columns.append(self._describe(name, one, kind, read[-1]))
+        numbers = _stack(read, len(values[0]))
         edges = []
         if self.numeric_encoding == "piecewise_linear" and numbers.size:
             edges = PiecewiseLinearEncoder(self.n_bins).fit(numbers).edges_
         self._set_fitted(
-            X, len(names), columns_=columns, scaler_=_fit_scaler(numbers), edges_=edges,
+            X, len(names), columns_=tuple(columns), scaler_=_fit_scaler(numbers), edges_=edges,
             has_gaps_=np.isnan(numbers).any(axis=0) & indicators,
         )  # fmt: skip
         return self
 
-    def _describe(self, name: str, values: Array, kind: str) -> Column:
-        if kind == NUMBER:
-            return Column(name, kind, int(np.isnan(to_numbers(name, values)).sum()))
-        if kind == DATE:
-            return Column(name, kind, int(np.isnan(to_date_parts(name, values)[0]).sum()))
+    def _describe(self, name: str, values: Array, kind: str, numbers: list[Floats]) -> Column:
+        if kind != CATEGORY:
+            return Column(name, kind, int(np.isnan(numbers[0]).sum()))
         codes, texts = factorize(name, values)
         counts = np.bincount(codes, minlength=len(texts)).tolist()
         fewest = self.min_frequency
@@ -220,7 +221,9 @@ class TableEncoder(Transformer):
             raise ValueError(f"X: expected {n_fitted} columns, as in fit; got {n}"
                              f"{self._compare_counts((len(values[0]), n), (n_fitted,))}"
             )  # fmt: skip
-        numbers = _collect_numbers(self.columns_, values)
+        read = [_read_numbers(column.name, one, column.kind)
+                for column, one in zip(self.columns_, values, strict=True)]  # fmt: skip
+        numbers = _stack(read, len(values[0]))
         parts = self._make_parts(numbers, values)
         shape = len(values[0]), len(self.get_feature_names_out())
         if self.sparse_output:
@@ -247,10 +250,8 @@ class TableEncoder(Transformer):
             if column.kind == CATEGORY:
                 parts.append(encode_category(column, one, self.sparse_output))
         if self.edges_ and varies.any():
-            encoder = PiecewiseLinearEncoder()
-            chosen = [edges for edges, kept in zip(self.edges_, varies, strict=True) if kept]
-            vars(encoder).update(edges_=chosen, n_features_in_=len(chosen))
-            parts.append(encoder.transform(numbers[:, varies].astype(np.float32)))
+            edges = [one for one, kept in zip(self.edges_, varies, strict=True) if kept]
+            parts.append(encode_ramps(numbers[:, varies].astype(np.float32), edges, np.float32))
         return parts
 
     # ---- names ----
@@ -290,15 +291,17 @@ class TableEncoder(Transformer):
         return tags
 
 
-def _collect_numbers(columns: tuple[Column, ...], values: list[Array]) -> Floats:
+def _read_numbers(name: str, values: Array, kind: str) -> list[Floats]:
+    """The numbers that a column gives: one, those of `DATE_PARTS`, or none for a category."""
+    if kind == NUMBER:
+        return [to_numbers(name, values)]
+    return to_date_parts(name, values) if kind == DATE else []
+
+
+def _stack(read: list[list[Floats]], n: int) -> Floats:
     """The numbers of all columns side by side, (n, number of columns and parts of dates)."""
-    numbers: list[Floats] = []
-    for column, one in zip(columns, values, strict=True):
-        if column.kind == NUMBER:
-            numbers.append(to_numbers(column.name, one))
-        elif column.kind == DATE:
-            numbers += to_date_parts(column.name, one)
-    return np.column_stack(numbers) if numbers else np.empty((len(values[0]), 0))
+    numbers = [one for column in read for one in column]
+    return np.column_stack(numbers) if numbers else np.empty((n, 0))
 
 
 def _fit_scaler(numbers: Floats) -> RobustScaler:
